@@ -1,0 +1,195 @@
+//! What can go wrong, in words that name the place, with a hint that says what to do.
+
+use std::io;
+use std::path::PathBuf;
+
+/// A result whose error is pinql's own.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What went wrong and where. [`Error::hint`] says how to mend it.
+///
+/// The cause, where there is one, is in [`std::error::Error::source`] and not in the message.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The data directory is not there.
+    #[error("no data directory at {}", path.display())]
+    RootNotFound {
+        /// The path that was asked for.
+        path: PathBuf,
+    },
+
+    /// A file or directory could not be read.
+    #[error("cannot read {}", path.display())]
+    Read {
+        /// What could not be read.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+
+    /// A file could not be written, and nothing of it stands under its final name.
+    #[error("cannot write {}", path.display())]
+    Write {
+        /// What could not be written.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+
+    /// An answer could not be written to the stream it was meant for.
+    #[error("cannot write the answer")]
+    Output {
+        /// Why; [`io::ErrorKind::BrokenPipe`] means that the reader has seen enough.
+        source: io::Error,
+    },
+
+    /// A backend's mappings cannot be read, and the query needs them.
+    #[error("backend `{backend}` is unreadable: {path}: {reason}")]
+    UnreadableBackend {
+        /// The backend's name.
+        backend: String,
+        /// Its file, relative to the root.
+        path: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+
+    /// A file was replaced or removed while it was being read from a store that cannot hold it open.
+    #[error("{path} changed while it was being read")]
+    Changed {
+        /// The file, relative to the root.
+        path: String,
+    },
+
+    /// SQL that cannot be planned or whose execution failed.
+    #[error("{message}")]
+    Sql {
+        /// What is wrong, in one sentence.
+        message: String,
+        /// Where in the statement, if known.
+        place: Option<Place>,
+        /// What to do about it.
+        hint: Option<String>,
+    },
+
+    /// A statement that would change something.
+    #[error("pinql's SQL only reads: {statement} is not allowed")]
+    ReadOnly {
+        /// The kind of statement, as SQL spells it.
+        statement: String,
+    },
+
+    /// A query asked for more memory than it may use.
+    #[error("the query needs more memory than its limit of {limit}")]
+    Memory {
+        /// The limit, as people read it.
+        limit: String,
+        /// The largest users of memory, as the engine tells them.
+        detail: String,
+    },
+
+    /// A query ran longer than it may.
+    #[error("the query took longer than its limit of {} s", limit.as_secs_f64())]
+    Timeout {
+        /// The limit.
+        limit: std::time::Duration,
+    },
+
+    /// No report has that name.
+    #[error("no report named `{name}`")]
+    UnknownReport {
+        /// The name that was asked for.
+        name: String,
+        /// The names that exist.
+        known: Vec<String>,
+    },
+
+    /// A report's file does not say what it must.
+    #[error("{origin}, line {line}: {problem}")]
+    ReportHeader {
+        /// The file's name.
+        origin: String,
+        /// The line, counted from 1.
+        line: usize,
+        /// What is wrong with it.
+        problem: String,
+    },
+
+    /// A report's parameter has no value, or one of the wrong kind.
+    #[error("parameter `{name}` of report `{report}`: {problem}")]
+    Parameter {
+        /// The report.
+        report: String,
+        /// The parameter.
+        name: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+
+    /// A word that is not one of the known ones.
+    #[error("`{text}` is not {what}")]
+    Unknown {
+        /// What was expected, with its article: `an output format`.
+        what: &'static str,
+        /// The text that was given.
+        text: String,
+        /// What would have been understood.
+        known: Vec<String>,
+    },
+
+    /// An answer that a format cannot hold.
+    #[error("{format} cannot hold this answer: {problem}")]
+    Encode {
+        /// The output format.
+        format: String,
+        /// What is in the way.
+        problem: String,
+    },
+
+    /// Something in the engine that should not happen.
+    #[error("{message}")]
+    Engine {
+        /// The engine's own words.
+        message: String,
+    },
+}
+
+/// A place in a statement, to be shown with a caret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// The line, counted from 1.
+    pub line: u64,
+    /// The column in characters, counted from 1.
+    pub column: u64,
+}
+
+impl Error {
+    /// Says how to mend it, in one sentence, where there is something to say.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Error::RootNotFound { .. } => Some(
+                "name the directory that holds `backends/` with --root DIR, or set PINQL_ROOT".into(),
+            ),
+            Error::UnreadableBackend { .. } => Some(
+                "see `SELECT name, state, reason FROM backends`; --skip-unreadable goes on without it".into(),
+            ),
+            Error::Changed { .. } => Some("run the query again".into()),
+            Error::Sql { hint, .. } => hint.clone(),
+            Error::Memory { detail, .. } => Some(match detail.is_empty() {
+                true => "raise --memory-limit, or ask for less at once".into(),
+                false => format!("raise --memory-limit, or ask for less at once ({detail})"),
+            }),
+            Error::Timeout { .. } => Some("raise --timeout, or ask for less at once".into()),
+            Error::UnknownReport { known, .. } => Some(format!("known reports: {}", known.join(", "))),
+            Error::Unknown { known, .. } => Some(format!("known: {}", known.join(", "))),
+            Error::Encode { .. } => None,
+            _ => None,
+        }
+    }
+
+    /// Whether the reader of the answer went away, which is no error to people.
+    pub fn is_broken_pipe(&self) -> bool {
+        matches!(self, Error::Output { source } if source.kind() == io::ErrorKind::BrokenPipe)
+    }
+}

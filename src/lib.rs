@@ -1,0 +1,8 @@
+//! pinql: an embedded SQL query engine over IPFS pin mappings.
+
+pub mod error;
+pub mod export;
+pub mod report;
+pub mod session;
+
+pub use error::{Error, Place, Result};
