@@ -2,6 +2,7 @@
 
 pub mod error;
 pub mod export;
+pub mod pin;
 pub mod report;
 pub mod session;
 
