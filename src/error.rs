@@ -168,9 +168,9 @@ impl Error {
     /// Says how to mend it, in one sentence, where there is something to say.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Error::RootNotFound { .. } => Some(
-                "name the directory that holds `backends/` with --root DIR, or set PINQL_ROOT".into(),
-            ),
+            Error::RootNotFound { .. } => {
+                Some("name the directory that holds `backends/` with --root DIR, or set PINQL_ROOT".into())
+            }
             Error::UnreadableBackend { .. } => Some(
                 "see `SELECT name, state, reason FROM backends`; --skip-unreadable goes on without it".into(),
             ),

@@ -5,5 +5,6 @@ pub mod export;
 pub mod pin;
 pub mod report;
 pub mod session;
+pub mod store;
 
 pub use error::{Error, Place, Result};

@@ -110,9 +110,8 @@ impl Cid {
 
     /// The text as version 0, which exists for dag-pb with a whole sha2-256 only.
     pub fn to_v0(&self) -> Option<String> {
-        let fits = self.codec == DAG_PB
-            && self.content.0.len() == 34
-            && self.content.0.starts_with(&[0x12, 0x20]);
+        let fits =
+            self.codec == DAG_PB && self.content.0.len() == 34 && self.content.0.starts_with(&[0x12, 0x20]);
         fits.then(|| Base::Base58Btc.encode(&self.content.0))
     }
 }
@@ -123,11 +122,7 @@ impl FromStr for Cid {
     fn from_str(text: &str) -> Result<Cid, CidError> {
         let mut scratch = [0; MAX_BYTES];
         if let Some(bytes) = fast::decode(text.as_bytes(), &mut scratch) {
-            let base = if bytes.len() == 34 && bytes[0] != 1 {
-                Base::Base58Btc
-            } else {
-                Base::Base32Lower
-            };
+            let base = if bytes.len() == 34 && bytes[0] != 1 { Base::Base58Btc } else { Base::Base32Lower };
             return Ok(Cid::from_parts(parts(bytes)?, base));
         }
         let (bytes, base) = decode_any(text)?;
@@ -137,12 +132,7 @@ impl FromStr for Cid {
 
 impl Cid {
     fn from_parts(parts: Parts<'_>, base: Base) -> Cid {
-        Cid {
-            version: parts.version,
-            codec: parts.codec,
-            base,
-            content: Content(parts.multihash.into()),
-        }
+        Cid { version: parts.version, codec: parts.codec, base, content: Content(parts.multihash.into()) }
     }
 }
 
@@ -176,16 +166,12 @@ impl fmt::Debug for Content {
 pub fn content_of(text: &str, out: &mut Vec<u8>) -> bool {
     let mut scratch = [0; MAX_BYTES];
     if let Some(bytes) = fast::decode(text.as_bytes(), &mut scratch) {
-        return parts(bytes)
-            .map(|parts| out.extend_from_slice(parts.multihash))
-            .is_ok();
+        return parts(bytes).map(|parts| out.extend_from_slice(parts.multihash)).is_ok();
     }
     let Ok((bytes, _)) = decode_any(text) else {
         return false;
     };
-    parts(&bytes)
-        .map(|parts| out.extend_from_slice(parts.multihash))
-        .is_ok()
+    parts(&bytes).map(|parts| out.extend_from_slice(parts.multihash)).is_ok()
 }
 
 /// Decodes a CID in any spelling.
@@ -203,9 +189,7 @@ fn decode_any(text: &str) -> Result<(Vec<u8>, Base), CidError> {
         return Err(CidError::Digest);
     }
     // Case does not matter in base16, base32 and base36, and other tools write both.
-    let (base, bytes) = multibase::decode(text)
-        .or_else(|_| fold_case(text))
-        .map_err(|_| CidError::Base)?;
+    let (base, bytes) = multibase::decode(text).or_else(|_| fold_case(text)).map_err(|_| CidError::Base)?;
     match bytes.first() {
         Some(1) => Ok((bytes, base)),
         _ => Err(CidError::Version),
@@ -225,11 +209,7 @@ fn fold_case(text: &str) -> multibase::Result<(Base, Vec<u8>)> {
 /// Reads the bytes of a CID of either version.
 pub(super) fn parts(bytes: &[u8]) -> Result<Parts<'_>, CidError> {
     if bytes.len() == 34 && bytes.starts_with(&[SHA2_256 as u8, 32]) {
-        return Ok(Parts {
-            version: 0,
-            codec: DAG_PB,
-            multihash: bytes,
-        });
+        return Ok(Parts { version: 0, codec: DAG_PB, multihash: bytes });
     }
     let (version, rest) = read_varint(bytes)?;
     if version != 1 {
@@ -242,11 +222,7 @@ pub(super) fn parts(bytes: &[u8]) -> Result<Parts<'_>, CidError> {
         Ok(length) if length <= MAX_DIGEST => match digest.len() {
             have if have < length => Err(CidError::Truncated),
             have if have > length => Err(CidError::Trailing),
-            _ => Ok(Parts {
-                version: 1,
-                codec,
-                multihash,
-            }),
+            _ => Ok(Parts { version: 1, codec, multihash }),
         },
         _ => Err(CidError::Digest),
     }
@@ -259,18 +235,10 @@ fn read_varint(bytes: &[u8]) -> Result<(u64, &[u8]), CidError> {
         value |= u64::from(byte & 0x7f) << (7 * index);
         if byte & 0x80 == 0 {
             let shortest = *byte != 0 || index == 0;
-            return if shortest {
-                Ok((value, &bytes[index + 1..]))
-            } else {
-                Err(CidError::Varint)
-            };
+            return if shortest { Ok((value, &bytes[index + 1..])) } else { Err(CidError::Varint) };
         }
     }
-    Err(if bytes.len() < 9 {
-        CidError::Truncated
-    } else {
-        CidError::Varint
-    })
+    Err(if bytes.len() < 9 { CidError::Truncated } else { CidError::Varint })
 }
 
 fn write_varint(out: &mut Vec<u8>, mut value: u64) {
@@ -389,11 +357,7 @@ mod tests {
             assert_eq!(content(text), content(V1), "{text}");
             let cid: Cid = text.parse().unwrap();
             assert_eq!(cid.content().as_bytes(), content(V1), "{text}");
-            assert_eq!(
-                (cid.to_v1().as_str(), cid.to_v0().as_deref()),
-                (V1, Some(V0)),
-                "{text}"
-            );
+            assert_eq!((cid.to_v1().as_str(), cid.to_v0().as_deref()), (V1, Some(V0)), "{text}");
         }
         assert_ne!(content(RAW), content(V1));
     }
@@ -410,17 +374,8 @@ mod tests {
             ("f01ff7f1200", 1, "0x3fff", "sha2-256", "base16"),
         ] {
             let cid: Cid = text.parse().unwrap_or_else(|why| panic!("{text}: {why}"));
-            let named = (
-                cid.version(),
-                cid.codec_name(),
-                cid.hash_name(),
-                cid.base_name(),
-            );
-            assert_eq!(
-                named,
-                (version, codec.to_owned(), hash.to_owned(), base),
-                "{text}"
-            );
+            let named = (cid.version(), cid.codec_name(), cid.hash_name(), cid.base_name());
+            assert_eq!(named, (version, codec.to_owned(), hash.to_owned(), base), "{text}");
         }
         assert_eq!(RAW.parse::<Cid>().unwrap().to_v0(), None);
     }
@@ -437,10 +392,7 @@ mod tests {
             ("pins", CidError::Base),
             ("Qm", CidError::Base),
             ("QmTestCID123456789abcdef", CidError::Base),
-            (
-                "QmZULkCELmmk5XNfCgTnCyFgAVxBRBXyDHGGMVoLFLiXE0",
-                CidError::Base,
-            ),
+            ("QmZULkCELmmk5XNfCgTnCyFgAVxBRBXyDHGGMVoLFLiXE0", CidError::Base),
             ("bafy!", CidError::Base),
             (&spaced, CidError::Base),
             (&path, CidError::Base),
@@ -461,24 +413,13 @@ mod tests {
 
     #[test]
     fn identity_hashes_of_up_to_128_bytes_parse() {
-        for (length, fits) in [
-            (0usize, true),
-            (1, true),
-            (64, true),
-            (65, true),
-            (127, true),
-            (128, true),
-            (129, false),
-        ] {
+        for (length, fits) in
+            [(0usize, true), (1, true), (64, true), (65, true), (127, true), (128, true), (129, false)]
+        {
             let mut bytes = vec![1, 0x55, 0x00];
             write_varint(&mut bytes, length as u64);
             bytes.resize(bytes.len() + length, 7);
-            for base in [
-                Base::Base32Lower,
-                Base::Base58Btc,
-                Base::Base16Lower,
-                Base::Base2,
-            ] {
+            for base in [Base::Base32Lower, Base::Base58Btc, Base::Base16Lower, Base::Base2] {
                 assert_eq!(
                     multibase::encode(base, &bytes).parse::<Cid>().is_ok(),
                     fits,

@@ -76,7 +76,5 @@ fn base58_v0<'a>(text: &[u8], scratch: &'a mut [u8; MAX_BYTES]) -> Option<&'a [u
     for (index, limb) in limbs[..8].iter().rev().enumerate() {
         scratch[2 + index * 4..6 + index * 4].copy_from_slice(&limb.to_be_bytes());
     }
-    scratch[..34]
-        .starts_with(&[0x12, 32])
-        .then(|| &scratch[..34])
+    scratch[..34].starts_with(&[0x12, 32]).then(|| &scratch[..34])
 }

@@ -59,8 +59,8 @@ pub fn pins() -> Fields {
 
 /// The columns of `records`: those of `pins`, then what the files themselves say.
 pub fn records() -> Fields {
-    let recorded = [RECORDED_BACKEND_NAME, RECORDED_CREATED_AT, RECORDED_STATUS]
-        .map(|name| Arc::new(text(name)));
+    let recorded =
+        [RECORDED_BACKEND_NAME, RECORDED_CREATED_AT, RECORDED_STATUS].map(|name| Arc::new(text(name)));
     pins().iter().cloned().chain(recorded).collect()
 }
 
@@ -80,14 +80,7 @@ mod tests {
     #[test]
     fn the_documented_columns_come_first_and_in_order() {
         let names: Vec<_> = pins().iter().map(|field| field.name().clone()).collect();
-        let documented = [
-            "cid",
-            "car_file_path",
-            "backend_name",
-            "created_at",
-            "status",
-            "metadata",
-        ];
+        let documented = ["cid", "car_file_path", "backend_name", "created_at", "status", "metadata"];
         assert_eq!(names[..6], documented);
         assert_eq!(names[6..], ["content", "size_bytes"]);
         assert_eq!(records()[..8], pins()[..]);

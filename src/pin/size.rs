@@ -16,9 +16,7 @@ pub fn from_metadata(metadata: &str) -> Option<i64> {
         return None;
     }
     let outer = Sizes::parse(metadata)?;
-    outer
-        .own()
-        .or_else(|| Sizes::parse(outer.metadata?.get())?.own())
+    outer.own().or_else(|| Sizes::parse(outer.metadata?.get())?.own())
 }
 
 /// The values of the keys that matter, unparsed.
@@ -37,10 +35,7 @@ impl<'a> Sizes<'a> {
     }
 
     fn own(&self) -> Option<i64> {
-        [self.size_bytes, self.size]
-            .into_iter()
-            .flatten()
-            .find_map(|value| bytes(value.get()))
+        [self.size_bytes, self.size].into_iter().flatten().find_map(|value| bytes(value.get()))
     }
 }
 
@@ -73,11 +68,7 @@ struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// A whole number of bytes as JSON writes it.
 fn bytes(json: &str) -> Option<i64> {
-    let number = json
-        .strip_prefix('"')
-        .and_then(|rest| rest.strip_suffix('"'))
-        .unwrap_or(json)
-        .trim();
+    let number = json.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(json).trim();
     match number.parse::<i64>() {
         Ok(bytes) => Some(bytes).filter(|bytes| *bytes >= 0),
         // Some tools write every number as a float; those up to 2^53 are exact.

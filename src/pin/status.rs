@@ -54,10 +54,7 @@ pub fn normal(recorded: &str) -> Cow<'_, str> {
     let trimmed = recorded.trim();
     match trimmed {
         "" => Cow::Borrowed(STORED),
-        _ if trimmed
-            .bytes()
-            .all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase()) =>
-        {
+        _ if trimmed.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase()) => {
             Cow::Borrowed(trimmed)
         }
         _ => Cow::Owned(trimmed.to_lowercase()),

@@ -7,17 +7,10 @@ use chrono::{NaiveDate, NaiveTime, Timelike};
 pub fn parse(text: &str) -> Option<i64> {
     let text = text.trim();
     let digits = text.strip_prefix('-').unwrap_or(text);
-    if digits
-        .bytes()
-        .all(|byte| byte.is_ascii_digit() || byte == b'.')
-    {
+    if digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
         // Fewer than nine digits is a year, a compact date or a counter rather than an epoch.
         let whole = digits.split('.').next().unwrap_or_default();
-        return if whole.len() < 9 {
-            None
-        } else {
-            parse_number(text)
-        };
+        return if whole.len() < 9 { None } else { parse_number(text) };
     }
     parse_iso(text)
 }
@@ -57,22 +50,17 @@ fn parse_iso(text: &str) -> Option<i64> {
     if bytes.len() < 10 || bytes[4] != b'-' || bytes[7] != b'-' {
         return None;
     }
-    let date = NaiveDate::from_ymd_opt(
-        number(&bytes[..4])? as i32,
-        number(&bytes[5..7])?,
-        number(&bytes[8..10])?,
-    )?;
+    let date =
+        NaiveDate::from_ymd_opt(number(&bytes[..4])? as i32, number(&bytes[5..7])?, number(&bytes[8..10])?)?;
     let (time, zone_seconds) = match bytes.get(10) {
         None => (NaiveTime::MIN, 0),
         Some(b'T' | b't' | b' ') => parse_time(&bytes[11..])?,
         Some(_) => return None,
     };
-    let seconds = date.and_hms_opt(0, 0, 0)?.and_utc().timestamp()
-        + i64::from(time.num_seconds_from_midnight());
+    let seconds =
+        date.and_hms_opt(0, 0, 0)?.and_utc().timestamp() + i64::from(time.num_seconds_from_midnight());
     let seconds = seconds - i64::from(zone_seconds);
-    seconds
-        .checked_mul(1_000_000)?
-        .checked_add(i64::from(time.nanosecond() / 1_000))
+    seconds.checked_mul(1_000_000)?.checked_add(i64::from(time.nanosecond() / 1_000))
 }
 
 /// `HH:MM[:SS[.fraction]]` and perhaps a zone: the time and the zone's seconds east of UTC.
@@ -122,9 +110,7 @@ fn parse_zone(bytes: &[u8]) -> Option<i32> {
 
 fn number(digits: &[u8]) -> Option<u32> {
     let value = |byte: &u8| byte.is_ascii_digit().then(|| u32::from(byte - b'0'));
-    digits
-        .iter()
-        .try_fold(0u32, |sum, byte| Some(sum * 10 + value(byte)?))
+    digits.iter().try_fold(0u32, |sum, byte| Some(sum * 10 + value(byte)?))
 }
 
 #[cfg(test)]
@@ -184,31 +170,16 @@ mod tests {
         ] {
             assert_eq!(parse(text), None, "{text:?}");
         }
-        assert_eq!(
-            (
-                from_float(f64::NAN),
-                from_float(f64::INFINITY),
-                from_float(1e300)
-            ),
-            (None, None, None)
-        );
+        assert_eq!((from_float(f64::NAN), from_float(f64::INFINITY), from_float(1e300)), (None, None, None));
     }
 
     #[test]
     fn epoch_numbers_are_told_apart_by_size() {
-        for number in [
-            1_714_557_600,
-            1_714_557_600_000,
-            1_714_557_600_000_000,
-            1_714_557_600_000_000_000,
-        ] {
+        for number in [1_714_557_600, 1_714_557_600_000, 1_714_557_600_000_000, 1_714_557_600_000_000_000] {
             assert_eq!(from_integer(number), Some(AT), "{number}");
             assert_eq!(from_float(number as f64), Some(AT), "{number}");
         }
-        assert_eq!(
-            (from_integer(0), from_integer(i64::MIN)),
-            (Some(0), Some(i64::MIN.div_euclid(1000)))
-        );
+        assert_eq!((from_integer(0), from_integer(i64::MIN)), (Some(0), Some(i64::MIN.div_euclid(1000))));
         assert_eq!(from_integer(-86_400), Some(-86_400_000_000));
     }
 }

@@ -32,11 +32,7 @@ impl Report {
     /// Checks `values` (name, text) against the header and fills in the defaults.
     ///
     /// `now` is what a default of `now` stands for.
-    pub fn bind(
-        &self,
-        values: &[(String, String)],
-        now: chrono::DateTime<chrono::Utc>,
-    ) -> Result<Bindings> {
+    pub fn bind(&self, values: &[(String, String)], now: chrono::DateTime<chrono::Utc>) -> Result<Bindings> {
         let _ = (values, now);
         unimplemented!()
     }
@@ -59,10 +55,7 @@ impl Reports {
     }
     /// The report of that name.
     pub fn get(&self, name: &str) -> Result<&Report> {
-        Err(Error::UnknownReport {
-            name: name.into(),
-            known: vec![],
-        })
+        Err(Error::UnknownReport { name: name.into(), known: vec![] })
     }
     /// All of them, by name.
     pub fn iter(&self) -> impl Iterator<Item = &Report> {

@@ -1,0 +1,224 @@
+//! Places: the data directory on disk, and what each backend's directory holds.
+//!
+//! [`DataDir::backends`] looks at names and file metadata only; what is inside the files is the catalog's to read.
+
+pub mod config;
+pub mod layout;
+mod links;
+mod publish;
+
+pub use publish::StagedFile;
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use crate::error::{Error, Result};
+
+/// A data directory that exists: the root with `backends/` in it.
+#[derive(Debug, Clone)]
+pub struct DataDir {
+    /// Absolute, without links.
+    root: PathBuf,
+}
+
+/// One backend's directory, as found.
+#[derive(Debug, Clone)]
+pub struct BackendDir {
+    /// The name of the directory.
+    pub name: String,
+    /// Where it really lies, absolute and without links.
+    pub path: PathBuf,
+    /// The files that hold the mappings.
+    pub mappings: Mappings,
+    /// Whether a CAR backup is there.
+    pub has_car: bool,
+    /// Whether a `pins.json` waits to be migrated.
+    pub has_legacy: bool,
+}
+
+/// What was found in the place of `pin_mappings.parquet`.
+#[derive(Debug, Clone)]
+pub enum Mappings {
+    /// Nothing.
+    Absent,
+    /// Files to read: one, or the parts of a directory, by name. May be none.
+    Files(Vec<MappingsFile>),
+    /// The same files as those of another backend, which answers for them.
+    SameAs(String),
+    /// Something that cannot be read, and why.
+    Unreadable {
+        /// The path, relative to the root.
+        path: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+/// One file of mappings.
+#[derive(Debug, Clone)]
+pub struct MappingsFile {
+    /// Absolute, without links.
+    pub path: PathBuf,
+    /// Relative to the root as its user sees it: `backends/s3/pin_mappings.parquet`.
+    pub shown: String,
+    /// In bytes.
+    pub size: u64,
+    /// When it last changed, if the system tells.
+    pub modified: Option<SystemTime>,
+}
+
+impl DataDir {
+    /// Opens the data directory at `root`.
+    ///
+    /// # Errors
+    /// If there is no such directory. One without `backends/` is a data directory without backends.
+    pub fn open(root: &Path) -> Result<DataDir> {
+        match fs::canonicalize(root) {
+            Ok(path) if path.is_dir() => Ok(DataDir { root: path }),
+            Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                Err(Error::Read { path: root.into(), source })
+            }
+            _ => Err(Error::RootNotFound { path: root.into() }),
+        }
+    }
+
+    /// The root, absolute and without links.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// All backends, by name. Reads directories and file metadata, no file's contents.
+    ///
+    /// A directory that cannot be looked into is listed with its reason; only `backends/` itself must be readable.
+    pub fn backends(&self) -> Result<Vec<BackendDir>> {
+        let dir = self.root.join(layout::BACKENDS);
+        let entries = match fs::read_dir(&dir) {
+            Ok(entries) => entries,
+            Err(source) if source.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(source) => return Err(Error::Read { path: dir, source }),
+        };
+        let mut found = Vec::new();
+        for entry in entries {
+            let entry = entry.map_err(|source| Error::Read { path: dir.clone(), source })?;
+            // A name that is no Unicode is shown with replacement characters; its path stays exact.
+            let name = entry.file_name().to_string_lossy().into_owned();
+            found.extend(self.look_at(name, &entry.path()));
+        }
+        // Names that are no Unicode may look alike; a table needs a name of its own.
+        found.sort_by(|one, other| (&one.name, &one.path).cmp(&(&other.name, &other.path)));
+        for index in 1..found.len() {
+            if found[index].name == found[index - 1].name {
+                found[index].name.push('\u{fffd}');
+            }
+        }
+        links::name_twins(&mut found, &dir);
+        Ok(found)
+    }
+
+    /// What one entry of `backends/` is; `None` if it is no backend.
+    fn look_at(&self, name: String, entry: &Path) -> Option<BackendDir> {
+        let shown = format!("{}/{name}", layout::BACKENDS);
+        let mut backend = BackendDir {
+            name,
+            path: entry.into(),
+            mappings: Mappings::Absent,
+            has_car: false,
+            has_legacy: false,
+        };
+        match self.resolve(entry) {
+            Ok(path) if path.is_dir() => backend.path = path,
+            Ok(_) => return None,
+            Err(reason) => {
+                backend.mappings = Mappings::Unreadable { path: shown, reason };
+                return Some(backend);
+            }
+        }
+        backend.has_car = backend.path.join(layout::CAR).exists();
+        backend.has_legacy = fs::symlink_metadata(backend.path.join(layout::LEGACY)).is_ok();
+        backend.mappings = self.mappings(&backend.path, format!("{shown}/{}", layout::MAPPINGS));
+        // A hidden directory is a tool's own, such as .git, unless it holds mappings.
+        let holds_nothing =
+            matches!(backend.mappings, Mappings::Absent) && !backend.has_legacy && !backend.has_car;
+        (!(backend.name.starts_with('.') && holds_nothing)).then_some(backend)
+    }
+
+    /// The files in the place of `pin_mappings.parquet` in `dir`.
+    fn mappings(&self, dir: &Path, shown: String) -> Mappings {
+        let place = dir.join(layout::MAPPINGS);
+        match fs::symlink_metadata(&place) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Mappings::Absent,
+            Err(error) => return Mappings::Unreadable { path: shown, reason: plain(&error) },
+            Ok(_) => {}
+        }
+        let files = self.resolve(&place).and_then(|path| {
+            let mut files = Vec::new();
+            self.collect(&path, &shown, 0, &mut files)?;
+            files.sort_by(|one: &MappingsFile, other| one.shown.cmp(&other.shown));
+            Ok(files)
+        });
+        match files {
+            Ok(files) => Mappings::Files(files),
+            Err(reason) => Mappings::Unreadable { path: shown, reason },
+        }
+    }
+
+    /// Adds the file at `path`, or the part files below it, to `files`.
+    fn collect(
+        &self,
+        path: &Path,
+        shown: &str,
+        depth: usize,
+        files: &mut Vec<MappingsFile>,
+    ) -> Result<(), String> {
+        let metadata = fs::metadata(path).map_err(|error| plain(&error))?;
+        if metadata.is_file() {
+            let modified = metadata.modified().ok();
+            files.push(MappingsFile {
+                path: path.into(),
+                shown: shown.into(),
+                size: metadata.len(),
+                modified,
+            });
+            return Ok(());
+        }
+        if !metadata.is_dir() || depth > 8 {
+            return Err("neither a file nor a directory of part files".into());
+        }
+        for entry in fs::read_dir(path).map_err(|error| plain(&error))? {
+            let entry = entry.map_err(|error| plain(&error))?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            // Writers put their own files beside the parts, hidden or with an underscore: _SUCCESS, ._tmp.
+            if name.starts_with(['.', '_']) {
+                continue;
+            }
+            let part = self.resolve(&entry.path())?;
+            let is_part =
+                Path::new(&name).extension().is_some_and(|end| end.eq_ignore_ascii_case(layout::PART));
+            if is_part || part.is_dir() {
+                self.collect(&part, &format!("{shown}/{name}"), depth + 1, files)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl BackendDir {
+    /// The files of mappings; empty if there are none or they cannot be read.
+    pub fn files(&self) -> &[MappingsFile] {
+        match &self.mappings {
+            Mappings::Files(files) => files,
+            _ => &[],
+        }
+    }
+}
+
+/// An I/O error in a few words, without the number that Rust adds.
+pub(crate) fn plain(error: &io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or_default().to_lowercase()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,111 @@
+//! Files are replaced, never edited: written beside their target, synced, then renamed over it.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use tempfile::NamedTempFile;
+
+use crate::error::{Error, Result};
+
+/// A file in the making, beside its target. Dropped without [`StagedFile::publish`], it leaves nothing.
+#[derive(Debug)]
+pub struct StagedFile {
+    sink: Sink,
+    target: PathBuf,
+}
+
+#[derive(Debug)]
+enum Sink {
+    /// A file that will be renamed over the target.
+    Beside(NamedTempFile),
+    /// A device or a pipe, which is written to and must not be replaced.
+    Direct(File),
+}
+
+impl StagedFile {
+    /// Starts a file in the directory of `target`, so that the rename is atomic.
+    pub fn beside(target: &Path) -> Result<StagedFile> {
+        let failed = |source| Error::Write { path: target.into(), source };
+        // Replacing a link would leave what it points to as it was.
+        let target = match fs::symlink_metadata(target) {
+            Ok(found) if found.is_symlink() => fs::canonicalize(target).map_err(failed)?,
+            _ => target.to_owned(),
+        };
+        let failed = |source| Error::Write { path: target.clone(), source };
+        match fs::metadata(&target) {
+            Ok(found) if found.is_dir() => return Err(failed(io::ErrorKind::IsADirectory.into())),
+            Ok(found) if !found.is_file() => {
+                let file = File::options().write(true).open(&target).map_err(failed)?;
+                return Ok(StagedFile { sink: Sink::Direct(file), target });
+            }
+            _ => {}
+        }
+        let directory = directory_of(&target);
+        let prefix = format!(".{}.", target.file_name().unwrap_or_default().to_string_lossy());
+        let file =
+            tempfile::Builder::new().prefix(&prefix).suffix(".tmp").tempfile_in(directory).map_err(failed)?;
+        Ok(StagedFile { sink: Sink::Beside(file), target })
+    }
+
+    /// Makes it the target: syncs the file, gives it the mode of what it replaces (else the usual one), renames it, and
+    /// syncs the directory.
+    pub fn publish(self) -> Result<()> {
+        let StagedFile { sink, target } = self;
+        let Sink::Beside(file) = sink else { return Ok(()) };
+        put_in_place(file, &target).map_err(|source| Error::Write { path: target, source })
+    }
+}
+
+fn put_in_place(file: NamedTempFile, target: &Path) -> io::Result<()> {
+    set_mode(file.as_file(), target)?;
+    file.as_file().sync_all()?;
+    file.persist(target).map_err(|error| error.error)?;
+    // A rename is durable once its directory is.
+    File::open(directory_of(target))?.sync_all()
+}
+
+impl Write for StagedFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match &mut self.sink {
+            Sink::Beside(file) => file.write(bytes),
+            Sink::Direct(file) => file.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        // Neither has a buffer of its own.
+        Ok(())
+    }
+}
+
+fn directory_of(target: &Path) -> &Path {
+    match target.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+/// A temporary file is its owner's alone; an answer is as open as any file that the user makes.
+#[cfg(unix)]
+fn set_mode(file: &File, target: &Path) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = match fs::metadata(target) {
+        Ok(replaced) => replaced.permissions().mode() & 0o7777,
+        Err(_) => 0o666 & !umask(),
+    };
+    file.set_permissions(fs::Permissions::from_mode(mode))
+}
+
+#[cfg(not(unix))]
+fn set_mode(_: &File, _: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+/// The bits that new files go without; the usual 022 where the system does not tell.
+#[cfg(unix)]
+fn umask() -> u32 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("Umask:"));
+    line.and_then(|octal| u32::from_str_radix(octal.trim(), 8).ok()).unwrap_or(0o022)
+}
