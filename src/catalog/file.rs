@@ -1,0 +1,232 @@
+//! One file of mappings, held open: what a query reads is what was there when it was planned.
+//!
+//! On a local disk the open descriptor holds the file, so that a rename over its name changes nothing for the query. A
+//! store that cannot hold a file open is asked for the same ETag with every read, and a changed file is an error.
+
+use std::fmt;
+use std::fs::File;
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use object_store::path::Path;
+use object_store::{GetOptions, GetResultPayload, ObjectMeta, ObjectStore};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::{FileMetaData, ParquetMetaData, ParquetMetaDataReader};
+
+use crate::pin::schema::{CREATED_BY, LAYOUT_KEY};
+
+/// What is read from the end of a file at first; most footers are smaller.
+const FOOTER_GUESS: u64 = 64 * 1024;
+
+/// A file of mappings whose footer has been read and whose bytes will not change.
+pub(crate) struct PinnedFile {
+    /// The backend whose mappings these are.
+    pub backend: Arc<str>,
+    /// The path that people see, relative to the root.
+    pub shown: String,
+    pub footer: Arc<ParquetMetaData>,
+    bytes: PinnedBytes,
+}
+
+/// The bytes of a file as they were when it was opened.
+struct PinnedBytes {
+    meta: ObjectMeta,
+    place: Place,
+    /// Bytes read by all files of the query.
+    bytes_read: Arc<AtomicU64>,
+}
+
+enum Place {
+    /// Held by its descriptor.
+    Open(File),
+    /// Held to its ETag.
+    Remote(Arc<dyn ObjectStore>),
+}
+
+/// A file that cannot be read, why, and whose it is. Travels inside of a `DataFusionError`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("backend `{backend}` is unreadable: {path}: {reason}")]
+pub(crate) struct UnreadableFile {
+    pub backend: String,
+    pub path: String,
+    pub reason: String,
+}
+
+/// Why a file could not be opened.
+#[derive(Debug)]
+pub(crate) enum OpenError {
+    /// It is gone since it was listed.
+    Gone,
+    /// It is there and cannot be read.
+    Unreadable(String),
+}
+
+impl PinnedFile {
+    /// Opens the file at `location` and reads its footer.
+    pub async fn open(
+        store: &Arc<dyn ObjectStore>,
+        location: &Path,
+        backend: Arc<str>,
+        shown: String,
+        bytes_read: Arc<AtomicU64>,
+    ) -> Result<PinnedFile, OpenError> {
+        let opened = store.get_opts(location, GetOptions::default()).await.map_err(|error| match error {
+            object_store::Error::NotFound { .. } => OpenError::Gone,
+            other => OpenError::Unreadable(in_words(&other)),
+        })?;
+        let place = match opened.payload {
+            GetResultPayload::File(file, _) => Place::Open(file),
+            GetResultPayload::Stream(_) => Place::Remote(Arc::clone(store)),
+        };
+        let bytes = PinnedBytes { meta: opened.meta, place, bytes_read };
+        let footer = bytes.read_footer().await.map_err(OpenError::Unreadable)?;
+        Ok(PinnedFile { backend, shown, footer: Arc::new(without_foreign_layout(footer)), bytes })
+    }
+
+    /// Where it lies, its size and its ETag.
+    pub fn meta(&self) -> &ObjectMeta {
+        &self.bytes.meta
+    }
+
+    /// Reads the bytes of one range.
+    pub async fn read(&self, range: Range<u64>) -> Result<Bytes, object_store::Error> {
+        self.bytes.read(range).await
+    }
+
+    /// The number of mappings.
+    pub fn rows(&self) -> u64 {
+        self.footer.row_groups().iter().map(|group| group.num_rows().max(0) as u64).sum()
+    }
+
+    /// Whether pinql wrote the file, so that its derived columns hold.
+    pub fn is_laid_out(&self) -> bool {
+        layout_of(self.footer.file_metadata()).is_some()
+    }
+
+    /// An error of this file, with its name.
+    pub fn unreadable(&self, reason: String) -> UnreadableFile {
+        UnreadableFile { backend: self.backend.to_string(), path: self.shown.clone(), reason }
+    }
+}
+
+impl PinnedBytes {
+    async fn read(&self, range: Range<u64>) -> Result<Bytes, object_store::Error> {
+        self.bytes_read.fetch_add(range.end - range.start, Ordering::Relaxed);
+        match &self.place {
+            Place::Open(file) => read_at(file, range)
+                .map_err(|source| object_store::Error::Generic { store: "local", source: source.into() }),
+            Place::Remote(store) => {
+                let if_match = self.meta.e_tag.clone();
+                let options = GetOptions { range: Some(range.into()), if_match, ..GetOptions::default() };
+                store.get_opts(&self.meta.location, options).await?.bytes().await
+            }
+        }
+    }
+
+    async fn read_footer(&self) -> Result<ParquetMetaData, String> {
+        let size = self.meta.size;
+        if size == 0 {
+            return Err("the file is empty (0 bytes)".into());
+        }
+        let mut wanted = FOOTER_GUESS.min(size);
+        loop {
+            let tail = self.read(size - wanted..size).await.map_err(|error| in_words(&error))?;
+            let mut reader = ParquetMetaDataReader::new();
+            match reader.try_parse_sized(&tail, size) {
+                Ok(()) => return reader.finish().map_err(|error| parquet_in_words(&error)),
+                Err(ParquetError::NeedMoreData(more)) if more as u64 > wanted && more as u64 <= size => {
+                    wanted = more as u64;
+                }
+                Err(error) => return Err(self.explain(&tail, &error).await),
+            }
+        }
+    }
+
+    /// Why the end of the file is no footer, in words.
+    async fn explain(&self, tail: &[u8], error: &ParquetError) -> String {
+        let head = self.read(0..self.meta.size.min(4)).await.unwrap_or_default();
+        match (head.as_ref(), tail.ends_with(b"PAR1")) {
+            (b"PARE", _) => "the file is encrypted".into(),
+            (b"PAR1", false) => "the file is cut off: it begins as Parquet and has no footer".into(),
+            (b"PAR1", true) => format!("the footer is damaged: {}", parquet_in_words(error)),
+            _ => "not a Parquet file".into(),
+        }
+    }
+}
+
+impl fmt::Debug for PinnedFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("PinnedFile").field(&self.shown).finish()
+    }
+}
+
+#[cfg(unix)]
+fn read_at(file: &File, range: Range<u64>) -> std::io::Result<Bytes> {
+    use std::os::unix::fs::FileExt;
+    let mut buffer = vec![0; (range.end - range.start) as usize];
+    file.read_exact_at(&mut buffer, range.start)?;
+    Ok(buffer.into())
+}
+
+#[cfg(windows)]
+fn read_at(file: &File, range: Range<u64>) -> std::io::Result<Bytes> {
+    use std::os::windows::fs::FileExt;
+    let mut buffer = vec![0; (range.end - range.start) as usize];
+    let mut done = 0;
+    while done < buffer.len() {
+        match file.seek_read(&mut buffer[done..], range.start + done as u64)? {
+            0 => return Err(std::io::ErrorKind::UnexpectedEof.into()),
+            read => done += read,
+        }
+    }
+    Ok(buffer.into())
+}
+
+/// An error in the words of its last cause: the path in it is ours to give, as its user knows it.
+pub(crate) fn in_words(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    match cause.downcast_ref::<std::io::Error>() {
+        Some(error) => crate::store::plain(error),
+        None => cause.to_string(),
+    }
+}
+
+/// A Parquet error without the prefixes that its library adds.
+pub(crate) fn parquet_in_words(error: &ParquetError) -> String {
+    match error {
+        ParquetError::General(text) | ParquetError::EOF(text) | ParquetError::NYI(text) => text.clone(),
+        ParquetError::External(cause) => in_words(cause.as_ref()),
+        other => other.to_string(),
+    }
+}
+
+fn layout_of(metadata: &FileMetaData) -> Option<&str> {
+    let keys = metadata.key_value_metadata()?;
+    keys.iter().find(|pair| pair.key == LAYOUT_KEY)?.value.as_deref()
+}
+
+/// Takes the mark of pinql's layout from a file that another tool wrote: such tools copy the keys of the file that they
+/// rewrite, and its derived columns may no longer hold.
+fn without_foreign_layout(footer: ParquetMetaData) -> ParquetMetaData {
+    let metadata = footer.file_metadata();
+    let ours = metadata.created_by().is_some_and(|writer| writer.starts_with(CREATED_BY));
+    if ours || layout_of(metadata).is_none() {
+        return footer;
+    }
+    let keys = metadata.key_value_metadata().into_iter().flatten();
+    let keys = keys.filter(|pair| pair.key != LAYOUT_KEY).cloned().collect();
+    let metadata = FileMetaData::new(
+        metadata.version(),
+        metadata.num_rows(),
+        metadata.created_by().map(str::to_owned),
+        Some(keys),
+        metadata.schema_descr_ptr(),
+        metadata.column_orders().cloned(),
+    );
+    ParquetMetaData::new(metadata, footer.row_groups().to_vec())
+}

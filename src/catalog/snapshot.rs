@@ -1,0 +1,182 @@
+//! What one query sees: every file it needs, opened once, and held until it ends.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use futures::{StreamExt, TryStreamExt, stream};
+use object_store::ObjectStore;
+use object_store::path::Path;
+use tokio::sync::OnceCell;
+
+use super::file::{OpenError, PinnedFile, UnreadableFile};
+use crate::error::Result;
+use crate::store::{BackendDir, DataDir, Mappings, MappingsFile};
+
+/// Files opened at once while planning.
+const OPENING: usize = 64;
+
+/// The data directory as one query sees it. Each backend is looked at once, when it is first needed.
+#[derive(Debug)]
+pub(crate) struct Snapshot {
+    dir: DataDir,
+    store: Arc<dyn ObjectStore>,
+    unreadable: Unreadable,
+    listing: OnceLock<Arc<Vec<BackendDir>>>,
+    opened: Mutex<HashMap<String, Arc<OnceCell<Opened>>>>,
+    skipped: Mutex<BTreeMap<String, UnreadableFile>>,
+    receipt: Receipt,
+}
+
+/// What to do about a backend that cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unreadable {
+    Fail,
+    Skip,
+}
+
+/// What a query has read so far.
+#[derive(Debug, Default)]
+struct Receipt {
+    files: AtomicU64,
+    bytes: Arc<AtomicU64>,
+}
+
+type Opened = Result<Arc<Vec<Arc<PinnedFile>>>, UnreadableFile>;
+
+impl Snapshot {
+    pub fn new(dir: DataDir, store: Arc<dyn ObjectStore>, unreadable: Unreadable) -> Snapshot {
+        Snapshot {
+            dir,
+            store,
+            unreadable,
+            listing: OnceLock::new(),
+            opened: Mutex::default(),
+            skipped: Mutex::default(),
+            receipt: Receipt::default(),
+        }
+    }
+
+    pub fn dir(&self) -> &DataDir {
+        &self.dir
+    }
+
+    /// All backends, listed once.
+    pub fn backends(&self) -> Result<Arc<Vec<BackendDir>>> {
+        if let Some(listing) = self.listing.get() {
+            return Ok(Arc::clone(listing));
+        }
+        let listing = Arc::new(self.dir.backends()?);
+        Ok(Arc::clone(self.listing.get_or_init(|| listing)))
+    }
+
+    /// The open files of these backends, in their order.
+    ///
+    /// # Errors
+    /// The first of them that cannot be read, unless unreadable backends are skipped.
+    pub async fn files(&self, backends: &[BackendDir]) -> Result<Vec<Arc<PinnedFile>>, UnreadableFile> {
+        let opened: Vec<_> = stream::iter(backends)
+            .map(|backend| self.open(backend))
+            .buffered(OPENING)
+            .map(|opened| self.or_skip(opened))
+            .try_collect()
+            .await?;
+        Ok(opened.into_iter().flat_map(|files| files.to_vec()).collect())
+    }
+
+    /// The open files of one backend, whatever is done about unreadable ones.
+    pub async fn open(&self, backend: &BackendDir) -> Opened {
+        let cell = {
+            let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(opened.entry(backend.name.clone()).or_default())
+        };
+        cell.get_or_init(|| self.open_now(backend)).await.clone()
+    }
+
+    /// Goes on without a backend, if that is wished, and remembers it.
+    pub fn or_skip(&self, opened: Opened) -> Opened {
+        match (opened, self.unreadable) {
+            (Err(error), Unreadable::Skip) => {
+                self.skip(error);
+                Ok(Arc::default())
+            }
+            (opened, _) => opened,
+        }
+    }
+
+    fn skip(&self, error: UnreadableFile) {
+        let mut skipped = self.skipped.lock().unwrap_or_else(PoisonError::into_inner);
+        skipped.insert(error.backend.clone(), error);
+    }
+
+    /// The backends that the query went on without, by name.
+    pub fn skipped(&self) -> Vec<UnreadableFile> {
+        self.skipped.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    /// Files opened so far.
+    pub fn files_opened(&self) -> u64 {
+        self.receipt.files.load(Ordering::Relaxed)
+    }
+
+    /// Bytes read so far.
+    pub fn bytes_read(&self) -> u64 {
+        self.receipt.bytes.load(Ordering::Relaxed)
+    }
+
+    async fn open_now(&self, backend: &BackendDir) -> Opened {
+        match self.open_files(backend).await {
+            Err(OpenFailed { gone: true, .. }) => {}
+            Err(OpenFailed { error, .. }) => return Err(error),
+            Ok(files) => return Ok(Arc::new(files)),
+        }
+        // A file went away after the listing: the backend was removed, or written anew as something else.
+        let again = self.dir.backends().unwrap_or_default();
+        match again.into_iter().find(|again| again.name == backend.name) {
+            None => Ok(Arc::default()),
+            Some(again) => self.open_files(&again).await.map(Arc::new).map_err(|failed| failed.error),
+        }
+    }
+
+    async fn open_files(&self, backend: &BackendDir) -> Result<Vec<Arc<PinnedFile>>, OpenFailed> {
+        if let Mappings::Unreadable { path, reason } = &backend.mappings {
+            let error =
+                UnreadableFile { backend: backend.name.clone(), path: path.clone(), reason: reason.clone() };
+            return Err(OpenFailed { gone: false, error });
+        }
+        let name: Arc<str> = backend.name.as_str().into();
+        let mut files = Vec::new();
+        for file in backend.files() {
+            files.push(Arc::new(self.open_file(&name, file).await?));
+        }
+        Ok(files)
+    }
+
+    async fn open_file(&self, backend: &Arc<str>, file: &MappingsFile) -> Result<PinnedFile, OpenFailed> {
+        let failed = |gone, reason| {
+            let error = UnreadableFile { backend: backend.to_string(), path: file.shown.clone(), reason };
+            OpenFailed { gone, error }
+        };
+        let location = location(file).map_err(|reason| failed(false, reason))?;
+        let counter = Arc::clone(&self.receipt.bytes);
+        let opened =
+            PinnedFile::open(&self.store, &location, Arc::clone(backend), file.shown.clone(), counter).await;
+        self.receipt.files.fetch_add(1, Ordering::Relaxed);
+        opened.map_err(|error| match error {
+            OpenError::Gone => failed(true, "no such file or directory".into()),
+            OpenError::Unreadable(reason) => failed(false, reason),
+        })
+    }
+}
+
+/// A file that could not be opened, and whether that is because it is gone.
+struct OpenFailed {
+    gone: bool,
+    error: UnreadableFile,
+}
+
+/// The object store's name for a local file: its path as it is, so that no character is encoded.
+fn location(file: &MappingsFile) -> Result<Path, String> {
+    let path = file.path.to_str().ok_or("the path is no Unicode")?;
+    Path::parse(path).map_err(|error| error.to_string())
+}
