@@ -1,5 +1,6 @@
 //! pinql: an embedded SQL query engine over IPFS pin mappings.
 
+mod catalog;
 pub mod error;
 pub mod export;
 pub mod pin;

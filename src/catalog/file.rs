@@ -185,7 +185,7 @@ fn read_at(file: &File, range: Range<u64>) -> std::io::Result<Bytes> {
 }
 
 /// An error in the words of its last cause: the path in it is ours to give, as its user knows it.
-pub(crate) fn in_words(error: &dyn std::error::Error) -> String {
+pub(crate) fn in_words(error: &(dyn std::error::Error + 'static)) -> String {
     let mut cause = error;
     while let Some(deeper) = cause.source() {
         cause = deeper;

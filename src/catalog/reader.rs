@@ -4,20 +4,87 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use datafusion::common::{DataFusionError, Result};
+use datafusion::common::DataFusionError;
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::{ParquetFileMetrics, ParquetFileReaderFactory};
 use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use object_store::{ObjectMeta, ObjectStore};
 use parquet::arrow::arrow_reader::ArrowReaderOptions;
 use parquet::arrow::async_reader::AsyncFileReader;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::ParquetMetaData;
+use tokio::sync::OnceCell;
 
-use super::file::PinnedFile;
+use super::file::{OpenError, PinnedFile, UnreadableFile};
 
-/// Makes readers of the [`PinnedFile`] that each [`PartitionedFile`] carries.
+/// What each [`PartitionedFile`] of a scan carries: its file, open already or to be opened once.
+#[derive(Debug)]
+pub(crate) struct FileHandle {
+    file: OnceCell<Arc<PinnedFile>>,
+    late: Option<LateFile>,
+}
+
+/// How to open a file of a plan that was made in another process.
+#[derive(Debug)]
+pub(crate) struct LateFile {
+    pub store: Arc<dyn ObjectStore>,
+    pub backend: String,
+    /// The path that people see, relative to the root.
+    pub shown: String,
+    /// The file as it was when the query was planned.
+    pub meta: ObjectMeta,
+}
+
+impl FileHandle {
+    pub fn opened(file: Arc<PinnedFile>) -> FileHandle {
+        FileHandle { file: OnceCell::new_with(Some(file)), late: None }
+    }
+
+    pub fn late(late: LateFile) -> FileHandle {
+        FileHandle { file: OnceCell::new(), late: Some(late) }
+    }
+
+    /// The backend and the path that people see.
+    pub fn names(&self) -> Option<(&str, &str)> {
+        match (self.file.get(), &self.late) {
+            (Some(file), _) => Some((&file.backend, &file.shown)),
+            (None, Some(late)) => Some((&late.backend, &late.shown)),
+            (None, None) => None,
+        }
+    }
+
+    async fn get(&self) -> Result<&PinnedFile, UnreadableFile> {
+        let open = || async {
+            let late = self.late.as_ref().expect("a handle without a file knows how to open one");
+            late.open().await.map(Arc::new)
+        };
+        self.file.get_or_try_init(open).await.map(AsRef::as_ref)
+    }
+}
+
+impl LateFile {
+    async fn open(&self) -> Result<PinnedFile, UnreadableFile> {
+        let unreadable =
+            |reason| UnreadableFile { backend: self.backend.clone(), path: self.shown.clone(), reason };
+        let backend = self.backend.as_str().into();
+        let file =
+            PinnedFile::open(&self.store, &self.meta.location, backend, self.shown.clone(), Arc::default())
+                .await
+                .map_err(|error| match error {
+                    OpenError::Gone => unreadable("no such file or directory".into()),
+                    OpenError::Unreadable(reason) => unreadable(reason),
+                })?;
+        let (now, planned) = (file.meta(), &self.meta);
+        match now.size == planned.size && now.e_tag == planned.e_tag {
+            true => Ok(file),
+            false => Err(unreadable("the file has changed since the query was planned".into())),
+        }
+    }
+}
+
+/// Makes readers of the [`FileHandle`] that each [`PartitionedFile`] carries.
 #[derive(Debug)]
 pub(super) struct PinnedReaderFactory;
 
@@ -28,25 +95,29 @@ impl ParquetFileReaderFactory for PinnedReaderFactory {
         file: PartitionedFile,
         _metadata_size_hint: Option<usize>,
         metrics: &ExecutionPlanMetricsSet,
-    ) -> Result<Box<dyn AsyncFileReader + Send>> {
+    ) -> datafusion::common::Result<Box<dyn AsyncFileReader + Send>> {
         let location = file.object_meta.location.as_ref();
-        let pinned = file.extension::<Arc<PinnedFile>>().ok_or_else(|| {
+        let handle = file.extension::<Arc<FileHandle>>().ok_or_else(|| {
             DataFusionError::Internal(format!("{location} was not opened when the query was planned"))
         })?;
         let metrics = ParquetFileMetrics::new(partition_index, location, metrics);
-        Ok(Box::new(PinnedReader { file: Arc::clone(pinned), metrics }))
+        Ok(Box::new(PinnedReader { handle: Arc::clone(handle), metrics }))
     }
 }
 
 struct PinnedReader {
-    file: Arc<PinnedFile>,
+    handle: Arc<FileHandle>,
     metrics: ParquetFileMetrics,
 }
 
 impl AsyncFileReader for PinnedReader {
     fn get_bytes(&mut self, range: Range<u64>) -> BoxFuture<'_, parquet::errors::Result<Bytes>> {
         self.metrics.bytes_scanned.add((range.end - range.start) as usize);
-        async move { self.file.read(range).await.map_err(|error| ParquetError::External(Box::new(error))) }.boxed()
+        async move {
+            let file = self.handle.get().await.map_err(external)?;
+            file.read(range).await.map_err(external)
+        }
+        .boxed()
     }
 
     fn get_metadata<'a>(
@@ -54,7 +125,10 @@ impl AsyncFileReader for PinnedReader {
         _options: Option<&'a ArrowReaderOptions>,
     ) -> BoxFuture<'a, parquet::errors::Result<Arc<ParquetMetaData>>> {
         // Read when the file was opened; the page index, where a query wants it, is loaded on top.
-        let footer = Arc::clone(&self.file.footer);
-        async move { Ok(footer) }.boxed()
+        async move { Ok(Arc::clone(&self.handle.get().await.map_err(external)?.footer)) }.boxed()
     }
+}
+
+fn external(error: impl std::error::Error + Send + Sync + 'static) -> ParquetError {
+    ParquetError::External(Box::new(error))
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use futures::{StreamExt, TryStreamExt, stream};
 use object_store::ObjectStore;
@@ -24,6 +24,7 @@ pub(crate) struct Snapshot {
     unreadable: Unreadable,
     listing: OnceLock<Arc<Vec<BackendDir>>>,
     opened: Mutex<HashMap<String, Arc<OnceCell<Opened>>>>,
+    /// Backends to go without, by name.
     skipped: Mutex<BTreeMap<String, UnreadableFile>>,
     receipt: Receipt,
 }
@@ -75,17 +76,17 @@ impl Snapshot {
     /// # Errors
     /// The first of them that cannot be read, unless unreadable backends are skipped.
     pub async fn files(&self, backends: &[BackendDir]) -> Result<Vec<Arc<PinnedFile>>, UnreadableFile> {
-        let opened: Vec<_> = stream::iter(backends)
-            .map(|backend| self.open(backend))
-            .buffered(OPENING)
-            .map(|opened| self.or_skip(opened))
-            .try_collect()
-            .await?;
+        let opening: Vec<_> = backends.iter().map(|backend| self.open(backend)).collect();
+        let opened = stream::iter(opening).buffered(OPENING).map(|opened| self.or_skip(opened));
+        let opened: Vec<_> = opened.try_collect().await?;
         Ok(opened.into_iter().flat_map(|files| files.to_vec()).collect())
     }
 
     /// The open files of one backend, whatever is done about unreadable ones.
     pub async fn open(&self, backend: &BackendDir) -> Opened {
+        if let Some(error) = self.locked_skipped().get(&backend.name) {
+            return Err(error.clone());
+        }
         let cell = {
             let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(opened.entry(backend.name.clone()).or_default())
@@ -104,14 +105,28 @@ impl Snapshot {
         }
     }
 
-    fn skip(&self, error: UnreadableFile) {
-        let mut skipped = self.skipped.lock().unwrap_or_else(PoisonError::into_inner);
-        skipped.insert(error.backend.clone(), error);
+    /// Goes on without a backend whose data turned out to be damaged, if that is wished. False if it is not, or if it
+    /// has been done already.
+    pub fn exclude(&self, error: UnreadableFile) -> bool {
+        let known = self.locked_skipped().contains_key(&error.backend);
+        let exclude = self.unreadable == Unreadable::Skip && !known;
+        if exclude {
+            self.skip(error);
+        }
+        exclude
     }
 
-    /// The backends that the query went on without, by name.
+    fn skip(&self, error: UnreadableFile) {
+        self.locked_skipped().entry(error.backend.clone()).or_insert(error);
+    }
+
+    /// The backends that the query goes without, by name.
     pub fn skipped(&self) -> Vec<UnreadableFile> {
-        self.skipped.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+        self.locked_skipped().values().cloned().collect()
+    }
+
+    fn locked_skipped(&self) -> MutexGuard<'_, BTreeMap<String, UnreadableFile>> {
+        self.skipped.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Files opened so far.

@@ -1,15 +1,33 @@
 //! Canned reports: the SQL files of `queries/`. To add one, drop a file there and list it in [`BUILT_IN`].
 
+mod header;
 mod params;
 
 pub use params::{Bindings, Kind, Param, Value};
 
+use std::collections::BTreeMap;
+use std::fs;
 use std::path::Path;
+
+use chrono::{DateTime, Utc};
 
 use crate::error::{Error, Result};
 
 /// The reports that come with pinql: name and file.
-const BUILT_IN: &[(&str, &str)] = &[];
+const BUILT_IN: [(&str, &str); 9] = [
+    ("at-risk", include_str!("../../queries/at-risk.sql")),
+    ("backend-summary", include_str!("../../queries/backend-summary.sql")),
+    ("failed-pins", include_str!("../../queries/failed-pins.sql")),
+    ("pending-pins", include_str!("../../queries/pending-pins.sql")),
+    ("redundancy", include_str!("../../queries/redundancy.sql")),
+    ("status-distribution", include_str!("../../queries/status-distribution.sql")),
+    ("summary", include_str!("../../queries/summary.sql")),
+    ("under-replicated", include_str!("../../queries/under-replicated.sql")),
+    ("where-is", include_str!("../../queries/where-is.sql")),
+];
+
+/// The origin of the reports that come with pinql.
+const OURS: &str = "built in";
 
 /// A named question: SQL with a header that gives its title and typed parameters.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,37 +46,164 @@ pub struct Report {
     pub origin: String,
 }
 
+/// All the reports that one run knows, by name.
+#[derive(Debug, Clone)]
+pub struct Reports {
+    by_name: BTreeMap<String, Report>,
+}
+
 impl Report {
+    /// Reads a report's header. `origin` is what errors name.
+    ///
+    /// # Errors
+    /// If the header has no title, or a line that does not say what it must.
+    pub fn parse(name: &str, sql: &str, origin: &str) -> Result<Report> {
+        header::parse(name, sql, origin)
+    }
+
     /// Checks `values` (name, text) against the header and fills in the defaults.
     ///
     /// `now` is what a default of `now` stands for.
-    pub fn bind(&self, values: &[(String, String)], now: chrono::DateTime<chrono::Utc>) -> Result<Bindings> {
-        let _ = (values, now);
-        unimplemented!()
+    ///
+    /// # Errors
+    /// If a name is not in the header, a text is not of its kind, or a parameter without a default is not given.
+    pub fn bind(&self, values: &[(String, String)], now: DateTime<Utc>) -> Result<Bindings> {
+        let wrong = |name: &str, problem: String| Error::Parameter {
+            report: self.name.clone(),
+            name: name.to_owned(),
+            problem,
+        };
+        if let Some((name, _)) = values.iter().find(|(name, _)| !self.params.iter().any(|param| param.name == *name)) {
+            let known: Vec<_> = self.params.iter().map(|param| param.name.as_str()).collect();
+            let known = if known.is_empty() { "it has none".to_owned() } else { format!("it has {}", known.join(", ")) };
+            return Err(wrong(name, format!("the report has no such parameter; {known}")));
+        }
+        let mut bindings = BTreeMap::new();
+        for param in &self.params {
+            // The last one counts, as with most programs' flags.
+            let given = values.iter().rev().find(|(name, _)| *name == param.name).map(|(_, text)| text);
+            let text = given.or(param.default.as_ref()).ok_or_else(|| wrong(&param.name, "it must be given".into()))?;
+            let value = param.kind.read(text, now).map_err(|problem| wrong(&param.name, problem))?;
+            bindings.insert(param.name.clone(), value);
+        }
+        Ok(Bindings(bindings))
     }
 }
-
-/// All the reports that one run knows, by name.
-#[derive(Debug, Clone)]
-pub struct Reports;
 
 impl Reports {
     /// The reports that come with pinql.
     pub fn built_in() -> Reports {
-        let _ = BUILT_IN;
-        unimplemented!()
+        let parsed = BUILT_IN.iter().map(|(name, sql)| {
+            let report = Report::parse(name, sql, OURS).expect("tests parse the reports that come with pinql");
+            ((*name).to_owned(), report)
+        });
+        Reports { by_name: parsed.collect() }
     }
+
     /// Adds the `.sql` files of a directory; one with the name of a known report takes its place.
+    ///
+    /// # Errors
+    /// If the directory or a file cannot be read, or a header does not say what it must.
     pub fn add_dir(&mut self, dir: &Path) -> Result<()> {
-        let _ = dir;
-        unimplemented!()
+        let read = |path: &Path| {
+            let path = path.to_owned();
+            move |source| Error::Read { path, source }
+        };
+        for entry in fs::read_dir(dir).map_err(read(dir))? {
+            let path = entry.map_err(read(dir))?.path();
+            let Some(name) = report_name(&path) else { continue };
+            let sql = fs::read_to_string(&path).map_err(read(&path))?;
+            let report = Report::parse(&name, &sql, &path.display().to_string())?;
+            self.by_name.insert(name, report);
+        }
+        Ok(())
     }
+
     /// The report of that name.
+    ///
+    /// # Errors
+    /// If there is none; the hint names those that exist.
     pub fn get(&self, name: &str) -> Result<&Report> {
-        Err(Error::UnknownReport { name: name.into(), known: vec![] })
+        self.by_name.get(name).ok_or_else(|| Error::UnknownReport {
+            name: name.to_owned(),
+            known: self.by_name.keys().cloned().collect(),
+        })
     }
+
     /// All of them, by name.
     pub fn iter(&self) -> impl Iterator<Item = &Report> {
-        std::iter::empty()
+        self.by_name.values()
+    }
+}
+
+/// The name of the report in a file, if the file is one: `copies.sql` is `copies`.
+fn report_name(path: &Path) -> Option<String> {
+    let is_sql = path.extension().is_some_and(|end| end.eq_ignore_ascii_case("sql")) && path.is_file();
+    let name = path.file_stem()?.to_str()?;
+    (is_sql && !name.starts_with('.')).then(|| name.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn now() -> DateTime<Utc> {
+        DateTime::from_timestamp(1_700_000_000, 0).unwrap()
+    }
+
+    fn values(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+        pairs.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect()
+    }
+
+    #[test]
+    fn every_report_that_comes_with_pinql_has_a_sound_header() {
+        for (name, sql) in BUILT_IN {
+            let report = Report::parse(name, sql, OURS).unwrap_or_else(|error| panic!("{error}"));
+            assert!(!report.description.is_empty(), "{name} has no description");
+            for param in &report.params {
+                assert!(sql.contains(&format!("${}", param.name)), "{name} does not use ${}", param.name);
+                assert!(!param.help.is_empty(), "{name}: {} is not explained", param.name);
+            }
+        }
+        // What stands in queries/ is listed, so that no file is forgotten.
+        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("queries");
+        let mut files: Vec<_> = fs::read_dir(dir).unwrap().filter_map(|file| report_name(&file.unwrap().path())).collect();
+        files.sort();
+        assert_eq!(files, BUILT_IN.map(|(name, _)| name));
+    }
+
+    #[test]
+    fn values_are_checked_and_defaults_filled_in() {
+        let sql = "-- title: T\n-- param: n integer 2  how many\n-- param: at timestamp now  when\n-- param: cid text  which\nSELECT $n, $at, $cid";
+        let report = Report::parse("r", sql, "r.sql").unwrap();
+        let bound = report.bind(&values(&[("cid", "x'; DROP TABLE pins"), ("n", "1"), ("n", "3")]), now()).unwrap();
+        assert_eq!(bound.0["n"], Value::Integer(3));
+        assert_eq!(bound.0["at"], Value::Timestamp(1_700_000_000_000_000));
+        assert_eq!(bound.0["cid"], Value::Text("x'; DROP TABLE pins".into()));
+        for (given, problem) in [
+            (values(&[]), "it must be given"),
+            (values(&[("cid", "x"), ("n", "two")]), "`two` is no whole number"),
+            (values(&[("cid", "x"), ("at", "soon")]), "`soon` is no time"),
+            (values(&[("cid", "x"), ("m", "1")]), "the report has no such parameter; it has n, at, cid"),
+        ] {
+            let error = report.bind(&given, now()).unwrap_err().to_string();
+            assert!(error.contains(problem), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_directory_adds_reports_and_replaces_those_of_the_same_name() {
+        let temp = tempfile::tempdir().unwrap();
+        fs::write(temp.path().join("summary.sql"), "-- title: Mine\nSELECT 1").unwrap();
+        fs::write(temp.path().join("new.sql"), "-- title: New\nSELECT 2").unwrap();
+        fs::write(temp.path().join("notes.txt"), "not a report").unwrap();
+        let mut reports = Reports::built_in();
+        reports.add_dir(temp.path()).unwrap();
+        assert_eq!(reports.get("summary").unwrap().title, "Mine");
+        assert_eq!(reports.get("new").unwrap().title, "New");
+        assert_eq!(reports.iter().count(), BUILT_IN.len() + 1);
+        assert!(matches!(reports.get("notes"), Err(Error::UnknownReport { .. })));
+        fs::write(temp.path().join("bad.sql"), "SELECT 1").unwrap();
+        assert!(matches!(reports.add_dir(temp.path()), Err(Error::ReportHeader { line: 1, .. })));
     }
 }

@@ -1,6 +1,12 @@
 //! Typed parameters, bound as values, never pasted into SQL.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+use chrono::{DateTime, Utc};
+
+use crate::pin::time;
 
 /// What a parameter takes, by the word that the header uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,3 +54,54 @@ pub enum Value {
 /// Values by parameter name.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Bindings(pub BTreeMap<String, Value>);
+
+/// The kinds and their words.
+const KINDS: [(Kind, &str); 5] = [
+    (Kind::Integer, "integer"),
+    (Kind::Number, "number"),
+    (Kind::Text, "text"),
+    (Kind::Timestamp, "timestamp"),
+    (Kind::Boolean, "boolean"),
+];
+
+impl Kind {
+    /// Reads a text as a value of this kind. `now` is what the text `now` stands for.
+    ///
+    /// # Errors
+    /// In words, if it is none.
+    pub fn read(self, text: &str, now: DateTime<Utc>) -> Result<Value, String> {
+        let (value, wanted) = match self {
+            Kind::Integer => (text.trim().parse().ok().map(Value::Integer), "whole number"),
+            Kind::Number => {
+                let number = text.trim().parse().ok().filter(|number: &f64| number.is_finite());
+                (number.map(Value::Number), "number")
+            }
+            Kind::Text => (Some(Value::Text(text.to_owned())), "text"),
+            Kind::Timestamp if text.trim() == "now" => (Some(Value::Timestamp(now.timestamp_micros())), "time"),
+            Kind::Timestamp => (time::parse(text).map(Value::Timestamp), "time"),
+            Kind::Boolean => (text.trim().to_lowercase().parse().ok().map(Value::Boolean), "truth value"),
+        };
+        value.ok_or_else(|| match self {
+            Kind::Timestamp => format!("`{text}` is no time: 2026-01-31, 2026-01-31T12:00:00Z, or now"),
+            Kind::Boolean => format!("`{text}` is neither true nor false"),
+            _ => format!("`{text}` is no {wanted}"),
+        })
+    }
+}
+
+impl FromStr for Kind {
+    type Err = String;
+
+    fn from_str(word: &str) -> Result<Kind, String> {
+        let known = KINDS.map(|(_, word)| word).join(", ");
+        let found = KINDS.iter().find(|(_, name)| *name == word);
+        found.map(|(kind, _)| *kind).ok_or_else(|| format!("`{word}` is no kind of parameter: {known}"))
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let word = KINDS.iter().find(|(kind, _)| kind == self).map_or("", |(_, word)| word);
+        f.write_str(word)
+    }
+}

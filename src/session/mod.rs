@@ -1,100 +1,80 @@
 //! The engine: the only place that builds a DataFusion session.
+//!
+//! Each query gets a snapshot of the data directory and a catalog over it, is planned, checked to be read-only, and runs
+//! as a task of its own whose batches an [`Answer`] hands over.
+
+mod answer;
+mod arithmetic;
+mod diagnose;
+mod engine;
+mod options;
+mod rules;
+mod script;
+
+pub use answer::{Answer, Receipt, Skipped};
+pub use options::Options;
+pub use script::{Statement, is_complete, split_statements};
 
 use std::path::Path;
-use std::pin::Pin;
-use std::task::{Context, Poll};
-use std::time::Duration;
-
-use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
-use futures::Stream;
+use std::sync::Arc;
 
 use crate::error::Result;
 use crate::report::Bindings;
+use crate::store::DataDir;
+use engine::Engine;
 
-/// What a session may use and how it treats trouble.
-#[derive(Debug, Clone, Default)]
-pub struct Options {
-    /// Bytes that queries may hold in memory together; beyond it they spill or fail. `None`: no limit.
-    pub memory_limit: Option<usize>,
-    /// How long one query may run. `None`: no limit.
-    pub timeout: Option<Duration>,
-    /// Partitions that one query works on at once. `None`: the number of cores.
-    pub threads: Option<usize>,
-    /// Go on without backends that cannot be read, and list them in [`Answer::skipped`].
-    pub skip_unreadable: bool,
+/// One engine over one data directory. Cheap to clone.
+///
+/// Needs a multi-threaded tokio runtime with its timer on.
+#[derive(Debug, Clone)]
+pub struct Session {
+    engine: Arc<Engine>,
 }
-
-/// One engine over one data directory.
-#[derive(Debug)]
-pub struct Session;
-
-/// A backend that a query went on without.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Skipped {
-    /// The backend's name.
-    pub backend: String,
-    /// Its file, relative to the root.
-    pub path: String,
-    /// What is wrong with it.
-    pub reason: String,
-}
-
-/// The answer to one statement: a stream of record batches, with its columns known at once.
-pub struct Answer;
 
 impl Session {
-    /// Opens the data directory. Reads no backend yet.
+    /// Opens the data directory at `root`. Reads no backend yet.
+    ///
+    /// # Errors
+    /// If there is no such directory.
     pub fn open(root: &Path, options: Options) -> Result<Session> {
-        let _ = (root, options);
-        unimplemented!()
+        let engine = Engine::new(DataDir::open(root)?, options)?;
+        Ok(Session { engine: Arc::new(engine) })
     }
-    /// Plans one statement and starts it. The answer sees the files as they are now.
+
+    /// Plans one statement and starts it. The answer sees the files as they are now, whatever happens to them later.
+    ///
+    /// # Errors
+    /// If the SQL does not parse, names something unknown, would write, or needs a backend that cannot be read.
     pub async fn query(&self, sql: &str) -> Result<Answer> {
         self.query_with(sql, &Bindings::default()).await
     }
+
     /// The same with values for its `$name` parameters.
+    ///
+    /// # Errors
+    /// As [`Session::query`], and if a parameter has no value.
     pub async fn query_with(&self, sql: &str, bindings: &Bindings) -> Result<Answer> {
-        let _ = (sql, bindings);
-        unimplemented!()
+        let query = self.engine.plan(sql, bindings).await?;
+        Ok(Answer::start(Arc::clone(&self.engine), query))
     }
-}
 
-impl Answer {
-    /// The columns.
-    pub fn schema(&self) -> SchemaRef {
-        unimplemented!()
+    /// Plans one statement for another process: the physical plan as bytes, for [`Session::run_plan`].
+    ///
+    /// # Errors
+    /// As [`Session::query`], and if a part of the plan cannot travel.
+    pub async fn encode_plan(&self, sql: &str) -> Result<Vec<u8>> {
+        let query = self.engine.plan(sql, &Bindings::default()).await?;
+        self.engine.encode(&query)
     }
-    /// The backends that this answer goes without. Complete once the stream has ended.
-    pub fn skipped(&self) -> Vec<Skipped> {
-        unimplemented!()
+
+    /// Runs a plan that [`Session::encode_plan`] made over the same root, perhaps in another process.
+    ///
+    /// The files must be what they were when it was planned; a changed one is an error, never a different answer.
+    ///
+    /// # Errors
+    /// If the bytes are no plan, or name files outside of the root.
+    pub async fn run_plan(&self, plan: &[u8]) -> Result<Answer> {
+        let query = self.engine.decode(plan)?;
+        Ok(Answer::start(Arc::clone(&self.engine), query))
     }
-}
-
-impl Stream for Answer {
-    type Item = Result<RecordBatch>;
-    fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        unimplemented!()
-    }
-}
-
-/// Splits a script into its statements, at semicolons outside of strings, quoted names and comments.
-pub fn split_statements(script: &str) -> Result<Vec<Statement>> {
-    let _ = script;
-    unimplemented!()
-}
-
-/// Whether the text holds at least one statement and ends with a semicolon that closes it.
-pub fn is_complete(script: &str) -> bool {
-    let _ = script;
-    unimplemented!()
-}
-
-/// One statement of a script.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Statement {
-    /// Its text, without the semicolon.
-    pub sql: String,
-    /// The line of the script on which it starts, counted from 1.
-    pub line: u64,
 }

@@ -1,0 +1,211 @@
+//! Functions that make the columns of `pins` from what a file holds. They run inside of the scan and have no name in SQL.
+
+use std::fmt::Write;
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, AsArray, BinaryViewBuilder, Int64Builder, StringViewArray, StringViewBuilder,
+    TimestampMicrosecondBuilder,
+};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Field, FieldRef, Float64Type, Int64Type, TimeUnit};
+use arrow::util::display::{ArrayFormatter, FormatOptions};
+use datafusion::common::Result;
+use datafusion::logical_expr::{
+    ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
+};
+
+use crate::pin::{cid, schema, size, status, time};
+
+/// One column of `pins`, made of one column of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Derive {
+    /// Text of whatever type the file has.
+    Text,
+    /// A status, trimmed and in lower case; a missing one is `stored`.
+    Status,
+    /// A time in any of the forms that tools have written.
+    CreatedAt,
+    /// What the text of a CID names.
+    Content,
+    /// The size that metadata gives.
+    SizeBytes,
+}
+
+/// [`Derive`] as a DataFusion function.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(super) struct DeriveFunction {
+    derive: Derive,
+    signature: Signature,
+}
+
+impl DeriveFunction {
+    pub fn new(derive: Derive) -> DeriveFunction {
+        DeriveFunction { derive, signature: Signature::any(1, Volatility::Immutable) }
+    }
+}
+
+impl ScalarUDFImpl for DeriveFunction {
+    fn name(&self) -> &str {
+        match self.derive {
+            Derive::Text => "recorded_text",
+            Derive::Status => "recorded_status",
+            Derive::CreatedAt => "recorded_time",
+            Derive::Content => "recorded_content",
+            Derive::SizeBytes => "recorded_size",
+        }
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        Ok(match self.derive {
+            Derive::Text | Derive::Status => DataType::Utf8View,
+            Derive::CreatedAt => schema::timestamp_type(),
+            Derive::Content => DataType::BinaryView,
+            Derive::SizeBytes => DataType::Int64,
+        })
+    }
+
+    fn return_field_from_args(&self, _: ReturnFieldArgs<'_>) -> Result<FieldRef> {
+        let nullable = !matches!(self.derive, Derive::Content | Derive::Status);
+        Ok(Arc::new(Field::new(self.name(), self.return_type(&[])?, nullable)))
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let [value] = &args.args[..] else {
+            return datafusion::common::internal_err!("{} takes one column", self.name());
+        };
+        let array = value.to_array(args.number_rows)?;
+        let made: ArrayRef = match self.derive {
+            Derive::Text => Arc::new(texts(&array)?),
+            Derive::Status => Arc::new(statuses(&texts(&array)?)),
+            Derive::CreatedAt => times(&array)?,
+            Derive::Content => contents(&texts(&array)?),
+            Derive::SizeBytes => sizes(&texts(&array)?),
+        };
+        Ok(ColumnarValue::Array(made))
+    }
+}
+
+/// Any column as text. Binary is read as UTF-8; a struct such as `{"/": "bafy…"}` as its one text.
+pub(super) fn texts(array: &ArrayRef) -> Result<StringViewArray> {
+    match array.data_type() {
+        DataType::Utf8View => Ok(array.as_string_view().clone()),
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Null => to_view(array),
+        DataType::Dictionary(_, value) if value.is_string() => to_view(array),
+        DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => {
+            let binary = cast(array, &DataType::LargeBinary)?;
+            let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+            Ok(binary.as_binary::<i64>().iter().map(|bytes| bytes.map(text)).collect())
+        }
+        DataType::Struct(fields) if fields.len() == 1 => {
+            let inner = texts(array.as_struct().column(0))?;
+            let rows = (0..array.len())
+                .map(|row| (!array.is_null(row) && !inner.is_null(row)).then(|| inner.value(row)));
+            Ok(rows.collect())
+        }
+        _ => displayed(array),
+    }
+}
+
+fn to_view(array: &ArrayRef) -> Result<StringViewArray> {
+    Ok(cast(array, &DataType::Utf8View)?.as_string_view().clone())
+}
+
+/// A column of another type, as arrow shows it.
+fn displayed(array: &ArrayRef) -> Result<StringViewArray> {
+    let options = FormatOptions::default();
+    let formatter = ArrayFormatter::try_new(array.as_ref(), &options)?;
+    let (mut builder, mut text) = (StringViewBuilder::with_capacity(array.len()), String::new());
+    for row in 0..array.len() {
+        if array.is_null(row) {
+            builder.append_null();
+            continue;
+        }
+        text.clear();
+        // A value that cannot be shown is an unknown one.
+        match write!(text, "{}", formatter.value(row)) {
+            Ok(()) => builder.append_value(&text),
+            Err(_) => builder.append_null(),
+        }
+    }
+    Ok(builder.finish())
+}
+
+fn statuses(texts: &StringViewArray) -> StringViewArray {
+    let is_normal = |text: Option<&str>| text.is_some_and(|text| status::normal(text) == text);
+    if texts.iter().all(is_normal) {
+        return texts.clone();
+    }
+    let mut builder = StringViewBuilder::with_capacity(texts.len());
+    for text in texts {
+        builder.append_value(status::normal(text.unwrap_or_default()));
+    }
+    builder.finish()
+}
+
+fn contents(texts: &StringViewArray) -> ArrayRef {
+    let mut builder = BinaryViewBuilder::with_capacity(texts.len());
+    let mut multihash = Vec::with_capacity(cid::MAX_DIGEST);
+    for text in texts {
+        multihash.clear();
+        // What is no CID is no content, and an empty one says so.
+        cid::content_of(text.unwrap_or_default(), &mut multihash);
+        builder.append_value(&multihash);
+    }
+    Arc::new(builder.finish())
+}
+
+fn sizes(texts: &StringViewArray) -> ArrayRef {
+    let mut builder = Int64Builder::with_capacity(texts.len());
+    for text in texts {
+        builder.append_option(text.and_then(size::from_metadata));
+    }
+    Arc::new(builder.finish())
+}
+
+fn times(array: &ArrayRef) -> Result<ArrayRef> {
+    let mut builder = TimestampMicrosecondBuilder::with_capacity(array.len()).with_timezone("UTC");
+    let mut append = |micros: Option<i64>| builder.append_option(micros);
+    match array.data_type() {
+        DataType::Timestamp(unit, _) => {
+            // A time without a zone is UTC, and one with a zone counts from 1970 in UTC all the same.
+            let counts = cast(array, &DataType::Timestamp(*unit, None))?;
+            let counts = cast(&counts, &DataType::Int64)?;
+            counts
+                .as_primitive::<Int64Type>()
+                .iter()
+                .for_each(|count| append(count.and_then(|at| in_micros(*unit, at))));
+        }
+        DataType::Date32 | DataType::Date64 => {
+            let days = cast(array, &DataType::Timestamp(TimeUnit::Microsecond, None))?;
+            let counts = cast(&days, &DataType::Int64)?;
+            counts.as_primitive::<Int64Type>().iter().for_each(append);
+        }
+        kind if kind.is_integer() => {
+            let numbers = cast(array, &DataType::Int64)?;
+            let numbers = numbers.as_primitive::<Int64Type>();
+            numbers.iter().for_each(|number| append(number.and_then(time::from_integer)));
+        }
+        kind if kind.is_floating() || matches!(kind, DataType::Decimal128(..) | DataType::Decimal256(..)) => {
+            let numbers = cast(array, &DataType::Float64)?;
+            let numbers = numbers.as_primitive::<Float64Type>();
+            numbers.iter().for_each(|number| append(number.and_then(time::from_float)));
+        }
+        _ => texts(array)?.iter().for_each(|text| append(text.and_then(time::parse))),
+    }
+    Ok(Arc::new(builder.finish()))
+}
+
+/// Microseconds, rounded down; `None` beyond what they can count.
+fn in_micros(unit: TimeUnit, count: i64) -> Option<i64> {
+    match unit {
+        TimeUnit::Second => count.checked_mul(1_000_000),
+        TimeUnit::Millisecond => count.checked_mul(1_000),
+        TimeUnit::Microsecond => Some(count),
+        TimeUnit::Nanosecond => Some(count.div_euclid(1_000)),
+    }
+}

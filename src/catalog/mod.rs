@@ -1,0 +1,124 @@
+//! Tables: backends as the engine sees them.
+//!
+//! A query sees a [`Snapshot`] through a [`PinCatalog`]: `pins`, `records` and `backends` in the default schema, and one
+//! table for each backend in the schema `backends`. To add a system table: a provider like [`system`]'s, and its name in
+//! [`TABLES`].
+
+mod adapter;
+mod derive;
+mod file;
+pub(crate) mod functions;
+mod reader;
+mod snapshot;
+mod source;
+mod system;
+mod table;
+pub(crate) mod wire;
+
+pub(crate) use file::UnreadableFile;
+pub(crate) use snapshot::{Snapshot, Unreadable};
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use datafusion::catalog::{CatalogProvider, SchemaProvider, TableProvider};
+use datafusion::common::Result;
+
+use crate::store::Mappings;
+use system::BackendsTable;
+use table::{PinTable, external};
+
+/// The catalog's name in SQL.
+pub(crate) const CATALOG: &str = "pinql";
+/// The schema that names without one are looked up in.
+pub(crate) const MAIN: &str = "main";
+/// The schema with a table for each backend.
+pub(crate) const BACKENDS: &str = "backends";
+
+/// The tables of [`MAIN`].
+const TABLES: [&str; 3] = ["backends", "pins", "records"];
+
+/// The tables of one snapshot.
+#[derive(Debug)]
+pub(crate) struct PinCatalog {
+    main: Arc<MainSchema>,
+    backends: Arc<BackendsSchema>,
+}
+
+impl PinCatalog {
+    pub fn new(snapshot: &Arc<Snapshot>) -> PinCatalog {
+        PinCatalog {
+            main: Arc::new(MainSchema { snapshot: Arc::clone(snapshot) }),
+            backends: Arc::new(BackendsSchema { snapshot: Arc::clone(snapshot) }),
+        }
+    }
+}
+
+impl CatalogProvider for PinCatalog {
+    fn schema_names(&self) -> Vec<String> {
+        vec![MAIN.to_owned(), BACKENDS.to_owned()]
+    }
+
+    fn schema(&self, name: &str) -> Option<Arc<dyn SchemaProvider>> {
+        match name {
+            MAIN => Some(Arc::clone(&self.main) as _),
+            BACKENDS => Some(Arc::clone(&self.backends) as _),
+            _ => None,
+        }
+    }
+}
+
+#[derive(Debug)]
+struct MainSchema {
+    snapshot: Arc<Snapshot>,
+}
+
+#[async_trait]
+impl SchemaProvider for MainSchema {
+    fn table_names(&self) -> Vec<String> {
+        TABLES.map(str::to_owned).to_vec()
+    }
+
+    async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+        let snapshot = Arc::clone(&self.snapshot);
+        Ok(match name {
+            "pins" => Some(Arc::new(PinTable::pins(snapshot))),
+            "records" => Some(Arc::new(PinTable::records(snapshot))),
+            "backends" => Some(Arc::new(BackendsTable::new(snapshot))),
+            _ => None,
+        })
+    }
+
+    fn table_exist(&self, name: &str) -> bool {
+        TABLES.contains(&name)
+    }
+}
+
+#[derive(Debug)]
+struct BackendsSchema {
+    snapshot: Arc<Snapshot>,
+}
+
+#[async_trait]
+impl SchemaProvider for BackendsSchema {
+    fn table_names(&self) -> Vec<String> {
+        // An error is told when a table is asked for.
+        let backends = self.snapshot.backends().unwrap_or_default();
+        backends.iter().map(|backend| backend.name.clone()).collect()
+    }
+
+    async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+        let backends = self.snapshot.backends().map_err(external)?;
+        let Some(backend) = backends.iter().find(|backend| backend.name == name) else { return Ok(None) };
+        if let Mappings::SameAs(other) = &backend.mappings {
+            let reason = format!("it is the same as backend `{other}`; ask for that one");
+            let path = format!("backends/{name}");
+            return Err(external(UnreadableFile { backend: name.to_owned(), path, reason }));
+        }
+        Ok(Some(Arc::new(PinTable::of_backend(Arc::clone(&self.snapshot), backend).await?)))
+    }
+
+    fn table_exist(&self, name: &str) -> bool {
+        self.table_names().iter().any(|known| known == name)
+    }
+}

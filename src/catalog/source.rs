@@ -1,0 +1,245 @@
+//! DataFusion's Parquet scan with three things of ours: files held open, columns as `pins` has them, and errors that name
+//! the file.
+//!
+//! It is a [`FileSource`] of its own, so that a physical plan cannot travel without them: `datafusion-proto` hands it to
+//! [`super::wire`], which puts them back on the other side.
+
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::error::ArrowError;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::{DataFusionError, Result};
+use datafusion::config::ConfigOptions;
+use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::physical_plan::{FileOpener, FileScanConfig, FileSource, ParquetSource};
+use datafusion::datasource::table_schema::TableSchema;
+use datafusion::physical_expr::projection::ProjectionExprs;
+use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr, PhysicalSortExpr};
+use datafusion::physical_plan::filter_pushdown::FilterPushdownPropagation;
+use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
+use datafusion::physical_plan::{DisplayFormatType, SortOrderPushdownResult};
+use datafusion_datasource::morsel::{Morsel, MorselPlan, MorselPlanner, Morselizer};
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use object_store::ObjectStore;
+use parquet::errors::ParquetError;
+
+use super::adapter::PinAdapterFactory;
+use super::file::{UnreadableFile, in_words, parquet_in_words};
+use super::reader::{FileHandle, PinnedReaderFactory};
+
+/// A scan of pin mappings. Wraps a [`ParquetSource`] and delegates to it.
+#[derive(Clone)]
+pub(super) struct PinSource {
+    parquet: Arc<dyn FileSource>,
+}
+
+impl PinSource {
+    pub fn new(parquet: ParquetSource) -> PinSource {
+        let parquet = parquet.with_parquet_file_reader_factory(Arc::new(PinnedReaderFactory));
+        PinSource { parquet: Arc::new(parquet) }
+    }
+
+    /// The Parquet scan inside.
+    pub fn parquet(&self) -> &Arc<dyn FileSource> {
+        &self.parquet
+    }
+
+    fn around(parquet: Arc<dyn FileSource>) -> Arc<dyn FileSource> {
+        Arc::new(PinSource { parquet })
+    }
+}
+
+impl FileSource for PinSource {
+    fn create_file_opener(
+        &self,
+        store: Arc<dyn ObjectStore>,
+        config: &FileScanConfig,
+        partition: usize,
+    ) -> Result<Arc<dyn FileOpener>> {
+        self.parquet.create_file_opener(store, config, partition)
+    }
+
+    fn create_morselizer(
+        &self,
+        store: Arc<dyn ObjectStore>,
+        config: &FileScanConfig,
+        partition: usize,
+    ) -> Result<Box<dyn Morselizer>> {
+        let mut config = config.clone();
+        config.expr_adapter_factory = Some(Arc::new(PinAdapterFactory));
+        let inner = self.parquet.create_morselizer(store, &config, partition)?;
+        Ok(Box::new(NamingMorselizer { inner }))
+    }
+
+    fn table_schema(&self) -> &TableSchema {
+        self.parquet.table_schema()
+    }
+
+    fn with_batch_size(&self, batch_size: usize) -> Arc<dyn FileSource> {
+        PinSource::around(self.parquet.with_batch_size(batch_size))
+    }
+
+    fn filter(&self) -> Option<Arc<dyn PhysicalExpr>> {
+        self.parquet.filter()
+    }
+
+    fn projection(&self) -> Option<&ProjectionExprs> {
+        self.parquet.projection()
+    }
+
+    fn metrics(&self) -> &ExecutionPlanMetricsSet {
+        self.parquet.metrics()
+    }
+
+    fn file_type(&self) -> &str {
+        "pin_mappings"
+    }
+
+    fn fmt_extra(&self, t: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.parquet.fmt_extra(t, f)
+    }
+
+    fn reorder_files(&self, files: Vec<PartitionedFile>) -> Vec<PartitionedFile> {
+        self.parquet.reorder_files(files)
+    }
+
+    fn try_pushdown_filters(
+        &self,
+        filters: Vec<Arc<dyn PhysicalExpr>>,
+        config: &ConfigOptions,
+    ) -> Result<FilterPushdownPropagation<Arc<dyn FileSource>>> {
+        let pushed = self.parquet.try_pushdown_filters(filters, config)?;
+        let updated_node = pushed.updated_node.map(PinSource::around);
+        Ok(FilterPushdownPropagation { filters: pushed.filters, updated_node })
+    }
+
+    fn try_pushdown_projection(&self, projection: &ProjectionExprs) -> Result<Option<Arc<dyn FileSource>>> {
+        Ok(self.parquet.try_pushdown_projection(projection)?.map(PinSource::around))
+    }
+
+    fn try_pushdown_sort(
+        &self,
+        order: &[PhysicalSortExpr],
+        properties: &EquivalenceProperties,
+    ) -> Result<SortOrderPushdownResult<Arc<dyn FileSource>>> {
+        Ok(match self.parquet.try_pushdown_sort(order, properties)? {
+            SortOrderPushdownResult::Exact { inner } => {
+                SortOrderPushdownResult::Exact { inner: PinSource::around(inner) }
+            }
+            SortOrderPushdownResult::Inexact { inner } => {
+                SortOrderPushdownResult::Inexact { inner: PinSource::around(inner) }
+            }
+            SortOrderPushdownResult::Unsupported => SortOrderPushdownResult::Unsupported,
+        })
+    }
+
+    fn apply_expressions(
+        &self,
+        f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        self.parquet.apply_expressions(f)
+    }
+}
+
+/// Names the file in the errors of reading it.
+#[derive(Debug)]
+struct NamingMorselizer {
+    inner: Box<dyn Morselizer>,
+}
+
+impl Morselizer for NamingMorselizer {
+    fn plan_file(&self, file: PartitionedFile) -> Result<Box<dyn MorselPlanner>> {
+        let handle = file.extension::<Arc<FileHandle>>().cloned();
+        let inner = self.inner.plan_file(file).map_err(|error| named(error, &handle))?;
+        Ok(Box::new(NamingPlanner { inner, handle }))
+    }
+}
+
+#[derive(Debug)]
+struct NamingPlanner {
+    inner: Box<dyn MorselPlanner>,
+    handle: Option<Arc<FileHandle>>,
+}
+
+impl MorselPlanner for NamingPlanner {
+    fn plan(self: Box<Self>) -> Result<Option<MorselPlan>> {
+        let NamingPlanner { inner, handle } = *self;
+        let Some(mut plan) = inner.plan().map_err(|error| named(error, &handle))? else { return Ok(None) };
+        let morsels = plan.take_morsels().into_iter();
+        let morsels =
+            morsels.map(|inner| Box::new(NamingMorsel { inner, handle: handle.clone() }) as Box<dyn Morsel>);
+        let planners = plan.take_ready_planners().into_iter();
+        let planners = planners
+            .map(|inner| Box::new(NamingPlanner { inner, handle: handle.clone() }) as Box<dyn MorselPlanner>);
+        let mut named_plan =
+            MorselPlan::new().with_morsels(morsels.collect()).with_planners(planners.collect());
+        if let Some(pending) = plan.take_pending_planner() {
+            named_plan.set_pending_planner(async move {
+                let inner = pending.await.map_err(|error| named(error, &handle))?;
+                Ok(Box::new(NamingPlanner { inner, handle }) as Box<dyn MorselPlanner>)
+            });
+        }
+        Ok(Some(named_plan))
+    }
+}
+
+#[derive(Debug)]
+struct NamingMorsel {
+    inner: Box<dyn Morsel>,
+    handle: Option<Arc<FileHandle>>,
+}
+
+impl Morsel for NamingMorsel {
+    fn into_stream(self: Box<Self>) -> BoxStream<'static, Result<RecordBatch>> {
+        let NamingMorsel { inner, handle } = *self;
+        inner.into_stream().map(move |batch| batch.map_err(|error| named(error, &handle))).boxed()
+    }
+}
+
+/// The error as one of the file, if it is about the file's bytes. A query's own errors, such as a division by zero in a
+/// projection that was pushed into the scan, stay what they are.
+fn named(error: DataFusionError, handle: &Option<Arc<FileHandle>>) -> DataFusionError {
+    let Some((backend, path)) = handle.as_ref().and_then(|handle| handle.names()) else { return error };
+    match reason_of(&error) {
+        None => error,
+        Some(Reason::Known(known)) => DataFusionError::External(Box::new(known)),
+        Some(Reason::Words(reason)) => {
+            let unreadable = UnreadableFile { backend: backend.into(), path: path.into(), reason };
+            DataFusionError::External(Box::new(unreadable))
+        }
+    }
+}
+
+enum Reason {
+    /// It names the file already.
+    Known(UnreadableFile),
+    Words(String),
+}
+
+fn reason_of(error: &DataFusionError) -> Option<Reason> {
+    match error.find_root() {
+        DataFusionError::ParquetError(error) => Some(parquet_reason(error)),
+        DataFusionError::ArrowError(error, _) => match error.as_ref() {
+            ArrowError::ParquetError(text) | ArrowError::IoError(text, _) => {
+                Some(Reason::Words(text.clone()))
+            }
+            _ => None,
+        },
+        DataFusionError::IoError(error) => Some(Reason::Words(crate::store::plain(error))),
+        DataFusionError::ObjectStore(error) => Some(Reason::Words(in_words(error.as_ref()))),
+        DataFusionError::External(error) => error.downcast_ref::<ParquetError>().map(parquet_reason),
+        _ => None,
+    }
+}
+
+fn parquet_reason(error: &ParquetError) -> Reason {
+    if let ParquetError::External(cause) = error
+        && let Some(known) = cause.downcast_ref::<UnreadableFile>()
+    {
+        return Reason::Known(known.clone());
+    }
+    Reason::Words(format!("the data is damaged: {}", parquet_in_words(error)))
+}

@@ -1,0 +1,154 @@
+//! The system table `backends`: what each directory of the data directory is, and why it cannot be read, if so.
+
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use arrow::array::{
+    ArrayRef, BooleanArray, Int64Array, RecordBatch, StringViewArray, TimestampMicrosecondArray,
+};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use async_trait::async_trait;
+use datafusion::catalog::{MemTable, Session, TableProvider};
+use datafusion::common::Result;
+use datafusion::datasource::TableType;
+use datafusion::logical_expr::Expr;
+use datafusion::physical_plan::ExecutionPlan;
+use futures::{StreamExt, stream};
+
+use super::snapshot::Snapshot;
+use super::table::external;
+use crate::pin::schema;
+use crate::store::{BackendDir, Mappings};
+
+/// The table `backends`.
+#[derive(Debug)]
+pub(super) struct BackendsTable {
+    snapshot: Arc<Snapshot>,
+    schema: SchemaRef,
+}
+
+/// One row of it.
+struct Row {
+    name: String,
+    kind: Option<String>,
+    state: &'static str,
+    reason: Option<String>,
+    rows: Option<i64>,
+    bytes: Option<i64>,
+    modified: Option<i64>,
+    has_car: bool,
+    has_legacy: bool,
+    laid_out: Option<bool>,
+}
+
+impl BackendsTable {
+    pub fn new(snapshot: Arc<Snapshot>) -> BackendsTable {
+        let schema = Schema::new(vec![
+            Field::new("name", DataType::Utf8View, false),
+            Field::new("type", DataType::Utf8View, true),
+            Field::new("state", DataType::Utf8View, false),
+            Field::new("reason", DataType::Utf8View, true),
+            Field::new("rows", DataType::Int64, true),
+            Field::new("bytes", DataType::Int64, true),
+            Field::new("modified_at", schema::timestamp_type(), true),
+            Field::new("has_car", DataType::Boolean, false),
+            Field::new("has_pins_json", DataType::Boolean, false),
+            Field::new("laid_out", DataType::Boolean, true),
+        ]);
+        BackendsTable { snapshot, schema: Arc::new(schema) }
+    }
+
+    async fn row(&self, backend: &BackendDir) -> Row {
+        let files = backend.files();
+        let modified = files.iter().filter_map(|file| file.modified).max().and_then(micros);
+        let mut row = Row {
+            name: backend.name.clone(),
+            kind: self.snapshot.dir().backend_type(&backend.name),
+            state: "empty",
+            reason: None,
+            rows: None,
+            bytes: (!files.is_empty()).then(|| files.iter().map(|file| file.size as i64).sum()),
+            modified,
+            has_car: backend.has_car,
+            has_legacy: backend.has_legacy,
+            laid_out: None,
+        };
+        match &backend.mappings {
+            Mappings::Absent if backend.has_legacy => row.state = "legacy",
+            Mappings::Absent if backend.has_car => row.state = "car_only",
+            Mappings::Absent => {}
+            Mappings::SameAs(other) => {
+                row.state = "alias";
+                row.reason = Some(format!("the same files as backend {other}, which counts them"));
+            }
+            Mappings::Files(_) | Mappings::Unreadable { .. } => match self.snapshot.open(backend).await {
+                Ok(files) => {
+                    let rows = files.iter().map(|file| file.rows() as i64).sum();
+                    row.state = if rows == 0 { "empty" } else { "ready" };
+                    row.rows = Some(rows);
+                    row.laid_out = Some(!files.is_empty() && files.iter().all(|file| file.is_laid_out()));
+                }
+                Err(error) => {
+                    row.state = "unreadable";
+                    row.reason = Some(format!("{}: {}", error.path, error.reason));
+                }
+            },
+        }
+        row
+    }
+
+    async fn batch(&self) -> Result<RecordBatch> {
+        let backends = self.snapshot.backends().map_err(external)?;
+        let rows: Vec<_> = backends.iter().map(|backend| self.row(backend)).collect();
+        let rows: Vec<Row> = stream::iter(rows).buffered(64).collect().await;
+        let text = |column: fn(&Row) -> Option<&str>| -> ArrayRef {
+            Arc::new(rows.iter().map(column).collect::<StringViewArray>())
+        };
+        let number = |column: fn(&Row) -> Option<i64>| -> ArrayRef {
+            Arc::new(rows.iter().map(column).collect::<Int64Array>())
+        };
+        let truth = |column: fn(&Row) -> Option<bool>| -> ArrayRef {
+            Arc::new(rows.iter().map(column).collect::<BooleanArray>())
+        };
+        let modified: TimestampMicrosecondArray = rows.iter().map(|row| row.modified).collect();
+        let columns = vec![
+            text(|row| Some(&row.name)),
+            text(|row| row.kind.as_deref()),
+            text(|row| Some(row.state)),
+            text(|row| row.reason.as_deref()),
+            number(|row| row.rows),
+            number(|row| row.bytes),
+            Arc::new(modified.with_timezone("UTC")),
+            truth(|row| Some(row.has_car)),
+            truth(|row| Some(row.has_legacy)),
+            truth(|row| row.laid_out),
+        ];
+        Ok(RecordBatch::try_new(Arc::clone(&self.schema), columns)?)
+    }
+}
+
+#[async_trait]
+impl TableProvider for BackendsTable {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    async fn scan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let rows = MemTable::try_new(Arc::clone(&self.schema), vec![vec![self.batch().await?]])?;
+        rows.scan(state, projection, filters, limit).await
+    }
+}
+
+fn micros(time: SystemTime) -> Option<i64> {
+    time.duration_since(UNIX_EPOCH).ok().and_then(|since| i64::try_from(since.as_micros()).ok())
+}

@@ -1,0 +1,223 @@
+//! Tables of mappings: `pins` and `records` over all backends, and one table for each backend.
+//!
+//! Each is one scan over the files of its backends, with `backend_name` as the partition column: what a predicate says of
+//! it is settled before any file is opened.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, AsArray, RecordBatch, StringViewArray};
+use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
+use async_trait::async_trait;
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::stats::Precision;
+use datafusion::common::{DFSchema, DataFusionError, Result, ScalarValue, Statistics};
+use datafusion::datasource::TableType;
+use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
+use datafusion::datasource::source::DataSourceExec;
+use datafusion::datasource::table_schema::TableSchema;
+use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
+use datafusion::physical_plan::ExecutionPlan;
+
+use super::file::{PinnedFile, UnreadableFile};
+use super::reader::FileHandle;
+use super::snapshot::Snapshot;
+use super::source::PinSource;
+use crate::pin::schema;
+use crate::store::{BackendDir, Mappings};
+
+/// The mappings of all backends, or of one.
+#[derive(Debug)]
+pub(super) struct PinTable {
+    snapshot: Arc<Snapshot>,
+    /// The only backend; `None`: all of them.
+    backend: Option<String>,
+    schema: SchemaRef,
+}
+
+impl PinTable {
+    /// `pins`.
+    pub fn pins(snapshot: Arc<Snapshot>) -> PinTable {
+        PinTable { snapshot, backend: None, schema: Arc::new(Schema::new(schema::pins())) }
+    }
+
+    /// `records`: `pins` with what the files themselves say.
+    pub fn records(snapshot: Arc<Snapshot>) -> PinTable {
+        PinTable { snapshot, backend: None, schema: Arc::new(Schema::new(schema::records())) }
+    }
+
+    /// The table of one backend: the columns of `pins`, then the other columns of its files.
+    pub async fn of_backend(snapshot: Arc<Snapshot>, backend: &BackendDir) -> Result<PinTable> {
+        let files = snapshot.or_skip(snapshot.open(backend).await).map_err(external)?;
+        let mut fields: Vec<_> = schema::pins().iter().cloned().collect();
+        for file in files.iter() {
+            for extra in extra_columns(file)?.iter() {
+                if !fields.iter().any(|known| known.name().eq_ignore_ascii_case(extra.name())) {
+                    fields.push(Arc::new(extra.as_ref().clone().with_nullable(true)));
+                }
+            }
+        }
+        let schema = Arc::new(Schema::new(fields));
+        Ok(PinTable { snapshot, backend: Some(backend.name.clone()), schema })
+    }
+
+    /// The backends that the table is over and that have something to say: not those whose files another one has, too.
+    fn backends(&self) -> Result<Vec<BackendDir>> {
+        let all = self.snapshot.backends().map_err(external)?;
+        let chosen = all.iter().filter(|backend| match &self.backend {
+            Some(name) => backend.name == *name,
+            None => !matches!(backend.mappings, Mappings::Absent | Mappings::SameAs(_)),
+        });
+        Ok(chosen.cloned().collect())
+    }
+
+    /// The columns in a scan's order: those of the files, then `backend_name`.
+    fn table_schema(&self) -> TableSchema {
+        let columns =
+            self.schema.fields().iter().filter(|field| field.name() != schema::BACKEND_NAME).cloned();
+        // With a key that no file has, no file's schema equals this one, and each file is adapted: a foreign column
+        // called `content` must not pass for ours.
+        let metadata = [("pinql.table".to_owned(), String::new())].into();
+        let file_schema = Schema::new_with_metadata(columns.collect::<Fields>(), metadata);
+        TableSchema::builder(Arc::new(file_schema))
+            .with_table_partition_cols(vec![Arc::new(schema::backend_name())])
+            .build()
+    }
+
+    /// Where each column of `projection` stands in a scan's order.
+    fn scan_indices(&self, projection: Option<&Vec<usize>>) -> Vec<usize> {
+        let name_at = self.schema.index_of(schema::BACKEND_NAME).unwrap_or_default();
+        let last = self.schema.fields().len() - 1;
+        let in_scan = |index: usize| match index {
+            at if at == name_at => last,
+            at if at > name_at => at - 1,
+            at => at,
+        };
+        match projection {
+            Some(projection) => projection.iter().map(|&index| in_scan(index)).collect(),
+            None => (0..=last).map(in_scan).collect(),
+        }
+    }
+}
+
+#[async_trait]
+impl TableProvider for PinTable {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
+        // The others reach the scan as physical filters, where they prune row groups and pages.
+        Ok(filters
+            .iter()
+            .map(|filter| match chooses_backends(filter) {
+                true => TableProviderFilterPushDown::Exact,
+                false => TableProviderFilterPushDown::Unsupported,
+            })
+            .collect())
+    }
+
+    async fn scan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let backends = keep(state, self.backends()?, filters)?;
+        let files = self.snapshot.files(&backends).await.map_err(external)?;
+        let rows = files.iter().map(|file| file.rows() as usize).sum();
+        let parts: Vec<_> = files.iter().map(partitioned).collect();
+        let groups = match parts.is_empty() {
+            true => Vec::new(),
+            false => FileGroup::new(parts).split_files(state.config().target_partitions()),
+        };
+        let table_schema = self.table_schema();
+        let statistics = Statistics {
+            num_rows: Precision::Exact(rows),
+            ..Statistics::new_unknown(table_schema.table_schema())
+        };
+        let parquet = ParquetSource::new(table_schema)
+            .with_table_parquet_options(state.table_options().parquet.clone());
+        let config =
+            FileScanConfigBuilder::new(ObjectStoreUrl::local_filesystem(), Arc::new(PinSource::new(parquet)))
+                .with_file_groups(groups)
+                .with_statistics(statistics)
+                .with_limit(limit)
+                .with_projection_indices(Some(self.scan_indices(projection)))?
+                .build();
+        Ok(DataSourceExec::from_data_source(config))
+    }
+}
+
+/// Whether a filter speaks of `backend_name` alone, so that it can be settled without opening a file.
+fn chooses_backends(filter: &Expr) -> bool {
+    let columns = filter.column_refs();
+    !columns.is_empty()
+        && columns.iter().all(|column| column.name == schema::BACKEND_NAME)
+        && !filter.is_volatile()
+        && !has_subquery(filter)
+}
+
+fn has_subquery(filter: &Expr) -> bool {
+    use datafusion::common::tree_node::TreeNode;
+    let is_subquery =
+        |expr: &Expr| Ok(matches!(expr, Expr::ScalarSubquery(_) | Expr::InSubquery(_) | Expr::Exists(_)));
+    filter.exists(is_subquery).unwrap_or(true)
+}
+
+/// The backends for whose names all the filters hold.
+fn keep(state: &dyn Session, backends: Vec<BackendDir>, filters: &[Expr]) -> Result<Vec<BackendDir>> {
+    let names: StringViewArray = backends.iter().map(|backend| Some(backend.name.as_str())).collect();
+    let schema = Arc::new(Schema::new(vec![schema::backend_name()]));
+    let names = RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(names)])?;
+    let df_schema = DFSchema::try_from(schema)?;
+    let mut kept = vec![true; backends.len()];
+    for filter in filters {
+        let holds = state.create_physical_expr(filter.clone(), &df_schema)?.evaluate(&names)?;
+        let holds = holds.into_array(backends.len())?;
+        let holds = holds.as_boolean();
+        for (index, kept) in kept.iter_mut().enumerate() {
+            *kept &= holds.is_valid(index) && holds.value(index);
+        }
+    }
+    Ok(backends.into_iter().zip(kept).filter(|(_, kept)| *kept).map(|(backend, _)| backend).collect())
+}
+
+fn partitioned(file: &Arc<PinnedFile>) -> PartitionedFile {
+    let backend = ScalarValue::Utf8View(Some(file.backend.to_string()));
+    PartitionedFile::new_from_meta(file.meta().clone())
+        .with_partition_values(vec![backend])
+        .with_extension(Arc::new(FileHandle::opened(Arc::clone(file))))
+}
+
+/// The columns of a file that `pins` does not have.
+fn extra_columns(file: &PinnedFile) -> Result<Fields> {
+    let metadata = file.footer.file_metadata();
+    let schema =
+        parquet::arrow::parquet_to_arrow_schema(metadata.schema_descr(), metadata.key_value_metadata());
+    let schema = schema.map_err(|error| external(file.unreadable(super::file::parquet_in_words(&error))))?;
+    let known = |field: &Arc<Field>| {
+        schema::pins().iter().any(|column| column.name().eq_ignore_ascii_case(field.name()))
+            // A type without values cannot be the type of a table's column that other part files fill.
+            || *field.data_type() == DataType::Null
+    };
+    Ok(schema.fields().iter().filter(|field| !known(field)).cloned().collect())
+}
+
+/// One of our errors inside of one of DataFusion's.
+pub(super) fn external(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> DataFusionError {
+    DataFusionError::External(error.into())
+}
+
+impl From<UnreadableFile> for crate::error::Error {
+    fn from(file: UnreadableFile) -> Self {
+        let UnreadableFile { backend, path, reason } = file;
+        crate::error::Error::UnreadableBackend { backend, path, reason }
+    }
+}

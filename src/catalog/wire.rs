@@ -1,0 +1,149 @@
+//! Physical plans over `pins` as bytes, for another process that has the root and our functions.
+//!
+//! `datafusion-proto` writes a Parquet scan without the things that make it ours: the open files, the adapter of columns.
+//! A [`PinSource`] is unknown to it, so it asks this codec, which writes the Parquet scan inside together with what each
+//! file was, and puts both back when it reads.
+
+use std::path::Path as FilePath;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use datafusion::common::{DataFusionError, Result};
+use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::physical_plan::{
+    FileGroup, FileScanConfig, FileScanConfigBuilder, ParquetSource,
+};
+use datafusion::datasource::source::DataSourceExec;
+use datafusion::execution::TaskContext;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion_proto::physical_plan::{
+    AsExecutionPlan, PhysicalExtensionCodec, PhysicalProtoConverterExtension,
+};
+use datafusion_proto::protobuf::PhysicalPlanNode;
+use object_store::{ObjectMeta, ObjectStore, path::Path};
+use prost::Message;
+use serde::{Deserialize, Serialize};
+
+use super::reader::{FileHandle, LateFile};
+use super::source::PinSource;
+use super::table::external;
+
+/// Writes and reads scans of pin mappings below one root.
+#[derive(Debug)]
+pub(crate) struct PinCodec {
+    pub store: Arc<dyn ObjectStore>,
+    /// Plans may read files below it and no others.
+    pub root: std::path::PathBuf,
+}
+
+/// One file of a scan, as it was when the query was planned.
+///
+/// On the wire a scan is the length of a JSON array of these, in the order of the scan's groups, as four bytes; the array;
+/// and the Parquet scan inside as `datafusion-proto` writes it.
+#[derive(Serialize, Deserialize)]
+struct WireFile {
+    backend: String,
+    /// The path that people see.
+    shown: String,
+    location: String,
+    size: u64,
+    /// In RFC 3339.
+    modified: String,
+    e_tag: Option<String>,
+}
+
+impl PhysicalExtensionCodec for PinCodec {
+    fn try_encode(
+        &self,
+        node: Arc<dyn ExecutionPlan>,
+        out: &mut Vec<u8>,
+        _: &dyn PhysicalProtoConverterExtension,
+    ) -> Result<()> {
+        let Some((config, source)) = pin_scan(node.as_ref()) else {
+            return datafusion::common::not_impl_err!("{} cannot travel to another process", node.name());
+        };
+        let files = config.file_groups.iter().flat_map(|group| group.iter());
+        let files: Vec<_> = files
+            .map(|file| {
+                let handle = file.extension::<Arc<FileHandle>>();
+                let (backend, shown) = handle.and_then(|handle| handle.names()).unwrap_or_default();
+                let meta = &file.object_meta;
+                WireFile {
+                    backend: backend.to_owned(),
+                    shown: shown.to_owned(),
+                    location: meta.location.to_string(),
+                    size: meta.size,
+                    modified: meta.last_modified.to_rfc3339(),
+                    e_tag: meta.e_tag.clone(),
+                }
+            })
+            .collect();
+        let inside =
+            FileScanConfigBuilder::from(config.clone()).with_source(Arc::clone(source.parquet())).build();
+        let inside =
+            PhysicalPlanNode::try_from_physical_plan(DataSourceExec::from_data_source(inside), self)?;
+        let files = serde_json::to_vec(&files).map_err(external)?;
+        out.extend_from_slice(&u32::try_from(files.len()).map_err(external)?.to_le_bytes());
+        out.extend_from_slice(&files);
+        inside.encode(out).map_err(external)
+    }
+
+    fn try_decode(
+        &self,
+        bytes: &[u8],
+        _: &[Arc<dyn ExecutionPlan>],
+        context: &TaskContext,
+        _: &dyn PhysicalProtoConverterExtension,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let damaged = || DataFusionError::Plan("a scan of pin mappings arrived damaged".into());
+        let (length, rest) = bytes.split_first_chunk().ok_or_else(damaged)?;
+        let (files, parquet) =
+            rest.split_at_checked(u32::from_le_bytes(*length) as usize).ok_or_else(damaged)?;
+        let files: Vec<WireFile> = serde_json::from_slice(files).map_err(external)?;
+        let inside = PhysicalPlanNode::decode(parquet).map_err(external)?;
+        let inside = inside.try_into_physical_plan(context, self)?;
+        let inside = inside.downcast_ref::<DataSourceExec>().ok_or_else(damaged)?;
+        let (config, parquet) = inside.downcast_to_file_source::<ParquetSource>().ok_or_else(damaged)?;
+        let mut files = files.into_iter();
+        let mut with_file = |file: &PartitionedFile| {
+            let late = self.late(files.next().ok_or_else(damaged)?)?;
+            let mut file = file.clone();
+            file.object_meta = late.meta.clone();
+            Ok(file.with_extension(Arc::new(FileHandle::late(late))))
+        };
+        let groups = config
+            .file_groups
+            .iter()
+            .map(|group| Ok(FileGroup::new(group.iter().map(&mut with_file).collect::<Result<_>>()?)));
+        let groups = groups.collect::<Result<_>>()?;
+        let config = FileScanConfigBuilder::from(config.clone())
+            .with_file_groups(groups)
+            .with_source(Arc::new(PinSource::new(parquet.clone())))
+            .build();
+        Ok(DataSourceExec::from_data_source(config))
+    }
+}
+
+impl PinCodec {
+    /// How to open one file here; refused if it does not lie below the root.
+    fn late(&self, file: WireFile) -> Result<LateFile> {
+        let path = FilePath::new("/").join(&file.location);
+        if !path.starts_with(&self.root) {
+            return Err(DataFusionError::Plan(format!("{} is outside of the data directory", file.shown)));
+        }
+        let modified = DateTime::parse_from_rfc3339(&file.modified).map_err(external)?;
+        let meta = ObjectMeta {
+            location: Path::parse(&file.location).map_err(external)?,
+            last_modified: modified.with_timezone(&Utc),
+            size: file.size,
+            e_tag: file.e_tag,
+            version: None,
+        };
+        Ok(LateFile { store: Arc::clone(&self.store), backend: file.backend, shown: file.shown, meta })
+    }
+}
+
+/// The scan that a node is, if it is one of pin mappings.
+fn pin_scan(node: &dyn ExecutionPlan) -> Option<(&FileScanConfig, &PinSource)> {
+    node.downcast_ref::<DataSourceExec>()?.downcast_to_file_source::<PinSource>()
+}

@@ -1,0 +1,199 @@
+//! The answer to one statement, as a stream that can be dropped at any moment.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use datafusion::common::DataFusionError;
+use datafusion::execution::SessionState;
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
+use futures::{Stream, StreamExt};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio::time::{Sleep, sleep};
+
+use super::diagnose::{explain, unreadable_in};
+use super::engine::{Engine, Query};
+use crate::catalog::{Snapshot, UnreadableFile};
+use crate::error::{Error, Result};
+
+/// Batches that wait to be taken; the query pauses beyond it.
+const WAITING: usize = 2;
+
+/// A backend that a query went on without.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Skipped {
+    /// The backend's name.
+    pub backend: String,
+    /// Its file, relative to the root.
+    pub path: String,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+/// What a query has read so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Receipt {
+    /// Files of mappings that were opened.
+    pub files: u64,
+    /// Bytes that were read from them, footers included.
+    pub bytes: u64,
+}
+
+/// The answer to one statement: a stream of record batches, with its columns known at once.
+///
+/// The query runs as a task of its own and is stopped when the answer is dropped, even while it computes. The files that it
+/// reads stay open until then.
+pub struct Answer {
+    schema: SchemaRef,
+    snapshot: Arc<Snapshot>,
+    batches: mpsc::Receiver<Result<RecordBatch>>,
+    task: JoinHandle<()>,
+    timeout: Option<(std::time::Duration, Pin<Box<Sleep>>)>,
+    ended: bool,
+}
+
+impl Answer {
+    pub(super) fn start(engine: Arc<Engine>, query: Query) -> Answer {
+        let (sender, batches) = mpsc::channel(WAITING);
+        let schema = query.plan.schema();
+        let snapshot = Arc::clone(&query.snapshot);
+        let timeout = engine.options.timeout.map(|limit| (limit, Box::pin(sleep(limit))));
+        let task = tokio::spawn(async move {
+            let mut run = Run { engine, query, sender, handed_over: false };
+            if let Err(error) = run.to_the_end().await {
+                // A closed channel means that nobody waits for the answer any more.
+                let _ = run.sender.send(Err(error)).await;
+            }
+        });
+        Answer { schema, snapshot, batches, task, timeout, ended: false }
+    }
+
+    /// The columns.
+    pub fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    /// The backends that this answer goes without, by name. Complete once the stream has ended.
+    pub fn skipped(&self) -> Vec<Skipped> {
+        let skipped = self.snapshot.skipped().into_iter();
+        skipped.map(|UnreadableFile { backend, path, reason }| Skipped { backend, path, reason }).collect()
+    }
+
+    /// What has been read so far.
+    pub fn receipt(&self) -> Receipt {
+        Receipt { files: self.snapshot.files_opened(), bytes: self.snapshot.bytes_read() }
+    }
+}
+
+impl Stream for Answer {
+    type Item = Result<RecordBatch>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if self.ended {
+            return Poll::Ready(None);
+        }
+        let item = match self.batches.poll_recv(context) {
+            Poll::Ready(Some(item)) => Some(item),
+            Poll::Ready(None) => match Pin::new(&mut self.task).poll(context) {
+                Poll::Ready(Err(failed)) if failed.is_panic() => Some(Err(panicked(failed.into_panic()))),
+                Poll::Ready(_) => None,
+                Poll::Pending => return Poll::Pending,
+            },
+            Poll::Pending => {
+                match self.timeout.as_mut().map(|(limit, sleep)| (*limit, sleep.as_mut().poll(context))) {
+                    Some((limit, Poll::Ready(()))) => Some(Err(Error::Timeout { limit })),
+                    _ => return Poll::Pending,
+                }
+            }
+        };
+        if !matches!(item, Some(Ok(_))) {
+            self.ended = true;
+            self.task.abort();
+        }
+        Poll::Ready(item)
+    }
+}
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl std::fmt::Debug for Answer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Answer").field("schema", &self.schema).finish_non_exhaustive()
+    }
+}
+
+/// A query while it runs.
+struct Run {
+    engine: Arc<Engine>,
+    query: Query,
+    sender: mpsc::Sender<Result<RecordBatch>>,
+    /// Whether a batch has been sent, after which the query cannot begin anew.
+    handed_over: bool,
+}
+
+impl Run {
+    /// Runs the plan; where it can go on differently after a failure and nothing has been handed over yet, it does.
+    async fn to_the_end(&mut self) -> Result<()> {
+        let mut plan = Arc::clone(&self.query.plan);
+        let mut state = self.query.state.clone();
+        loop {
+            let Err(error) = self.once(plan, &state).await else { return Ok(()) };
+            let again = !self.handed_over && self.change_course(&error, &mut state);
+            let next = if again { self.engine.plan_again(&self.query, &state).await } else { None };
+            match next {
+                Some(next) => plan = next?,
+                None => {
+                    let Query { sql, snapshot, .. } = &self.query;
+                    return Err(explain(error, sql, &self.engine.options, Some(snapshot)));
+                }
+            }
+        }
+    }
+
+    async fn once(
+        &mut self,
+        plan: Arc<dyn ExecutionPlan>,
+        state: &SessionState,
+    ) -> Result<(), DataFusionError> {
+        let mut batches = execute_stream(plan, state.task_ctx())?;
+        while let Some(batch) = batches.next().await {
+            let batch = batch?;
+            if batch.num_rows() == 0 {
+                continue;
+            }
+            self.handed_over = true;
+            if self.sender.send(Ok(batch)).await.is_err() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether there is another way: without a backend that turned out to be damaged, or with joins that spill.
+    fn change_course(&self, error: &DataFusionError, state: &mut SessionState) -> bool {
+        if let Some(file) = unreadable_in(error) {
+            return self.query.snapshot.exclude(file.clone());
+        }
+        let joins = &mut state.config_mut().options_mut().optimizer.prefer_hash_join;
+        let out_of_memory = matches!(error.find_root(), DataFusionError::ResourcesExhausted(_));
+        // A hash join cannot spill in DataFusion 55; a sort-merge join can.
+        out_of_memory && std::mem::replace(joins, false)
+    }
+}
+
+fn panicked(panic: Box<dyn std::any::Any + Send>) -> Error {
+    let message = match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
+        (Some(text), _) => (*text).to_owned(),
+        (_, Some(text)) => text.clone(),
+        _ => "no message".to_owned(),
+    };
+    Error::Engine { message: format!("the engine panicked: {message}") }
+}

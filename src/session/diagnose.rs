@@ -1,0 +1,300 @@
+//! DataFusion's errors in plain words: what, where in the statement, and what to do.
+
+use datafusion::arrow::error::ArrowError;
+use datafusion::common::{Column, DataFusionError, Diagnostic, SchemaError};
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::sql::sqlparser::parser::ParserError;
+
+use super::options::Options;
+use crate::catalog::{Snapshot, UnreadableFile};
+use crate::error::{Error, Place};
+
+/// What to say of an error of the statement `sql`.
+pub(super) fn explain(
+    error: DataFusionError,
+    sql: &str,
+    options: &Options,
+    snapshot: Option<&Snapshot>,
+) -> Error {
+    if let Some(file) = unreadable_in(&error) {
+        return file.clone().into();
+    }
+    let span = error.diagnostic().and_then(Diagnostic::start);
+    match innermost(error) {
+        DataFusionError::External(cause) => match cause.downcast::<Error>() {
+            Ok(ours) => *ours,
+            Err(other) => Error::Engine { message: other.to_string() },
+        },
+        DataFusionError::SQL(cause, _) => syntax(&cause),
+        DataFusionError::SchemaError(cause, _) => column(&cause, span, sql),
+        DataFusionError::ResourcesExhausted(detail) => Error::Memory {
+            limit: options.memory_limit.map_or_else(|| "the system".to_owned(), in_mib),
+            detail: consumers(&detail),
+        },
+        DataFusionError::ArrowError(cause, _) => calculation(&cause),
+        DataFusionError::Plan(text) => planning(&text, span, sql, snapshot),
+        DataFusionError::Internal(text) => Error::Engine { message: first_line(&text) },
+        other => {
+            let text = other.strip_backtrace();
+            Error::Sql { message: plain(&text), place: span, hint: None }
+        }
+    }
+}
+
+/// The file that an error is about, if it is about one.
+pub(super) fn unreadable_in(error: &DataFusionError) -> Option<&UnreadableFile> {
+    match error.find_root() {
+        DataFusionError::External(cause) => cause.downcast_ref(),
+        DataFusionError::ArrowError(cause, _) => match cause.as_ref() {
+            ArrowError::ExternalError(cause) => match cause.downcast_ref::<DataFusionError>() {
+                Some(deeper) => unreadable_in(deeper),
+                None => cause.downcast_ref(),
+            },
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// What kind of writing statement a plan is, as SQL spells it.
+pub(super) fn written(plan: &LogicalPlan) -> String {
+    match plan {
+        LogicalPlan::Ddl(ddl) => spaced(ddl.name()),
+        LogicalPlan::Dml(dml) => dml.op.name().to_uppercase(),
+        LogicalPlan::Copy(_) => "COPY".to_owned(),
+        LogicalPlan::Statement(statement) => match statement.name() {
+            "SetVariable" => "SET".to_owned(),
+            "ResetVariable" => "RESET".to_owned(),
+            other => spaced(other),
+        },
+        other => other.inputs().first().map_or_else(|| "this statement".to_owned(), |input| written(input)),
+    }
+}
+
+/// `CreateExternalTable` as `CREATE EXTERNAL TABLE`.
+fn spaced(name: &str) -> String {
+    let mut words = String::new();
+    for letter in name.chars() {
+        if letter.is_uppercase() && !words.is_empty() {
+            words.push(' ');
+        }
+        words.extend(letter.to_uppercase());
+    }
+    words
+}
+
+/// Takes off what says where an error came from, down to what it is.
+fn innermost(error: DataFusionError) -> DataFusionError {
+    match error {
+        DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => innermost(*inner),
+        DataFusionError::Collection(errors) => match errors.into_iter().next() {
+            Some(first) => innermost(first),
+            None => DataFusionError::Internal("no error".into()),
+        },
+        DataFusionError::ArrowError(cause, trace) => match *cause {
+            ArrowError::ExternalError(cause) => match cause.downcast::<DataFusionError>() {
+                Ok(inner) => innermost(*inner),
+                Err(cause) => DataFusionError::External(cause),
+            },
+            other => DataFusionError::ArrowError(Box::new(other), trace),
+        },
+        DataFusionError::Shared(shared) => match std::sync::Arc::try_unwrap(shared) {
+            Ok(inner) => innermost(inner),
+            Err(shared) => match shared.find_root() {
+                DataFusionError::ResourcesExhausted(text) => {
+                    DataFusionError::ResourcesExhausted(text.clone())
+                }
+                other => DataFusionError::Execution(plain(&other.strip_backtrace())),
+            },
+        },
+        DataFusionError::External(cause) => match cause.downcast::<DataFusionError>() {
+            Ok(inner) => innermost(*inner),
+            Err(cause) => DataFusionError::External(cause),
+        },
+        other => other,
+    }
+}
+
+fn syntax(cause: &ParserError) -> Error {
+    let text = match cause {
+        ParserError::TokenizerError(text) | ParserError::ParserError(text) => text.as_str(),
+        ParserError::RecursionLimitExceeded => "the statement is nested too deeply",
+    };
+    let (message, place) = match text.rsplit_once(" at Line: ") {
+        Some((message, place)) => (message, parse_place(place)),
+        None => (text, None),
+    };
+    Error::Sql { message: message.trim_start_matches("Expected: ").to_owned(), place, hint: None }
+        .expecting(text)
+}
+
+impl Error {
+    /// Puts "expected" back in front of what the parser expected.
+    fn expecting(self, text: &str) -> Error {
+        match self {
+            Error::Sql { message, place, hint } if text.starts_with("Expected: ") => {
+                Error::Sql { message: format!("expected {message}"), place, hint }
+            }
+            other => other,
+        }
+    }
+}
+
+/// `1, Column: 8`, as the parser ends its messages.
+fn parse_place(text: &str) -> Option<Place> {
+    let (line, column) = text.split_once(", Column: ")?;
+    let digits: String = column.chars().take_while(char::is_ascii_digit).collect();
+    Some(Place { line: line.parse().ok()?, column: digits.parse().ok()? }).filter(|place| place.line > 0)
+}
+
+fn column(cause: &SchemaError, span: Option<Place>, sql: &str) -> Error {
+    match cause {
+        SchemaError::FieldNotFound { field, valid_fields } => {
+            let known = valid_fields.iter().map(Column::name);
+            let hint = nearest(field.name(), known)
+                .map(|name| format!("did you mean `{}`?", quoted(name)))
+                .or_else(|| {
+                    let names: Vec<_> = valid_fields.iter().map(|column| quoted(column.name())).collect();
+                    (!names.is_empty()).then(|| format!("known columns: {}", names.join(", ")))
+                });
+            let place = span.or_else(|| find_word(sql, field.name()));
+            Error::Sql { message: format!("no column named `{}`", field.name()), place, hint }
+        }
+        SchemaError::AmbiguousReference { field } => {
+            let hint = Some("put the table's name or alias before it".to_owned());
+            let place = span.or_else(|| find_word(sql, field.name()));
+            Error::Sql { message: format!("column `{}` is in several tables", field.name()), place, hint }
+        }
+        other => Error::Sql { message: other.to_string(), place: span, hint: None },
+    }
+}
+
+fn planning(text: &str, span: Option<Place>, sql: &str, snapshot: Option<&Snapshot>) -> Error {
+    if let Some(name) = text.strip_prefix("table '").and_then(|rest| rest.split_once("' not found")) {
+        return table(name.0, span, sql, snapshot);
+    }
+    if let Some(rest) = text.strip_prefix("Invalid function '") {
+        let name = rest.split('\'').next().unwrap_or_default();
+        let hint = rest.split_once("Did you mean '").and_then(|(_, rest)| rest.split_once('\''));
+        let hint = hint.map(|(nearest, _)| format!("did you mean `{nearest}`?"));
+        let place = span.or_else(|| find_word(sql, name));
+        return Error::Sql { message: format!("no function named `{name}`"), place, hint };
+    }
+    Error::Sql { message: plain(text), place: span, hint: None }
+}
+
+fn table(name: &str, span: Option<Place>, sql: &str, snapshot: Option<&Snapshot>) -> Error {
+    let short = name.strip_prefix("pinql.main.").or_else(|| name.strip_prefix("pinql.")).unwrap_or(name);
+    let last =
+        name.strip_prefix("pinql.main.").or_else(|| name.strip_prefix("pinql.backends.")).unwrap_or(short);
+    let backends = snapshot.and_then(|snapshot| snapshot.backends().ok()).unwrap_or_default();
+    let backends: Vec<&str> = backends.iter().map(|backend| backend.name.as_str()).collect();
+    let spelled = |name: &str| match backends.contains(&name) {
+        true => format!("backends.{}", always_quoted(name)),
+        false => name.to_owned(),
+    };
+    let known = ["pins", "backends", "records"].into_iter().chain(backends.iter().copied());
+    let hint = match nearest(last, known) {
+        Some(name) => format!("did you mean {}?", spelled(name)),
+        None => "known tables: pins, backends, records, and backends.\"NAME\" for each backend".to_owned(),
+    };
+    let place = span.or_else(|| find_word(sql, last));
+    Error::Sql { message: format!("no table named `{short}`"), place, hint: Some(hint) }
+}
+
+fn calculation(cause: &ArrowError) -> Error {
+    let (message, hint) = match cause {
+        ArrowError::DivideByZero => ("division by zero".to_owned(), Some("divide by NULLIF(…, 0)")),
+        ArrowError::ArithmeticOverflow(text) => {
+            (format!("a number is too large: {text}"), Some("cast to DECIMAL(38, 0) first"))
+        }
+        ArrowError::CastError(text) | ArrowError::ParseError(text) => {
+            (text.clone(), Some("TRY_CAST gives NULL instead"))
+        }
+        other => (other.to_string(), None),
+    };
+    Error::Sql { message: plain(&message), place: None, hint: hint.map(str::to_owned) }
+}
+
+trait Start {
+    /// Where it begins, if it is anywhere.
+    fn start(&self) -> Option<Place>;
+}
+
+impl Start for Diagnostic {
+    fn start(&self) -> Option<Place> {
+        let start = self.span?.start;
+        Some(Place { line: start.line, column: start.column }).filter(|place| place.line > 0)
+    }
+}
+
+/// An engine's message without the prefixes that say which part of it speaks.
+fn plain(text: &str) -> String {
+    let mut text = text.trim();
+    for prefix in [
+        "Error during planning: ",
+        "Execution error: ",
+        "Arrow error: ",
+        "Optimizer rule 'simplify_expressions' failed\ncaused by\n",
+        "type_coercion\ncaused by\n",
+        "Cast error: ",
+        "Parser error: ",
+    ] {
+        text = text.strip_prefix(prefix).unwrap_or(text);
+    }
+    text.to_owned()
+}
+
+fn first_line(text: &str) -> String {
+    text.lines().next().unwrap_or_default().to_owned()
+}
+
+/// The largest users of memory, as `TrackConsumersPool` lists them.
+fn consumers(detail: &str) -> String {
+    let named =
+        detail.lines().filter_map(|line| line.trim().split_once('#').map(|(name, rest)| (name, rest)));
+    let named = named.filter_map(|(name, rest)| {
+        Some(format!("{name} {}", rest.split("consumed ").nth(1)?.split(',').next()?))
+    });
+    let named: Vec<_> = named.collect();
+    match named.is_empty() {
+        true => String::new(),
+        false => format!("in use: {}", named.join(", ")),
+    }
+}
+
+fn in_mib(bytes: usize) -> String {
+    format!("{:.1} MiB", bytes as f64 / (1 << 20) as f64)
+}
+
+/// The known name that looks most like `name`, if any does.
+fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let name = name.to_lowercase();
+    let apart = |other: &str| strsim::damerau_levenshtein(&name, &other.to_lowercase());
+    let most = (name.chars().count() / 3).max(1);
+    known.map(|other| (apart(other), other)).filter(|(apart, _)| *apart <= most).min().map(|(_, other)| other)
+}
+
+/// A name as it must be written in SQL.
+fn quoted(name: &str) -> String {
+    let simple = !name.starts_with(|first: char| first.is_ascii_digit())
+        && name.chars().all(|letter| letter == '_' || letter.is_ascii_digit() || letter.is_ascii_lowercase());
+    if simple { name.to_owned() } else { always_quoted(name) }
+}
+
+fn always_quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// Where a name stands in the statement, in any case and quoted or not.
+fn find_word(sql: &str, word: &str) -> Option<Place> {
+    use datafusion::sql::sqlparser::{
+        dialect::GenericDialect,
+        tokenizer::{Token, Tokenizer},
+    };
+    let tokens = Tokenizer::new(&GenericDialect {}, sql).tokenize_with_location().ok()?;
+    let found = tokens
+        .iter()
+        .find(|token| matches!(&token.token, Token::Word(found) if found.value.eq_ignore_ascii_case(word)))?;
+    Some(Place { line: found.span.start.line, column: found.span.start.column })
+}

@@ -1,0 +1,188 @@
+//! The DataFusion session behind [`Session`](super::Session), and how a statement becomes a physical plan.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use datafusion::catalog::{CatalogProviderList, MemoryCatalogProviderList};
+use datafusion::common::{DataFusionError, ParamValues, ScalarValue};
+use datafusion::config::Dialect;
+use datafusion::execution::context::SQLOptions;
+use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
+use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::execution::{SessionState, SessionStateBuilder, TaskContext};
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::{ExecutionPlan, displayable};
+use datafusion::prelude::SessionConfig;
+use datafusion_proto::bytes::{
+    physical_plan_from_bytes_with_extension_codec, physical_plan_to_bytes_with_extension_codec,
+};
+use object_store::ObjectStore;
+
+use super::diagnose::{explain, written};
+use super::options::Options;
+use super::{arithmetic, rules, script};
+use crate::catalog::{self, PinCatalog, Snapshot, Unreadable, functions, wire::PinCodec};
+use crate::error::{Error, Result};
+use crate::report::{Bindings, Value};
+use crate::store::DataDir;
+
+/// Memory consumers that an error names.
+const NAMED_CONSUMERS: usize = 3;
+
+/// What all queries of a session share.
+#[derive(Debug)]
+pub(super) struct Engine {
+    dir: DataDir,
+    store: Arc<dyn ObjectStore>,
+    /// Without tables: each query adds its own.
+    state: SessionState,
+    pub options: Options,
+}
+
+/// One statement, planned.
+pub(super) struct Query {
+    pub sql: String,
+    pub snapshot: Arc<Snapshot>,
+    pub state: SessionState,
+    pub plan: Arc<dyn ExecutionPlan>,
+    /// `None` for a plan from another process, which cannot be planned again.
+    logical: Option<LogicalPlan>,
+}
+
+impl Engine {
+    pub fn new(dir: DataDir, options: Options) -> Result<Engine> {
+        let mut runtime = RuntimeEnvBuilder::new();
+        if let Some(limit) = options.memory_limit {
+            let named = std::num::NonZeroUsize::new(NAMED_CONSUMERS).unwrap_or(std::num::NonZeroUsize::MIN);
+            let pool = TrackConsumersPool::new(FairSpillPool::new(limit), named);
+            runtime = runtime.with_memory_pool(Arc::new(pool));
+        }
+        let runtime = runtime.build_arc().map_err(|error| explain(error, "", &options, None))?;
+        let store = runtime
+            .object_store(ObjectStoreUrl::local_filesystem())
+            .map_err(|error| explain(error, "", &options, None))?;
+        let mut state = SessionStateBuilder::new_with_default_features()
+            .with_config(config(&options))
+            .with_runtime_env(runtime)
+            .with_physical_optimizer_rule(Arc::new(rules::YieldInJoins))
+            .build();
+        register_functions(&mut state).map_err(|error| explain(error, "", &options, None))?;
+        Ok(Engine { dir, store, state, options })
+    }
+
+    /// A snapshot of the data directory, and a state whose tables are over it.
+    fn begin(&self) -> (Arc<Snapshot>, SessionState) {
+        let unreadable = if self.options.skip_unreadable { Unreadable::Skip } else { Unreadable::Fail };
+        let snapshot = Arc::new(Snapshot::new(self.dir.clone(), Arc::clone(&self.store), unreadable));
+        let catalogs = MemoryCatalogProviderList::new();
+        catalogs.register_catalog(catalog::CATALOG.to_owned(), Arc::new(PinCatalog::new(&snapshot)));
+        let mut state = self.state.clone();
+        state.register_catalog_list(Arc::new(catalogs));
+        state.mark_start_execution();
+        (snapshot, state)
+    }
+
+    /// Plans one statement.
+    pub async fn plan(&self, sql: &str, bindings: &Bindings) -> Result<Query> {
+        let (snapshot, state) = self.begin();
+        let explained = |error| explain(error, sql, &self.options, Some(&snapshot));
+        script::one_statement(sql)?;
+        let statement = state.sql_to_statement(sql, &Dialect::Generic).map_err(explained)?;
+        let logical = state.statement_to_plan(statement).await.map_err(explained)?;
+        refuse_writing(&logical)?;
+        let logical = bind(logical, bindings).map_err(explained)?;
+        let plan = state.create_physical_plan(&logical).await.map_err(explained)?;
+        tracing::trace!(plan = %displayable(plan.as_ref()).indent(false), "planned");
+        Ok(Query { sql: sql.to_owned(), snapshot, state, plan, logical: Some(logical) })
+    }
+
+    /// Plans the same statement again over the same snapshot, for a backend that is to be skipped since.
+    ///
+    /// `None` if that is not possible.
+    pub async fn plan_again(
+        &self,
+        query: &Query,
+        state: &SessionState,
+    ) -> Option<Result<Arc<dyn ExecutionPlan>>> {
+        let logical = query.logical.as_ref()?;
+        let planned = state.create_physical_plan(logical).await;
+        Some(planned.map_err(|error| explain(error, &query.sql, &self.options, Some(&query.snapshot))))
+    }
+
+    /// A query's plan as bytes.
+    pub fn encode(&self, query: &Query) -> Result<Vec<u8>> {
+        physical_plan_to_bytes_with_extension_codec(Arc::clone(&query.plan), &self.codec())
+            .map(|bytes| bytes.to_vec())
+            .map_err(|error| explain(error, &query.sql, &self.options, Some(&query.snapshot)))
+    }
+
+    /// A query whose plan was made elsewhere.
+    pub fn decode(&self, bytes: &[u8]) -> Result<Query> {
+        let (snapshot, state) = self.begin();
+        let context = TaskContext::from(&state);
+        let plan = physical_plan_from_bytes_with_extension_codec(bytes, &context, &self.codec())
+            .map_err(|error| explain(error, "", &self.options, Some(&snapshot)))?;
+        Ok(Query { sql: String::new(), snapshot, state, plan, logical: None })
+    }
+
+    fn codec(&self) -> PinCodec {
+        PinCodec { store: Arc::clone(&self.store), root: self.dir.root().to_owned() }
+    }
+}
+
+fn config(options: &Options) -> SessionConfig {
+    let mut config = SessionConfig::new()
+        .with_information_schema(true)
+        .with_create_default_catalog_and_schema(false)
+        .with_default_catalog_and_schema(catalog::CATALOG, catalog::MAIN);
+    if let Some(threads) = options.threads {
+        config = config.with_target_partitions(threads.max(1));
+    }
+    config.options_mut().sql_parser.collect_spans = true;
+    // Each bloom filter and page index that is asked for costs a read; they are asked for only with a predicate.
+    config.options_mut().execution.parquet.pushdown_filters = false;
+    config
+}
+
+fn register_functions(state: &mut SessionState) -> datafusion::common::Result<()> {
+    use datafusion::execution::FunctionRegistry;
+    for function in functions::all() {
+        state.register_udf(function)?;
+    }
+    state.register_udf(arithmetic::checked_functions())?;
+    state.register_udaf(arithmetic::wide_sum())?;
+    state.register_function_rewrite(Arc::new(arithmetic::CheckIntegers))
+}
+
+/// Refuses whatever would write, change the session, or reach outside.
+fn refuse_writing(plan: &LogicalPlan) -> Result<()> {
+    let only_reads =
+        SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
+    only_reads.verify_plan(plan).map_err(|_| Error::ReadOnly { statement: written(plan) })
+}
+
+/// Puts values in the place of parameters.
+fn bind(plan: LogicalPlan, bindings: &Bindings) -> datafusion::common::Result<LogicalPlan> {
+    let names = plan.get_parameter_names()?;
+    if names.is_empty() {
+        return Ok(plan);
+    }
+    if let Some(missing) = names.iter().find(|name| !bindings.0.contains_key(name.trim_start_matches('$'))) {
+        return Err(DataFusionError::Plan(format!("no value for parameter {missing}")));
+    }
+    let values: BTreeMap<_, _> =
+        bindings.0.iter().map(|(name, value)| (name.clone(), scalar(value))).collect();
+    let values: Vec<(String, ScalarValue)> = values.into_iter().collect();
+    plan.with_param_values(ParamValues::from(values))
+}
+
+fn scalar(value: &Value) -> ScalarValue {
+    match value {
+        Value::Integer(number) => ScalarValue::Int64(Some(*number)),
+        Value::Number(number) => ScalarValue::Float64(Some(*number)),
+        Value::Text(text) => ScalarValue::Utf8(Some(text.clone())),
+        Value::Timestamp(micros) => ScalarValue::TimestampMicrosecond(Some(*micros), Some("UTC".into())),
+        Value::Boolean(truth) => ScalarValue::Boolean(Some(*truth)),
+    }
+}
