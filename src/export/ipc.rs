@@ -105,3 +105,87 @@ fn unpacked(kind: &DataType) -> DataType {
         kind => kind.clone(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use arrow::array::types::Int8Type;
+    use arrow::array::{Array, DictionaryArray, ListArray, StringViewArray};
+    use arrow::buffer::OffsetBuffer;
+    use arrow::compute::{cast, concat_batches};
+    use arrow::ipc::reader::FileReader;
+
+    use super::super::Style;
+    use super::super::sample::{batch, encode, every_type, strings, union};
+    use super::*;
+
+    fn written(batches: &[RecordBatch]) -> Vec<u8> {
+        let (bytes, _) =
+            encode(Format::Arrow, batches, &Style::default()).expect("it can be written");
+        bytes
+    }
+
+    fn read(bytes: Vec<u8>) -> RecordBatch {
+        let reader = FileReader::try_new(Cursor::new(bytes), None).expect("it is Arrow");
+        let schema = reader.schema();
+        let batches: Result<Vec<_>, _> = reader.collect();
+        concat_batches(&schema, &batches.expect("it is Arrow")).expect("one schema")
+    }
+
+    #[test]
+    fn columns_read_back_with_their_types() {
+        let (union, ..) = union();
+        let arrays = every_type().into_iter().map(|(array, ..)| array);
+        for array in arrays.chain([union]) {
+            let found = read(written(&[batch(vec![("v", array.clone())])]));
+            let kept = cast(&array, &unpacked(array.data_type())).unwrap_or(array);
+            assert_eq!(found, batch(vec![("v", kept)]));
+        }
+    }
+
+    #[test]
+    fn batches_with_dictionaries_of_their_own_become_one_column_of_values() {
+        let of = |values: Vec<&str>| {
+            let dictionary: DictionaryArray<Int8Type> = values.into_iter().collect();
+            Arc::new(dictionary) as ArrayRef
+        };
+        let listed = |values: ArrayRef| {
+            let field = Arc::new(Field::new("item", values.data_type().clone(), true));
+            let offsets = OffsetBuffer::from_lengths([values.len()]);
+            Arc::new(ListArray::new(field, offsets, values, None)) as ArrayRef
+        };
+        let batches = [vec!["a", "b"], vec!["c"]].map(|v| batch(vec![("v", of(v))]));
+        let found = read(written(&batches));
+        let expected = batch(vec![("v", strings(&[Some("a"), Some("b"), Some("c")]))]);
+        assert_eq!(found, expected);
+
+        let batches = [vec!["a", "b"], vec!["c"]].map(|v| batch(vec![("v", listed(of(v)))]));
+        let found = read(written(&batches));
+        let inner = found.column(0).as_list::<i32>().values();
+        assert_eq!(inner, expected.column(0));
+    }
+
+    #[test]
+    fn only_the_rows_of_the_answer_are_written() {
+        let texts = (0..10_000).map(|i| Some(format!("a text of more than twelve bytes {i}")));
+        let all = batch(vec![("v", Arc::new(texts.collect::<StringViewArray>()))]);
+        let slices: Vec<RecordBatch> = (0..10).map(|i| all.slice(i, 1)).collect();
+        let bytes = written(&slices);
+        assert!(bytes.len() < 10_000, "{} bytes", bytes.len());
+        assert_eq!(read(bytes), all.slice(0, 10));
+    }
+
+    #[test]
+    fn an_empty_answer_is_a_file_with_columns() {
+        let given = batch(vec![("v", strings(&[]))]);
+        assert_eq!(read(written(std::slice::from_ref(&given))), given);
+    }
+
+    #[test]
+    fn rows_without_columns_are_rows() {
+        let rows = batch(vec![("a", strings(&[None, None]))]);
+        let none = rows.project(&[]).expect("no column is out of range");
+        assert_eq!(read(written(&[none])).num_rows(), 2);
+    }
+}

@@ -84,3 +84,99 @@ fn push_object(keys: &[String], columns: &[Column<'_>], row: usize, line: &mut S
     }
     line.push('}');
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{ArrayRef, Decimal128Array, Int64Array, UInt64Array};
+    use proptest::prelude::*;
+    use serde_json::Value;
+
+    use super::super::sample::{batch, encode, strings, text};
+    use super::super::{Format, Style};
+
+    #[test]
+    fn an_array_has_one_object_a_line_across_batches() {
+        let one = batch(vec![
+            ("b", strings(&[Some("x"), None])),
+            ("a", Arc::new(Int64Array::from(vec![Some(1), None]))),
+        ]);
+        let (bytes, _) = encode(Format::Json, &[one.clone(), one], &Style::default())
+            .expect("it can be encoded");
+        insta::assert_snapshot!(String::from_utf8(bytes).expect("it is text"), @r#"
+        [
+        {"b":"x","a":1},
+        {"b":null,"a":null},
+        {"b":"x","a":1},
+        {"b":null,"a":null}
+        ]
+        "#);
+    }
+
+    #[test]
+    fn a_name_twice_inside_a_struct_is_refused() {
+        use arrow::datatypes::{DataType, Field, Fields};
+        let field = || Field::new("n", DataType::Int64, true);
+        let kind = DataType::Struct(Fields::from(vec![field(), field()]));
+        let list = DataType::new_list(kind, true);
+        let batch = batch(vec![("s", arrow::array::new_null_array(&list, 1))]);
+        assert!(encode(Format::Ndjson, &[batch], &Style::default()).is_err());
+    }
+
+    #[test]
+    fn objects_without_keys_are_objects() {
+        let rows = batch(vec![("a", strings(&[None, None]))]);
+        let none = rows.project(&[]).expect("no column is out of range");
+        assert_eq!(text(Format::Ndjson, &none), "{}\n{}\n");
+    }
+
+    #[test]
+    fn decimals_keep_every_digit_even_beyond_their_precision() {
+        for (value, scale, expected) in [
+            (i128::MAX, 10, "17014118346046923173168730371.5884105727"),
+            (i128::MIN, 38, "-1.70141183460469231731687303715884105728"),
+            (-7, 3, "-0.007"),
+            (0, 3, "0.000"),
+            (12, -2, "1200"),
+            (0, -2, "0"),
+        ] {
+            let array = Decimal128Array::from(vec![value]);
+            let array = array.with_precision_and_scale(38, scale).expect("a type");
+            let found = text(Format::Ndjson, &batch(vec![("v", Arc::new(array))]));
+            assert_eq!(found, format!("{{\"v\":{expected}}}\n"));
+            let read: Value = serde_json::from_str(&found).expect("it is JSON");
+            assert_eq!(read["v"].to_string(), expected);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_reads_back(
+            key: String,
+            rows in proptest::collection::vec((any::<Option<String>>(), any::<Option<i64>>(), any::<u64>()), 0..6),
+        ) {
+            let (texts, (signed, unsigned)): (Vec<_>, (Vec<_>, Vec<_>)) =
+                rows.iter().map(|(t, i, u)| (t.as_deref(), (*i, *u))).unzip();
+            let key = format!("k{key}");
+            let columns: Vec<(&str, ArrayRef)> = vec![
+                (&key, strings(&texts)),
+                ("i", Arc::new(Int64Array::from(signed))),
+                ("u", Arc::new(UInt64Array::from(unsigned))),
+            ];
+            let batch = batch(columns);
+            let array: Vec<Value> = serde_json::from_str(&text(Format::Json, &batch)).expect("it is JSON");
+            let lines = text(Format::Ndjson, &batch);
+            let lines: Vec<Value> = lines.lines().map(|l| serde_json::from_str(l).expect("it is JSON")).collect();
+            prop_assert_eq!(&array, &lines);
+            prop_assert_eq!(array.len(), rows.len());
+            for (object, (text, signed, unsigned)) in array.iter().zip(&rows) {
+                let keys: Vec<&String> = object.as_object().expect("an object").keys().collect();
+                prop_assert_eq!(keys, vec![&key, "i", "u"]);
+                prop_assert_eq!(object[&key].as_str(), text.as_deref());
+                prop_assert_eq!(object["i"].as_i64(), *signed);
+                prop_assert_eq!(object["u"].as_u64(), Some(*unsigned));
+            }
+        }
+    }
+}

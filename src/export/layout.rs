@@ -6,7 +6,7 @@ use arrow::datatypes::DataType;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// No column is made narrower than this to fit a line: less of a value says nothing.
-const NARROWEST: usize = 8;
+pub(super) const NARROWEST: usize = 8;
 
 /// What stands between two columns, and how wide it is.
 pub(super) const BETWEEN: &str = " │ ";
@@ -136,4 +136,79 @@ pub(super) fn push_visible(text: &str, out: &mut String) {
 
 fn reorders(c: char) -> bool {
     matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_text_is_cut_in_its_middle() {
+        for (text, width, expected) in [
+            ("abcdefghij", 10, "abcdefghij"),
+            ("abcdefghij", 9, "abcd…ghij"),
+            ("abcdefghij", 8, "abcd…hij"),
+            ("abcdefghij", 1, "…"),
+            ("漢字漢字漢字", 8, "漢字…字"),
+            ("漢字漢字漢字", 7, "漢…字"),
+            ("", 0, ""),
+        ] {
+            assert_eq!(cut(text, width), expected, "{text} in {width}");
+        }
+    }
+
+    #[test]
+    fn nothing_in_a_cell_reaches_the_terminal() {
+        for (text, expected) in [
+            ("a\nb\r\n\tc", "a\\nb\\r\\n\\tc"),
+            ("\u{1b}[31mred\u{7}", "\\u{1b}[31mred\\u{7}"),
+            ("\u{9b}2J\u{7f}", "\\u{9b}2J\\u{7f}"),
+            ("\u{202e}gpj.exe\u{2028}", "\\u{202e}gpj.exe\\u{2028}"),
+            ("a\\nb é 👩\u{200d}🚀", "a\\nb é 👩\u{200d}🚀"),
+        ] {
+            let mut out = String::new();
+            push_visible(text, &mut out);
+            assert_eq!(out, expected);
+        }
+    }
+
+    fn shape(number: bool, width: usize) -> Shape {
+        Shape {
+            number,
+            width,
+            values: width,
+        }
+    }
+
+    #[test]
+    fn the_widest_columns_give_way_first() {
+        for (columns, limit, expected) in [
+            (
+                &[(false, 59), (false, 70), (false, 6)][..],
+                80,
+                &[34, 34, 6][..],
+            ),
+            (&[(false, 59), (true, 20)], 40, &[17, 20]),
+            (&[(false, 59), (true, 20)], 10, &[8, 20]),
+            (&[(false, 5), (false, 1_000_000_000)], 30, &[5, 22]),
+            (&[(false, 5)], 80, &[5]),
+            (&[], 80, &[]),
+        ] {
+            let mut shapes: Vec<Shape> = columns.iter().map(|(n, w)| shape(*n, *w)).collect();
+            shrink(&mut shapes, limit);
+            let widths: Vec<usize> = shapes.iter().map(|shape| shape.width).collect();
+            assert_eq!(widths, expected, "{columns:?} in {limit}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_cut_text_fits(text in "(\\PC|[👩\u{200d}🚀\u{fe0f}❤漢e\u{301}]){0,30}", width in 1_usize..20) {
+            let cut = cut(&text, width);
+            prop_assert!(cut.width() <= width, "{cut:?} is {} wide", cut.width());
+            prop_assert!(cut == text || text.width() > width);
+        }
+    }
 }

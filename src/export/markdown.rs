@@ -74,3 +74,48 @@ fn push_escaped(cell: &str, line: &mut String) {
         before = c;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::Int64Array;
+
+    use super::super::Format;
+    use super::super::sample::{batch, strings, text};
+    use super::push_escaped;
+
+    #[test]
+    fn a_table_has_a_header_and_numbers_to_the_right() {
+        let rows = batch(vec![
+            ("backend_name", strings(&[Some("s3"), None])),
+            ("copies", Arc::new(Int64Array::from(vec![Some(12), None]))),
+        ]);
+        insta::assert_snapshot!(text(Format::Markdown, &rows), @r"
+        | backend_name | copies |
+        | --- | ---: |
+        | s3 | 12 |
+        |  |  |
+        ");
+    }
+
+    #[test]
+    fn a_value_reads_as_itself_once_rendered() {
+        for (value, cell) in [
+            ("a|b", "a\\|b"),
+            ("a\\|b", "a\\\\\\|b"),
+            ("a\nb\r\nc\rd", "a<br>b<br>c<br>d"),
+            ("<b>", "\\<b>"),
+            (
+                "*a* `b` ~c~ [d](e) &amp;",
+                "\\*a\\* \\`b\\` \\~c\\~ \\[d](e) \\&amp;",
+            ),
+            ("_a_ a_b __", "\\_a\\_ a_b \\_\\_"),
+            (r#"{"name": "x.car"}"#, r#"{"name": "x.car"}"#),
+        ] {
+            let mut line = String::new();
+            push_escaped(value, &mut line);
+            assert_eq!(line, cell, "{value:?}");
+        }
+    }
+}

@@ -14,7 +14,7 @@ use unicode_width::UnicodeWidthStr;
 use crate::error::Result;
 
 use super::columns::refuse_others;
-use super::layout::{BETWEEN, Shape, cut, line_width, push_visible, shrink};
+use super::layout::{BETWEEN, NARROWEST, Shape, cut, line_width, push_visible, shrink};
 use super::output::{Output, Sink};
 use super::value::Column;
 use super::{Encoder, Format, Style, Written};
@@ -114,7 +114,7 @@ impl<'w> Table<'w> {
             .zip(cells)
             .map(|(shape, cell)| match shape.number {
                 true => cell.clone(),
-                false => cut(cell, shape.width),
+                false => cut(cell, shape.width.max(NARROWEST)),
             })
             .collect();
         self.put_line(&cells)
@@ -174,4 +174,152 @@ fn visible(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     push_visible(text, &mut out);
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{ArrayRef, Int64Array};
+
+    use super::super::sample::{Shared, batch, encode, strings, text};
+    use super::*;
+
+    const CIDS: [&str; 2] = [
+        "bafybeigdyrzt5sfp7udm7hu76uh7y26nf3efuylqabf3oclgtqy55fbzdi",
+        "QmYwAPJzv5CZsnA625s3Xf2nemtYgPpHdWEz79ojWKPbdG",
+    ];
+
+    fn pins() -> RecordBatch {
+        batch(vec![
+            ("cid", strings(&[Some(CIDS[0]), Some(CIDS[1]), Some("")])),
+            (
+                "size_bytes",
+                Arc::new(Int64Array::from(vec![Some(1_048_576), Some(-1), None])),
+            ),
+            (
+                "status",
+                strings(&[Some("stored"), None, Some("a\n\u{1b}[1m")]),
+            ),
+        ])
+    }
+
+    fn styled(batch: &RecordBatch, style: Style) -> (String, Written) {
+        let (bytes, written) =
+            encode(Format::Table, std::slice::from_ref(batch), &style).expect("it can be drawn");
+        (String::from_utf8(bytes).expect("it is text"), written)
+    }
+
+    #[test]
+    fn a_table_has_a_header_a_rule_and_rows() {
+        insta::assert_snapshot!(text(Format::Table, &pins()), @r"
+        cid                                                         │ size_bytes │ status
+        ────────────────────────────────────────────────────────────┼────────────┼─────────────
+        bafybeigdyrzt5sfp7udm7hu76uh7y26nf3efuylqabf3oclgtqy55fbzdi │    1048576 │ stored
+        QmYwAPJzv5CZsnA625s3Xf2nemtYgPpHdWEz79ojWKPbdG              │         -1 │ NULL
+                                                                    │       NULL │ a\n\u{1b}[1m
+        ");
+    }
+
+    #[test]
+    fn a_narrow_table_cuts_the_widest_column_in_its_middle() {
+        let style = Style {
+            width: Some(50),
+            max_rows: Some(2),
+        };
+        let (text, written) = styled(&pins(), style);
+        insta::assert_snapshot!(text, @r"
+        cid                          │ size_bytes │ status
+        ─────────────────────────────┼────────────┼───────
+        bafybeigdyrzt5…clgtqy55fbzdi │    1048576 │ stored
+        QmYwAPJzv5CZsn…WEz79ojWKPbdG │         -1 │ NULL
+        ");
+        assert_eq!(written, Written { rows: 3, shown: 2 });
+    }
+
+    #[test]
+    fn a_table_that_cannot_fit_overflows() {
+        let style = Style {
+            width: Some(10),
+            max_rows: None,
+        };
+        let (text, _) = styled(&pins(), style);
+        insta::assert_snapshot!(text, @r"
+        cid      │ size…tes │ status
+        ─────────┼──────────┼─────────
+        bafy…zdi │  1048576 │ stored
+        QmYw…bdG │       -1 │ NULL
+                 │     NULL │ a\n\…[1m
+        ");
+    }
+
+    #[test]
+    fn wide_characters_take_two_cells() {
+        let rows = batch(vec![
+            ("名", strings(&[Some("漢字"), Some("e\u{301}")])),
+            ("b", strings(&[Some("x"), Some("y")])),
+        ]);
+        let drawn = text(Format::Table, &rows);
+        let expected = "名   │ b\n─────┼──\n漢字 │ x\ne\u{301}    │ y\n";
+        assert_eq!(drawn, expected);
+    }
+
+    #[test]
+    fn rows_beyond_the_limit_are_counted_and_not_shown() {
+        for (limit, shown) in [(0, 0), (1, 1), (4, 4), (6, 6), (7, 6)] {
+            let style = Style {
+                width: None,
+                max_rows: Some(limit),
+            };
+            let (bytes, written) =
+                encode(Format::Table, &[pins(), pins()], &style).expect("it can be drawn");
+            assert_eq!(written, Written { rows: 6, shown });
+            let lines = String::from_utf8(bytes)
+                .expect("it is text")
+                .lines()
+                .count();
+            assert_eq!(lines as u64, 2 + shown);
+        }
+    }
+
+    /// 1,000 narrow rows decide the widths; then comes a wide one.
+    fn late_wide_row(style: Style) -> String {
+        let narrow: Vec<Option<&str>> = vec![Some("ab"); MEASURED_ROWS];
+        let rest = |array: ArrayRef| batch(vec![("a", array.clone()), ("b", array)]);
+        let batches = [
+            rest(strings(&narrow)),
+            rest(strings(&[Some("a wide value")])),
+        ];
+        let (bytes, _) = encode(Format::Table, &batches, &style).expect("it can be drawn");
+        let text = String::from_utf8(bytes).expect("it is text");
+        assert_eq!(text.lines().nth(5), Some("ab │ ab"));
+        text.lines().last().unwrap_or_default().to_owned()
+    }
+
+    #[test]
+    fn a_later_wider_row_overflows_unless_the_line_has_a_limit() {
+        let width = |width| Style {
+            width,
+            max_rows: None,
+        };
+        assert_eq!(late_wide_row(width(None)), "a wide value │ a wide value");
+        assert_eq!(
+            late_wide_row(width(Some(27))),
+            "a wide value │ a wide value"
+        );
+        assert_eq!(late_wide_row(width(Some(26))), "a wi…lue │ a wi…lue");
+    }
+
+    #[test]
+    fn rows_stream_once_the_widths_are_decided() {
+        let out = Shared::default();
+        let text = "x".repeat(10_000);
+        let row = batch(vec![("a", strings(&[Some(&text)]))]);
+        let mut table = Table::new(Box::new(out.clone()), row.schema(), &Style::default());
+        for _ in 0..MEASURED_BYTES / text.len() + 20 {
+            table.write(&row).expect("it can be drawn");
+        }
+        assert!(table.held.is_none(), "4 MiB are enough to decide");
+        assert!(out.bytes().len() >= MEASURED_BYTES / 2);
+    }
 }

@@ -160,3 +160,109 @@ fn push_digits(value: i64, width: u32, out: &mut String) {
 fn push(out: &mut String, text: std::fmt::Arguments<'_>) {
     out.write_fmt(text).expect("a String takes any text");
 }
+
+#[cfg(test)]
+mod tests {
+    use chrono::{DateTime, SecondsFormat, TimeDelta};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn timestamp(value: i64, unit: TimeUnit) -> String {
+        let mut out = String::new();
+        push_timestamp(value, unit, &mut out);
+        out
+    }
+
+    #[test]
+    fn the_ends_of_every_unit_are_instants() {
+        for (value, unit, expected) in [
+            (
+                i64::MAX,
+                TimeUnit::Nanosecond,
+                "2262-04-11T23:47:16.854775807Z",
+            ),
+            (
+                i64::MIN,
+                TimeUnit::Nanosecond,
+                "1677-09-21T00:12:43.145224192Z",
+            ),
+            (
+                i64::MAX,
+                TimeUnit::Microsecond,
+                "+294247-01-10T04:00:54.775807Z",
+            ),
+            (
+                i64::MIN,
+                TimeUnit::Millisecond,
+                "-292275055-05-16T16:47:04.192Z",
+            ),
+            (i64::MAX, TimeUnit::Second, "+292277026596-12-04T15:30:07Z"),
+            (253_402_300_799, TimeUnit::Second, "9999-12-31T23:59:59Z"),
+            (253_402_300_800, TimeUnit::Second, "+10000-01-01T00:00:00Z"),
+            (951_782_400, TimeUnit::Second, "2000-02-29T00:00:00Z"),
+        ] {
+            assert_eq!(timestamp(value, unit), expected);
+        }
+    }
+
+    #[test]
+    fn the_ends_of_durations_and_intervals_are_whole() {
+        let mut out = String::new();
+        push_duration(i64::MIN, TimeUnit::Nanosecond, &mut out);
+        assert_eq!(out, "P-106751DT-23H-47M-16.854775808S");
+        out.clear();
+        push_interval(i32::MIN, i32::MAX, i64::MAX, &mut out);
+        assert_eq!(out, "P-178956970Y-8M2147483647DT2562047H47M16.854775807S");
+    }
+
+    proptest! {
+        #[test]
+        fn instants_read_as_chrono_writes_them(micros in -9_000_000_000_000_000_i64..300_000_000_000_000_000) {
+            let instant = DateTime::from_timestamp_micros(micros).expect("chrono goes that far");
+            let expected = instant.to_rfc3339_opts(SecondsFormat::AutoSi, true);
+            prop_assert_eq!(timestamp(micros, TimeUnit::Microsecond), expected);
+        }
+
+        #[test]
+        fn days_follow_one_another(days in -1_000_000_000_i64..1_000_000_000) {
+            let (year, month, day) = civil(days);
+            let next = civil(days + 1);
+            let follows = next == (year, month, day + 1)
+                || next == (year, month + 1, 1) && day >= 28
+                || next == (year + 1, 1, 1) && (month, day) == (12, 31);
+            prop_assert!(follows, "{next:?} after {year}-{month}-{day}");
+        }
+
+        #[test]
+        fn durations_add_up(millis: i64) {
+            let mut out = String::new();
+            push_duration(millis, TimeUnit::Millisecond, &mut out);
+            let mut sum = TimeDelta::zero();
+            let (mut number, mut in_time) = (String::new(), false);
+            for c in out.chars() {
+                match c {
+                    'P' => {}
+                    'T' => in_time = true,
+                    '0'..='9' | '-' | '.' => number.push(c),
+                    letter => {
+                        let millis = match (letter, in_time) {
+                            ('D', false) => 86_400_000,
+                            ('H', true) => 3_600_000,
+                            ('M', true) => 60_000,
+                            ('S', true) => 1_000,
+                            _ => panic!("{letter} in {out}"),
+                        };
+                        let millis = match number.split_once('.') {
+                            None => number.parse::<i64>().expect("a number") * millis,
+                            Some(_) => number.replace('.', "").parse().expect("a number"),
+                        };
+                        sum += TimeDelta::milliseconds(millis);
+                        number.clear();
+                    }
+                }
+            }
+            prop_assert_eq!(sum.num_milliseconds(), millis);
+        }
+    }
+}
