@@ -71,8 +71,8 @@ impl Encoder for IpcFile<'_> {
     }
 }
 
-/// Copies what view arrays refer to. The writer would write all that their buffers hold, again with every batch: after a
-/// filter or a LIMIT, mostly rows that are not in the answer.
+/// Copies what view arrays refer to. The writer would write all that their buffers hold, again with every batch: after
+/// a filter or a LIMIT, mostly rows that are not in the answer.
 fn compact(batch: RecordBatch) -> Result<RecordBatch, ArrowError> {
     let (schema, columns, rows) = batch.into_parts();
     let columns = columns.into_iter().map(|column| match column.data_type() {

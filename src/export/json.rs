@@ -4,8 +4,8 @@
 //! numbers with all their digits: read them with a parser that keeps them. An empty array is `[]`, an empty NDJSON
 //! nothing at all.
 //!
-//! Arrow's own JSON writer is not used: it leaves out keys, cuts decimals to their declared precision, and spells times
-//! and binary differently from our other formats.
+//! Arrow's own JSON writer is not used: it leaves out keys, cuts decimals to their declared precision, and fails on a
+//! timestamp whose zone is `UTC` by name.
 
 use arrow::datatypes::Schema;
 

@@ -8,15 +8,16 @@
 //!
 //! | value | text |
 //! | --- | --- |
-//! | timestamp | RFC 3339 in UTC with `Z`; 0, 3, 6 or 9 digits of fraction, as few as hold it: `2026-05-04T03:02:01.5Z` is `…01.500Z`. Without a zone it is UTC already |
+//! | timestamp | RFC 3339 in UTC with `Z`: `2026-05-04T03:02:01.500Z` |
 //! | date, time | `2026-05-04`, `03:02:01.500` |
 //! | duration, interval | ISO 8601, each part with its own sign: `P1DT2H`, `P1Y2M-3DT0.500S` |
 //! | integer, decimal | all digits, no thousands separators; a decimal keeps its scale: `1.50` |
-//! | float | the shortest text that reads back as the same number: `1.0`, `0.1`, `1e300`; `NaN`, `Infinity`, `-Infinity` |
+//! | float | the shortest text that reads back the same: `1.0`, `1e300`; `NaN`, `Infinity`, `-Infinity` |
 //! | boolean | `true`, `false` |
 //! | binary | lower-case hexadecimal |
 //! | list, struct, map | compact JSON |
 //!
+//! A timestamp without a zone is UTC. Fractions of a second have 0, 3, 6 or 9 digits, as few as hold the value.
 //! In JSON, text, times and binary are strings, numbers are exact numbers, and what is not a finite number is `null`.
 //! How NULL reads is each format's own: see its module.
 

@@ -342,8 +342,8 @@ fn push_json_escaped(text: &str, out: &mut String) {
     out.push_str(&text[done..]);
 }
 
-/// Whether a byte passes. Looks at all of them without a branch, which the compiler turns into vector instructions: most
-/// cells have nothing to escape, and so would be read to their end anyway.
+/// Whether a byte passes. Looks at all of them without a branch, which the compiler turns into vector instructions:
+/// most cells have nothing to escape, and so would be read to their end anyway.
 pub(super) fn any_byte(bytes: &[u8], test: impl Fn(u8) -> bool) -> bool {
     bytes.iter().fold(false, |found, &byte| found | test(byte))
 }
