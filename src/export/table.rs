@@ -3,8 +3,8 @@
 //! NULL reads `NULL`, and the empty string is blank. A line break or another control character inside a value is shown
 //! as its escape, `\n` or `\u{1b}`.
 //!
-//! Columns are as wide as the first rows need (1,000, or 4 MiB of them); from there on the rows stream, and a wider one
-//! overflows its column. [`Style::width`] narrows the widest columns and cuts their values in the middle with `…`. Not
+//! Columns are as wide as the first rows need (1,000, or 4 MiB of them); from there on the rows stream, and a wider
+//! one overflows its column. [`Style::width`] narrows the widest columns and cuts their values in the middle with `…`. Not
 //! so numbers, and no column below 8 cells: a line that cannot fit overflows.
 
 use arrow::array::RecordBatch;
