@@ -1,0 +1,287 @@
+//! CSV and TSV, both with a header line always, and line feeds as line ends.
+//!
+//! CSV quotes as RFC 4180 says: a field with a comma, a quote, a line break, or a blank at either end. NULL is an empty
+//! field and the empty string is `""`. TSV is the text format of PostgreSQL's COPY: `\t`, `\n`, `\r` and `\\` stand for
+//! the characters that would break it, and NULL is `\N`.
+
+use arrow::datatypes::Schema;
+
+use super::rows::Rows;
+use super::value::{Column, any_byte};
+
+/// Comma-separated values.
+#[derive(Default)]
+pub(super) struct Csv {
+    field: String,
+}
+
+impl Rows for Csv {
+    fn head(&mut self, schema: &Schema, line: &mut String) {
+        for (i, field) in schema.fields().iter().enumerate() {
+            separate(i, ',', line);
+            let start = line.len();
+            line.push_str(field.name());
+            self.quote_from(start, line);
+        }
+        line.push('\n');
+    }
+
+    fn row(&mut self, columns: &[Column<'_>], row: usize, line: &mut String) {
+        for (i, column) in columns.iter().enumerate() {
+            separate(i, ',', line);
+            if column.is_null(row) {
+                continue;
+            }
+            let start = line.len();
+            column.text(row, line);
+            if !column.is_plain() {
+                self.quote_from(start, line);
+            }
+        }
+        line.push('\n');
+    }
+}
+
+impl Csv {
+    /// Quotes the field that `line` holds from `start` on, if it needs it.
+    fn quote_from(&mut self, start: usize, line: &mut String) {
+        if !needs_quotes(&line.as_bytes()[start..]) {
+            return;
+        }
+        self.field.clear();
+        self.field.push_str(&line[start..]);
+        line.truncate(start);
+        line.push('"');
+        for (i, part) in self.field.split('"').enumerate() {
+            if i > 0 {
+                line.push_str("\"\"");
+            }
+            line.push_str(part);
+        }
+        line.push('"');
+    }
+}
+
+fn needs_quotes(field: &[u8]) -> bool {
+    let blank = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
+    field.is_empty()
+        || blank(field.first())
+        || blank(field.last())
+        || any_byte(field, |b| {
+            (b == b',') | (b == b'"') | (b == b'\n') | (b == b'\r')
+        })
+}
+
+/// Tab-separated values.
+pub(super) struct Tsv;
+
+impl Rows for Tsv {
+    fn head(&mut self, schema: &Schema, line: &mut String) {
+        for (i, field) in schema.fields().iter().enumerate() {
+            separate(i, '\t', line);
+            let start = line.len();
+            line.push_str(field.name());
+            escape_from(start, line);
+        }
+        line.push('\n');
+    }
+
+    fn row(&mut self, columns: &[Column<'_>], row: usize, line: &mut String) {
+        for (i, column) in columns.iter().enumerate() {
+            separate(i, '\t', line);
+            if column.is_null(row) {
+                line.push_str("\\N");
+                continue;
+            }
+            let start = line.len();
+            column.text(row, line);
+            if !column.is_plain() {
+                escape_from(start, line);
+            }
+        }
+        line.push('\n');
+    }
+}
+
+/// Escapes the field that `line` holds from `start` on, if it needs it.
+fn escape_from(start: usize, line: &mut String) {
+    let special = |b| (b == b'\t') | (b == b'\n') | (b == b'\r') | (b == b'\\');
+    if !any_byte(&line.as_bytes()[start..], special) {
+        return;
+    }
+    let field = line.split_off(start);
+    for c in field.chars() {
+        match c {
+            '\t' => line.push_str("\\t"),
+            '\n' => line.push_str("\\n"),
+            '\r' => line.push_str("\\r"),
+            '\\' => line.push_str("\\\\"),
+            c => line.push(c),
+        }
+    }
+}
+
+fn separate(index: usize, separator: char, line: &mut String) {
+    if index > 0 {
+        line.push(separator);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{BinaryArray, Float64Array};
+    use proptest::prelude::*;
+
+    use super::super::Format;
+    use super::super::sample::{batch, strings, text};
+
+    #[test]
+    fn csv_quotes_only_what_needs_it() {
+        for (value, field) in [
+            (None, ""),
+            (Some(""), "\"\""),
+            (Some("plain text"), "plain text"),
+            (Some("a,b"), "\"a,b\""),
+            (Some("say \"hi\""), "\"say \"\"hi\"\"\""),
+            (Some("\""), "\"\"\"\""),
+            (Some("two\nlines"), "\"two\nlines\""),
+            (Some("two\rlines"), "\"two\rlines\""),
+            (Some(" a"), "\" a\""),
+            (Some("a\t"), "\"a\t\""),
+            (Some("a\tb;c"), "a\tb;c"),
+            (Some("żółw🐢"), "żółw🐢"),
+        ] {
+            let found = text(Format::Csv, &batch(vec![("v", strings(&[value]))]));
+            assert_eq!(found, format!("v\n{field}\n"), "{value:?}");
+        }
+    }
+
+    #[test]
+    fn headers_are_quoted_like_fields_and_may_repeat() {
+        let nothing = batch(vec![
+            ("a,b", strings(&[])),
+            ("", strings(&[])),
+            ("a\tb", strings(&[])),
+            ("x", strings(&[])),
+            ("x", strings(&[])),
+        ]);
+        assert_eq!(text(Format::Csv, &nothing), "\"a,b\",\"\",a\tb,x,x\n");
+        assert_eq!(text(Format::Tsv, &nothing), "a,b\t\ta\\tb\tx\tx\n");
+    }
+
+    #[test]
+    fn no_bytes_are_not_null() {
+        let bytes = BinaryArray::from(vec![Some(&b""[..]), None]);
+        let found = text(Format::Csv, &batch(vec![("v", Arc::new(bytes))]));
+        assert_eq!(found, "v\n\"\"\n\n");
+    }
+
+    #[test]
+    fn tsv_escapes_what_would_break_it() {
+        for (value, field) in [
+            (None, "\\N"),
+            (Some(""), ""),
+            (Some("\\N"), "\\\\N"),
+            (Some("a\tb\nc\rd\\e"), "a\\tb\\nc\\rd\\\\e"),
+            (Some(" \"a, b\" "), " \"a, b\" "),
+        ] {
+            let found = text(Format::Tsv, &batch(vec![("v", strings(&[value]))]));
+            assert_eq!(found, format!("v\n{field}\n"), "{value:?}");
+        }
+    }
+
+    type Row = (Option<String>, Option<String>);
+
+    fn two_columns(rows: &[Row]) -> arrow::array::RecordBatch {
+        let first: Vec<_> = rows.iter().map(|(a, _)| a.as_deref()).collect();
+        let second: Vec<_> = rows.iter().map(|(_, b)| b.as_deref()).collect();
+        batch(vec![("a", strings(&first)), ("b", strings(&second))])
+    }
+
+    /// Reads RFC 4180 and tells NULL from the empty string.
+    fn read_csv(text: &str) -> Vec<Vec<Option<String>>> {
+        let mut rows = vec![];
+        let (mut row, mut field, mut quoted) = (vec![], None::<String>, false);
+        let mut rest = text.chars().peekable();
+        while let Some(c) = rest.next() {
+            match c {
+                '"' if quoted && rest.peek() == Some(&'"') => {
+                    rest.next();
+                    field.get_or_insert_default().push('"');
+                }
+                '"' => {
+                    quoted = !quoted;
+                    field.get_or_insert_default();
+                }
+                ',' if !quoted => row.push(field.take()),
+                '\n' if !quoted => {
+                    row.push(field.take());
+                    rows.push(std::mem::take(&mut row));
+                }
+                c => field.get_or_insert_default().push(c),
+            }
+        }
+        rows
+    }
+
+    fn read_tsv(text: &str) -> Vec<Vec<Option<String>>> {
+        let field = |field: &str| match field {
+            "\\N" => None,
+            field => {
+                let mut out = String::new();
+                let mut rest = field.chars();
+                while let Some(c) = rest.next() {
+                    out.push(match c {
+                        '\\' => match rest.next().expect("an escape is two characters") {
+                            't' => '\t',
+                            'n' => '\n',
+                            'r' => '\r',
+                            c => c,
+                        },
+                        c => c,
+                    });
+                }
+                Some(out)
+            }
+        };
+        let lines = text.strip_suffix('\n').expect("lines end").split('\n');
+        lines
+            .map(|line| line.split('\t').map(field).collect())
+            .collect()
+    }
+
+    fn cell() -> impl Strategy<Value = Option<String>> {
+        let text = prop_oneof!["[ab,\"\t\n\r\\\\N ]{0,6}", any::<String>()];
+        proptest::option::of(text)
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_reads_back(rows in proptest::collection::vec((cell(), cell()), 0..8)) {
+            let batch = two_columns(&rows);
+            let mut expected = vec![vec![Some("a".to_owned()), Some("b".to_owned())]];
+            expected.extend(rows.into_iter().map(|(a, b)| vec![a, b]));
+            prop_assert_eq!(read_csv(&text(Format::Csv, &batch)), expected.clone());
+            prop_assert_eq!(read_tsv(&text(Format::Tsv, &batch)), expected);
+        }
+
+        #[test]
+        fn arrow_reads_our_csv(rows in proptest::collection::vec(("[a-z,\"\n]{1,5}", "[a-z \r]{1,5}"), 1..8)) {
+            let rows: Vec<Row> = rows.into_iter().map(|(a, b)| (Some(a), Some(b))).collect();
+            let batch = two_columns(&rows);
+            let reader = arrow::csv::ReaderBuilder::new(batch.schema()).with_header(true);
+            let bytes = text(Format::Csv, &batch).into_bytes();
+            let mut reader = reader.build(bytes.as_slice()).expect("it is CSV");
+            prop_assert_eq!(reader.next().expect("there are rows").expect("it is CSV"), batch);
+        }
+
+        #[test]
+        fn floats_read_back_the_same(value: f64) {
+            let found = text(Format::Csv, &batch(vec![("v", Arc::new(Float64Array::from(vec![value])))]));
+            let read: f64 = found.trim_start_matches('v').trim().parse().expect("it is a number");
+            prop_assert!(read == value || read.is_nan() && value.is_nan());
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! JSON: one array with an object a line, or an object a line without the array (NDJSON).
+//!
+//! Every object has every key, in the order of the columns; NULL is `null`. Integers of 64 bits and decimals are JSON
+//! numbers with all their digits: read them with a parser that keeps them. An empty array is `[]`, an empty NDJSON
+//! nothing at all.
+//!
+//! Arrow's own JSON writer is not used: it leaves out keys, cuts decimals to their declared precision, and fails on a
+//! timestamp whose zone is `UTC` by name.
+
+use arrow::datatypes::Schema;
+
+use crate::error::Result;
+
+use super::Format;
+use super::columns::refuse_duplicates;
+use super::rows::Rows;
+use super::value::{Column, push_json_string};
+
+/// Writes one array.
+pub(super) fn array(schema: &Schema) -> Result<impl Rows + use<>> {
+    refuse_duplicates(Format::Json, schema)?;
+    Ok(Array {
+        keys: keys(schema),
+        empty: true,
+    })
+}
+
+/// Writes one object a line.
+pub(super) fn lines(schema: &Schema) -> Result<impl Rows + use<>> {
+    refuse_duplicates(Format::Ndjson, schema)?;
+    Ok(Lines { keys: keys(schema) })
+}
+
+struct Array {
+    keys: Vec<String>,
+    empty: bool,
+}
+
+impl Rows for Array {
+    fn row(&mut self, columns: &[Column<'_>], row: usize, line: &mut String) {
+        // A line is ended by what follows it, because only then is it known whether a comma belongs there.
+        line.push_str(if self.empty { "[\n" } else { ",\n" });
+        self.empty = false;
+        push_object(&self.keys, columns, row, line);
+    }
+
+    fn tail(&mut self, line: &mut String) {
+        line.push_str(if self.empty { "[]\n" } else { "\n]\n" });
+    }
+}
+
+struct Lines {
+    keys: Vec<String>,
+}
+
+impl Rows for Lines {
+    fn row(&mut self, columns: &[Column<'_>], row: usize, line: &mut String) {
+        push_object(&self.keys, columns, row, line);
+        line.push('\n');
+    }
+}
+
+/// The keys as they stand before each value: `{"first":`, `,"second":`.
+fn keys(schema: &Schema) -> Vec<String> {
+    let names = schema.fields().iter().map(|field| field.name());
+    names
+        .enumerate()
+        .map(|(i, name)| {
+            let mut key = String::from(if i == 0 { "{" } else { "," });
+            push_json_string(name, &mut key);
+            key.push(':');
+            key
+        })
+        .collect()
+}
+
+fn push_object(keys: &[String], columns: &[Column<'_>], row: usize, line: &mut String) {
+    if keys.is_empty() {
+        line.push('{');
+    }
+    for (key, column) in keys.iter().zip(columns) {
+        line.push_str(key);
+        column.json(row, line);
+    }
+    line.push('}');
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{ArrayRef, Decimal128Array, Int64Array, UInt64Array};
+    use proptest::prelude::*;
+    use serde_json::Value;
+
+    use super::super::sample::{batch, encode, strings, text};
+    use super::super::{Format, Style};
+
+    #[test]
+    fn an_array_has_one_object_a_line_across_batches() {
+        let one = batch(vec![
+            ("b", strings(&[Some("x"), None])),
+            ("a", Arc::new(Int64Array::from(vec![Some(1), None]))),
+        ]);
+        let (bytes, _) = encode(Format::Json, &[one.clone(), one], &Style::default())
+            .expect("it can be encoded");
+        insta::assert_snapshot!(String::from_utf8(bytes).expect("it is text"), @r#"
+        [
+        {"b":"x","a":1},
+        {"b":null,"a":null},
+        {"b":"x","a":1},
+        {"b":null,"a":null}
+        ]
+        "#);
+    }
+
+    #[test]
+    fn a_name_twice_inside_a_struct_is_refused() {
+        use arrow::datatypes::{DataType, Field, Fields};
+        let field = || Field::new("n", DataType::Int64, true);
+        let kind = DataType::Struct(Fields::from(vec![field(), field()]));
+        let list = DataType::new_list(kind, true);
+        let batch = batch(vec![("s", arrow::array::new_null_array(&list, 1))]);
+        assert!(encode(Format::Ndjson, &[batch], &Style::default()).is_err());
+    }
+
+    #[test]
+    fn objects_without_keys_are_objects() {
+        let rows = batch(vec![("a", strings(&[None, None]))]);
+        let none = rows.project(&[]).expect("no column is out of range");
+        assert_eq!(text(Format::Ndjson, &none), "{}\n{}\n");
+    }
+
+    #[test]
+    fn decimals_keep_every_digit_even_beyond_their_precision() {
+        for (value, scale, expected) in [
+            (i128::MAX, 10, "17014118346046923173168730371.5884105727"),
+            (i128::MIN, 38, "-1.70141183460469231731687303715884105728"),
+            (-7, 3, "-0.007"),
+            (0, 3, "0.000"),
+            (12, -2, "1200"),
+            (0, -2, "0"),
+        ] {
+            let array = Decimal128Array::from(vec![value]);
+            let array = array.with_precision_and_scale(38, scale).expect("a type");
+            let found = text(Format::Ndjson, &batch(vec![("v", Arc::new(array))]));
+            assert_eq!(found, format!("{{\"v\":{expected}}}\n"));
+            let read: Value = serde_json::from_str(&found).expect("it is JSON");
+            assert_eq!(read["v"].to_string(), expected);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_reads_back(
+            key: String,
+            rows in proptest::collection::vec((any::<Option<String>>(), any::<Option<i64>>(), any::<u64>()), 0..6),
+        ) {
+            let (texts, (signed, unsigned)): (Vec<_>, (Vec<_>, Vec<_>)) =
+                rows.iter().map(|(t, i, u)| (t.as_deref(), (*i, *u))).unzip();
+            let key = format!("k{key}");
+            let columns: Vec<(&str, ArrayRef)> = vec![
+                (&key, strings(&texts)),
+                ("i", Arc::new(Int64Array::from(signed))),
+                ("u", Arc::new(UInt64Array::from(unsigned))),
+            ];
+            let batch = batch(columns);
+            let array: Vec<Value> = serde_json::from_str(&text(Format::Json, &batch)).expect("it is JSON");
+            let lines = text(Format::Ndjson, &batch);
+            let lines: Vec<Value> = lines.lines().map(|l| serde_json::from_str(l).expect("it is JSON")).collect();
+            prop_assert_eq!(&array, &lines);
+            prop_assert_eq!(array.len(), rows.len());
+            for (object, (text, signed, unsigned)) in array.iter().zip(&rows) {
+                let keys: Vec<&String> = object.as_object().expect("an object").keys().collect();
+                prop_assert_eq!(keys, vec![&key, "i", "u"]);
+                prop_assert_eq!(object[&key].as_str(), text.as_deref());
+                prop_assert_eq!(object["i"].as_i64(), *signed);
+                prop_assert_eq!(object["u"].as_u64(), Some(*unsigned));
+            }
+        }
+    }
+}

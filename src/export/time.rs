@@ -1,0 +1,268 @@
+//! Dates and times as text. Written by hand because chrono's formatter costs more than all the rest of a CSV row, and
+//! because its range is smaller than Arrow's.
+
+use std::fmt::Write;
+
+use arrow::datatypes::TimeUnit;
+
+const DAY: i64 = 86_400;
+const NANOS: i64 = 1_000_000_000;
+
+/// An instant in RFC 3339, UTC. Years outside 0 to 9999 have a sign, as in ISO 8601.
+pub(super) fn push_timestamp(value: i64, unit: TimeUnit, out: &mut String) {
+    let (seconds, nanos) = split(value, unit);
+    push_date(seconds.div_euclid(DAY), out);
+    out.push('T');
+    push_clock(seconds.rem_euclid(DAY), nanos, out);
+    out.push('Z');
+}
+
+/// A day, counted from 1970-01-01.
+pub(super) fn push_date(days: i64, out: &mut String) {
+    let (year, month, day) = civil(days);
+    match year {
+        0..=9999 => push_digits(year, 4, out),
+        _ => push(out, format_args!("{year:+05}")),
+    }
+    out.push('-');
+    push_digits(month, 2, out);
+    out.push('-');
+    push_digits(day, 2, out);
+}
+
+/// A time of day. What no clock shows reads as a length of time, so that it is seen to be wrong.
+pub(super) fn push_time(value: i64, unit: TimeUnit, out: &mut String) {
+    let (seconds, nanos) = split(value, unit);
+    match seconds {
+        0..DAY => push_clock(seconds, nanos, out),
+        _ => push_duration(value, unit, out),
+    }
+}
+
+/// A length of time; its days have 24 hours.
+pub(super) fn push_duration(value: i64, unit: TimeUnit, out: &mut String) {
+    let per_second = per_second(unit);
+    // Toward zero, unlike an instant: each part carries the sign of the whole.
+    let (seconds, nanos) = (
+        value / per_second,
+        value % per_second * (NANOS / per_second),
+    );
+    push_period(0, seconds / DAY, seconds % DAY, nanos, out);
+}
+
+/// A calendar interval, whose months, days and nanoseconds do not convert into one another.
+pub(super) fn push_interval(months: i32, days: i32, nanos: i64, out: &mut String) {
+    push_period(
+        months.into(),
+        days.into(),
+        nanos / NANOS,
+        nanos % NANOS,
+        out,
+    );
+}
+
+fn push_period(months: i64, days: i64, seconds: i64, nanos: i64, out: &mut String) {
+    let start = out.len();
+    let part = |out: &mut String, value: i64, letter: char| {
+        if value != 0 {
+            push(out, format_args!("{value}{letter}"));
+        }
+    };
+    out.push('P');
+    part(out, months / 12, 'Y');
+    part(out, months % 12, 'M');
+    part(out, days, 'D');
+    if seconds != 0 || nanos != 0 {
+        out.push('T');
+        part(out, seconds / 3600, 'H');
+        part(out, seconds / 60 % 60, 'M');
+        let seconds = seconds % 60;
+        if seconds != 0 || nanos != 0 {
+            if seconds < 0 || nanos < 0 {
+                out.push('-');
+            }
+            push(out, format_args!("{}", seconds.abs()));
+            push_fraction(nanos.abs(), out);
+            out.push('S');
+        }
+    }
+    if out.len() == start + 1 {
+        out.push_str("T0S");
+    }
+}
+
+fn push_clock(seconds: i64, nanos: i64, out: &mut String) {
+    push_digits(seconds / 3600, 2, out);
+    out.push(':');
+    push_digits(seconds / 60 % 60, 2, out);
+    out.push(':');
+    push_digits(seconds % 60, 2, out);
+    push_fraction(nanos, out);
+}
+
+fn push_fraction(nanos: i64, out: &mut String) {
+    let (value, digits) = match nanos {
+        0 => return,
+        n if n % 1_000_000 == 0 => (n / 1_000_000, 3),
+        n if n % 1_000 == 0 => (n / 1_000, 6),
+        n => (n, 9),
+    };
+    out.push('.');
+    push_digits(value, digits, out);
+}
+
+/// Whole seconds, rounded down, and the nanoseconds after them.
+fn split(value: i64, unit: TimeUnit) -> (i64, i64) {
+    let per_second = per_second(unit);
+    let fraction = value.rem_euclid(per_second);
+    (
+        value.div_euclid(per_second),
+        fraction * (NANOS / per_second),
+    )
+}
+
+fn per_second(unit: TimeUnit) -> i64 {
+    match unit {
+        TimeUnit::Second => 1,
+        TimeUnit::Millisecond => 1_000,
+        TimeUnit::Microsecond => 1_000_000,
+        TimeUnit::Nanosecond => NANOS,
+    }
+}
+
+/// Year, month and day in the Gregorian calendar: Howard Hinnant's `civil_from_days`.
+fn civil(days: i64) -> (i64, i64, i64) {
+    // Years begin in March here, so that the leap day comes last.
+    let days = days + 719_468;
+    let era = days.div_euclid(146_097);
+    let day_of_era = days.rem_euclid(146_097);
+    let year_of_era =
+        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted + 2) / 5 + 1;
+    let month = if shifted < 10 {
+        shifted + 3
+    } else {
+        shifted - 9
+    };
+    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    (year, month, day)
+}
+
+fn push_digits(value: i64, width: u32, out: &mut String) {
+    for place in (0..width).rev() {
+        let digit = value / 10_i64.pow(place) % 10;
+        out.push(char::from(b'0' + digit as u8));
+    }
+}
+
+fn push(out: &mut String, text: std::fmt::Arguments<'_>) {
+    out.write_fmt(text).expect("a String takes any text");
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::{DateTime, SecondsFormat, TimeDelta};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn timestamp(value: i64, unit: TimeUnit) -> String {
+        let mut out = String::new();
+        push_timestamp(value, unit, &mut out);
+        out
+    }
+
+    #[test]
+    fn the_ends_of_every_unit_are_instants() {
+        for (value, unit, expected) in [
+            (
+                i64::MAX,
+                TimeUnit::Nanosecond,
+                "2262-04-11T23:47:16.854775807Z",
+            ),
+            (
+                i64::MIN,
+                TimeUnit::Nanosecond,
+                "1677-09-21T00:12:43.145224192Z",
+            ),
+            (
+                i64::MAX,
+                TimeUnit::Microsecond,
+                "+294247-01-10T04:00:54.775807Z",
+            ),
+            (
+                i64::MIN,
+                TimeUnit::Millisecond,
+                "-292275055-05-16T16:47:04.192Z",
+            ),
+            (i64::MAX, TimeUnit::Second, "+292277026596-12-04T15:30:07Z"),
+            (253_402_300_799, TimeUnit::Second, "9999-12-31T23:59:59Z"),
+            (253_402_300_800, TimeUnit::Second, "+10000-01-01T00:00:00Z"),
+            (951_782_400, TimeUnit::Second, "2000-02-29T00:00:00Z"),
+        ] {
+            assert_eq!(timestamp(value, unit), expected);
+        }
+    }
+
+    #[test]
+    fn the_ends_of_durations_and_intervals_are_whole() {
+        let mut out = String::new();
+        push_duration(i64::MIN, TimeUnit::Nanosecond, &mut out);
+        assert_eq!(out, "P-106751DT-23H-47M-16.854775808S");
+        out.clear();
+        push_interval(i32::MIN, i32::MAX, i64::MAX, &mut out);
+        assert_eq!(out, "P-178956970Y-8M2147483647DT2562047H47M16.854775807S");
+    }
+
+    proptest! {
+        #[test]
+        fn instants_read_as_chrono_writes_them(micros in -9_000_000_000_000_000_i64..300_000_000_000_000_000) {
+            let instant = DateTime::from_timestamp_micros(micros).expect("chrono goes that far");
+            let expected = instant.to_rfc3339_opts(SecondsFormat::AutoSi, true);
+            prop_assert_eq!(timestamp(micros, TimeUnit::Microsecond), expected);
+        }
+
+        #[test]
+        fn days_follow_one_another(days in -1_000_000_000_i64..1_000_000_000) {
+            let (year, month, day) = civil(days);
+            let next = civil(days + 1);
+            let follows = next == (year, month, day + 1)
+                || next == (year, month + 1, 1) && day >= 28
+                || next == (year + 1, 1, 1) && (month, day) == (12, 31);
+            prop_assert!(follows, "{next:?} after {year}-{month}-{day}");
+        }
+
+        #[test]
+        fn durations_add_up(millis: i64) {
+            let mut out = String::new();
+            push_duration(millis, TimeUnit::Millisecond, &mut out);
+            let mut sum = TimeDelta::zero();
+            let (mut number, mut in_time) = (String::new(), false);
+            for c in out.chars() {
+                match c {
+                    'P' => {}
+                    'T' => in_time = true,
+                    '0'..='9' | '-' | '.' => number.push(c),
+                    letter => {
+                        let millis = match (letter, in_time) {
+                            ('D', false) => 86_400_000,
+                            ('H', true) => 3_600_000,
+                            ('M', true) => 60_000,
+                            ('S', true) => 1_000,
+                            _ => panic!("{letter} in {out}"),
+                        };
+                        let millis = match number.split_once('.') {
+                            None => number.parse::<i64>().expect("a number") * millis,
+                            Some(_) => number.replace('.', "").parse().expect("a number"),
+                        };
+                        sum += TimeDelta::milliseconds(millis);
+                        number.clear();
+                    }
+                }
+            }
+            prop_assert_eq!(sum.num_milliseconds(), millis);
+        }
+    }
+}

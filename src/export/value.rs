@@ -1,0 +1,349 @@
+//! One cell as text: [`Column`] is downcast once per batch, then read row by row.
+//!
+//! What a value reads like is told in the [parent module](super). To change it, change [`Column::text`]; JSON follows,
+//! because it quotes the same text.
+
+use std::fmt::{Debug, Write};
+use std::ops::Range;
+
+use arrow::array::types::{
+    ArrowPrimitiveType, Date32Type, Date64Type, Decimal32Type, Decimal64Type, Decimal128Type,
+    Decimal256Type, Float16Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
+    Int64Type, IntervalDayTime, IntervalMonthDayNano, UInt8Type, UInt16Type, UInt32Type,
+    UInt64Type,
+};
+use arrow::array::{
+    Array, ArrayRef, AsArray, BinaryArray, BinaryViewArray, BooleanArray, FixedSizeBinaryArray,
+    LargeBinaryArray, LargeStringArray, StringArray, StringViewArray, UnionArray,
+};
+use arrow::buffer::NullBuffer;
+use arrow::datatypes::{DataType, TimeUnit, i256};
+
+use super::nested;
+use super::time::{push_date, push_duration, push_interval, push_time, push_timestamp};
+use super::units;
+
+/// One column of one batch.
+pub(super) struct Column<'a> {
+    cells: Cells<'a>,
+    nulls: Option<NullBuffer>,
+}
+
+/// The values by their type, with everything looked up that is the same for all rows.
+pub(super) enum Cells<'a> {
+    Null,
+    Boolean(&'a BooleanArray),
+    Int8(&'a [i8]),
+    Int16(&'a [i16]),
+    Int32(&'a [i32]),
+    Int64(&'a [i64]),
+    UInt8(&'a [u8]),
+    UInt16(&'a [u16]),
+    UInt32(&'a [u32]),
+    UInt64(&'a [u64]),
+    Float16(&'a [<Float16Type as ArrowPrimitiveType>::Native]),
+    Float32(&'a [f32]),
+    Float64(&'a [f64]),
+    Decimal32(&'a [i32], i8),
+    Decimal64(&'a [i64], i8),
+    Decimal128(&'a [i128], i8),
+    Decimal256(&'a [i256], i8),
+    Text(&'a StringArray),
+    LargeText(&'a LargeStringArray),
+    TextView(&'a StringViewArray),
+    Bytes(&'a BinaryArray),
+    LargeBytes(&'a LargeBinaryArray),
+    BytesView(&'a BinaryViewArray),
+    FixedBytes(&'a FixedSizeBinaryArray),
+    Date32(&'a [i32]),
+    Date64(&'a [i64]),
+    Time32(&'a [i32], TimeUnit),
+    Time64(&'a [i64], TimeUnit),
+    Timestamp(&'a [i64], TimeUnit),
+    Duration(&'a [i64], TimeUnit),
+    Months(&'a [i32]),
+    DayTime(&'a [IntervalDayTime]),
+    MonthDayNano(&'a [IntervalMonthDayNano]),
+    List(Vec<Range<usize>>, Box<Column<'a>>),
+    Map(Vec<Range<usize>>, Box<(Column<'a>, Column<'a>)>),
+    Struct(Vec<nested::Member<'a>>),
+    /// Row → row of another column: a dictionary or runs.
+    Indexed(Vec<usize>, Box<Column<'a>>),
+    Union(&'a UnionArray, Vec<(i8, Column<'a>)>),
+}
+
+impl<'a> Column<'a> {
+    pub(super) fn new(array: &'a ArrayRef) -> Self {
+        Column {
+            cells: cells(array),
+            nulls: array.logical_nulls(),
+        }
+    }
+
+    pub(super) fn is_null(&self, row: usize) -> bool {
+        self.nulls.as_ref().is_some_and(|nulls| nulls.is_null(row))
+    }
+
+    /// Whether no value's text has anything that any format would quote or escape.
+    pub(super) fn is_plain(&self) -> bool {
+        match &self.cells {
+            Cells::Text(_) | Cells::LargeText(_) | Cells::TextView(_) => false,
+            Cells::List(..) | Cells::Map(..) | Cells::Struct(_) | Cells::Union(..) => false,
+            Cells::Indexed(_, column) => column.is_plain(),
+            // These can be of no bytes, and CSV must then tell them from NULL.
+            Cells::Bytes(_) | Cells::LargeBytes(_) => false,
+            Cells::BytesView(_) | Cells::FixedBytes(_) => false,
+            _ => true,
+        }
+    }
+
+    /// Appends the value of a row that [is not NULL](Column::is_null).
+    pub(super) fn text(&self, row: usize, out: &mut String) {
+        match &self.cells {
+            Cells::Null => {}
+            Cells::Text(array) => out.push_str(array.value(row)),
+            Cells::LargeText(array) => out.push_str(array.value(row)),
+            Cells::TextView(array) => out.push_str(array.value(row)),
+            Cells::Bytes(array) => push_hex(array.value(row), out),
+            Cells::LargeBytes(array) => push_hex(array.value(row), out),
+            Cells::BytesView(array) => push_hex(array.value(row), out),
+            Cells::FixedBytes(array) => push_hex(array.value(row), out),
+            Cells::Indexed(index, column) => column.text(index[row], out),
+            Cells::Union(array, members) => {
+                if let Some((column, row)) = nested::member(array, members, row) {
+                    column.text(row, out);
+                }
+            }
+            Cells::List(..) | Cells::Map(..) | Cells::Struct(_) => self.json(row, out),
+            cells => match cells.push_number(row, out) {
+                true => {}
+                false => cells.push_time(row, out),
+            },
+        }
+    }
+
+    /// Appends a row's value as JSON.
+    pub(super) fn json(&self, row: usize, out: &mut String) {
+        if self.is_null(row) {
+            return out.push_str("null");
+        }
+        match &self.cells {
+            Cells::Text(array) => push_json_string(array.value(row), out),
+            Cells::LargeText(array) => push_json_string(array.value(row), out),
+            Cells::TextView(array) => push_json_string(array.value(row), out),
+            Cells::Indexed(index, column) => column.json(index[row], out),
+            Cells::List(ranges, column) => nested::push_list(ranges[row].clone(), column, out),
+            Cells::Map(ranges, entries) => nested::push_map(ranges[row].clone(), entries, out),
+            Cells::Struct(members) => nested::push_struct(members, row, out),
+            Cells::Union(array, members) => match nested::member(array, members, row) {
+                Some((column, row)) => column.json(row, out),
+                None => out.push_str("null"),
+            },
+            cells if cells.is_infinite(row) => out.push_str("null"),
+            cells if cells.push_number(row, out) => {}
+            // Neither times nor hexadecimal have anything to escape.
+            _ => {
+                out.push('"');
+                self.text(row, out);
+                out.push('"');
+            }
+        }
+    }
+}
+
+impl Cells<'_> {
+    /// Appends what is a number or a boolean, and tells whether it was one.
+    fn push_number(&self, row: usize, out: &mut String) -> bool {
+        match self {
+            Cells::Boolean(array) => out.push_str(if array.value(row) { "true" } else { "false" }),
+            Cells::Int8(values) => push_integer(values[row].into(), out),
+            Cells::Int16(values) => push_integer(values[row].into(), out),
+            Cells::Int32(values) => push_integer(values[row].into(), out),
+            Cells::Int64(values) => push_integer(values[row], out),
+            Cells::UInt8(values) => push_integer(values[row].into(), out),
+            Cells::UInt16(values) => push_integer(values[row].into(), out),
+            Cells::UInt32(values) => push_integer(values[row].into(), out),
+            Cells::UInt64(values) => push_unsigned(values[row], out),
+            Cells::Float16(values) => push_float(values[row].to_f32(), out),
+            Cells::Float32(values) => push_float(values[row], out),
+            Cells::Float64(values) => push_float(values[row], out),
+            Cells::Decimal32(values, scale) => push_decimal(values[row], *scale, out),
+            Cells::Decimal64(values, scale) => push_decimal(values[row], *scale, out),
+            Cells::Decimal128(values, scale) => push_decimal(values[row], *scale, out),
+            Cells::Decimal256(values, scale) => push_decimal(values[row], *scale, out),
+            _ => return false,
+        }
+        true
+    }
+
+    fn push_time(&self, row: usize, out: &mut String) {
+        match self {
+            Cells::Timestamp(values, unit) => push_timestamp(values[row], *unit, out),
+            Cells::Date32(values) => push_date(values[row].into(), out),
+            Cells::Date64(values) => match values[row] % units::DAY_MILLIS {
+                0 => push_date(values[row] / units::DAY_MILLIS, out),
+                _ => push_timestamp(values[row], TimeUnit::Millisecond, out),
+            },
+            Cells::Time32(values, unit) => push_time(values[row].into(), *unit, out),
+            Cells::Time64(values, unit) => push_time(values[row], *unit, out),
+            Cells::Duration(values, unit) => push_duration(values[row], *unit, out),
+            Cells::Months(values) => push_interval(values[row], 0, 0, out),
+            Cells::DayTime(values) => {
+                let nanos = i64::from(values[row].milliseconds) * 1_000_000;
+                push_interval(0, values[row].days, nanos, out);
+            }
+            Cells::MonthDayNano(values) => {
+                let value = values[row];
+                push_interval(value.months, value.days, value.nanoseconds, out);
+            }
+            _ => {}
+        }
+    }
+
+    fn is_infinite(&self, row: usize) -> bool {
+        match self {
+            Cells::Float16(values) => !values[row].is_finite(),
+            Cells::Float32(values) => !values[row].is_finite(),
+            Cells::Float64(values) => !values[row].is_finite(),
+            _ => false,
+        }
+    }
+}
+
+fn cells(array: &ArrayRef) -> Cells<'_> {
+    match array.data_type() {
+        DataType::Null => Cells::Null,
+        DataType::Boolean => Cells::Boolean(array.as_boolean()),
+        DataType::Int8 => Cells::Int8(values::<Int8Type>(array)),
+        DataType::Int16 => Cells::Int16(values::<Int16Type>(array)),
+        DataType::Int32 => Cells::Int32(values::<Int32Type>(array)),
+        DataType::Int64 => Cells::Int64(values::<Int64Type>(array)),
+        DataType::UInt8 => Cells::UInt8(values::<UInt8Type>(array)),
+        DataType::UInt16 => Cells::UInt16(values::<UInt16Type>(array)),
+        DataType::UInt32 => Cells::UInt32(values::<UInt32Type>(array)),
+        DataType::UInt64 => Cells::UInt64(values::<UInt64Type>(array)),
+        DataType::Float16 => Cells::Float16(values::<Float16Type>(array)),
+        DataType::Float32 => Cells::Float32(values::<Float32Type>(array)),
+        DataType::Float64 => Cells::Float64(values::<Float64Type>(array)),
+        DataType::Decimal32(_, s) => Cells::Decimal32(values::<Decimal32Type>(array), *s),
+        DataType::Decimal64(_, s) => Cells::Decimal64(values::<Decimal64Type>(array), *s),
+        DataType::Decimal128(_, s) => Cells::Decimal128(values::<Decimal128Type>(array), *s),
+        DataType::Decimal256(_, s) => Cells::Decimal256(values::<Decimal256Type>(array), *s),
+        DataType::Utf8 => Cells::Text(array.as_string()),
+        DataType::LargeUtf8 => Cells::LargeText(array.as_string()),
+        DataType::Utf8View => Cells::TextView(array.as_string_view()),
+        DataType::Binary => Cells::Bytes(array.as_binary()),
+        DataType::LargeBinary => Cells::LargeBytes(array.as_binary()),
+        DataType::BinaryView => Cells::BytesView(array.as_binary_view()),
+        DataType::FixedSizeBinary(_) => Cells::FixedBytes(array.as_fixed_size_binary()),
+        DataType::Date32 => Cells::Date32(values::<Date32Type>(array)),
+        DataType::Date64 => Cells::Date64(values::<Date64Type>(array)),
+        DataType::Time32(unit) => Cells::Time32(units::times32(array, *unit), *unit),
+        DataType::Time64(unit) => Cells::Time64(units::times64(array, *unit), *unit),
+        DataType::Timestamp(unit, _) => Cells::Timestamp(units::timestamps(array, *unit), *unit),
+        DataType::Duration(unit) => Cells::Duration(units::durations(array, *unit), *unit),
+        DataType::Interval(unit) => units::intervals(array, *unit),
+        _ => nested::cells(array),
+    }
+}
+
+/// The values of an array of this type.
+pub(super) fn values<T: ArrowPrimitiveType>(array: &ArrayRef) -> &[T::Native] {
+    array.as_primitive::<T>().values()
+}
+
+fn push_integer(value: i64, out: &mut String) {
+    if value < 0 {
+        out.push('-');
+    }
+    push_unsigned(value.unsigned_abs(), out);
+}
+
+fn push_unsigned(mut value: u64, out: &mut String) {
+    // The longest is 2^64 - 1.
+    let mut digits = [0; 20];
+    let mut start = digits.len();
+    loop {
+        start -= 1;
+        digits[start] = b'0' + (value % 10) as u8;
+        value /= 10;
+        if value == 0 {
+            break;
+        }
+    }
+    out.push_str(std::str::from_utf8(&digits[start..]).expect("digits are ASCII"));
+}
+
+/// Debug is the shortest text that reads back the same, with an exponent where Display writes hundreds of zeros.
+fn push_float(value: impl Debug + Into<f64> + Copy, out: &mut String) {
+    match value.into() {
+        f64::INFINITY => out.push_str("Infinity"),
+        f64::NEG_INFINITY => out.push_str("-Infinity"),
+        _ => write!(out, "{value:?}").expect("a String takes any text"),
+    }
+}
+
+fn push_decimal(value: impl std::fmt::Display, scale: i8, out: &mut String) {
+    let start = out.len();
+    write!(out, "{value}").expect("a String takes any text");
+    let start = start + usize::from(out[start..].starts_with('-'));
+    let scale_digits = usize::from(scale.unsigned_abs());
+    if scale > 0 {
+        let digits = out.len() - start;
+        if digits <= scale_digits {
+            out.insert_str(start, &"0".repeat(scale_digits + 1 - digits));
+        }
+        out.insert(out.len() - scale_digits, '.');
+    } else if &out[start..] != "0" {
+        out.extend(std::iter::repeat_n('0', scale_digits));
+    }
+}
+
+fn push_hex(bytes: &[u8], out: &mut String) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    out.reserve(2 * bytes.len());
+    for byte in bytes {
+        out.push(char::from(DIGITS[usize::from(byte >> 4)]));
+        out.push(char::from(DIGITS[usize::from(byte & 15)]));
+    }
+}
+
+/// Appends a JSON string with its quotes.
+pub(super) fn push_json_string(text: &str, out: &mut String) {
+    out.push('"');
+    if any_byte(text.as_bytes(), |b| (b < 0x20) | (b == b'"') | (b == b'\\')) {
+        push_json_escaped(text, out);
+    } else {
+        out.push_str(text);
+    }
+    out.push('"');
+}
+
+fn push_json_escaped(text: &str, out: &mut String) {
+    let mut done = 0;
+    for (i, byte) in text.bytes().enumerate() {
+        if byte >= 0x20 && byte != b'"' && byte != b'\\' {
+            continue;
+        }
+        out.push_str(&text[done..i]);
+        done = i + 1;
+        match byte {
+            b'"' => out.push_str("\\\""),
+            b'\\' => out.push_str("\\\\"),
+            b'\n' => out.push_str("\\n"),
+            b'\r' => out.push_str("\\r"),
+            b'\t' => out.push_str("\\t"),
+            _ => {
+                out.push_str("\\u00");
+                push_hex(&[byte], out);
+            }
+        }
+    }
+    out.push_str(&text[done..]);
+}
+
+/// Whether a byte passes. Looks at all of them without a branch, which the compiler turns into vector instructions:
+/// most cells have nothing to escape, and so would be read to their end anyway.
+pub(super) fn any_byte(bytes: &[u8], test: impl Fn(u8) -> bool) -> bool {
+    bytes.iter().fold(false, |found, &byte| found | test(byte))
+}
