@@ -39,12 +39,12 @@ pub(super) struct PinTable {
 impl PinTable {
     /// `pins`.
     pub fn pins(snapshot: Arc<Snapshot>) -> PinTable {
-        PinTable { snapshot, backend: None, schema: Arc::new(Schema::new(schema::pins())) }
+        PinTable { snapshot, backend: None, schema: marked(schema::pins()) }
     }
 
     /// `records`: `pins` with what the files themselves say.
     pub fn records(snapshot: Arc<Snapshot>) -> PinTable {
-        PinTable { snapshot, backend: None, schema: Arc::new(Schema::new(schema::records())) }
+        PinTable { snapshot, backend: None, schema: marked(schema::records()) }
     }
 
     /// The table of one backend: the columns of `pins`, then the other columns of its files.
@@ -58,7 +58,7 @@ impl PinTable {
                 }
             }
         }
-        let schema = Arc::new(Schema::new(fields));
+        let schema = marked(fields.into());
         Ok(PinTable { snapshot, backend: Some(backend.name.clone()), schema })
     }
 
@@ -76,11 +76,7 @@ impl PinTable {
     fn table_schema(&self) -> TableSchema {
         let columns =
             self.schema.fields().iter().filter(|field| field.name() != schema::BACKEND_NAME).cloned();
-        // With a key that no file has, no file's schema equals this one, and each file is adapted: a foreign column
-        // called `content` must not pass for ours.
-        let metadata = [("pinql.table".to_owned(), String::new())].into();
-        let file_schema = Schema::new_with_metadata(columns.collect::<Fields>(), metadata);
-        TableSchema::builder(Arc::new(file_schema))
+        TableSchema::builder(marked(columns.collect()))
             .with_table_partition_cols(vec![Arc::new(schema::backend_name())])
             .build()
     }
@@ -153,6 +149,12 @@ impl TableProvider for PinTable {
                 .build();
         Ok(DataSourceExec::from_data_source(config))
     }
+}
+
+/// A schema with a key that no file has: then no file's schema equals it, and DataFusion adapts each file. A foreign
+/// column called `content` must not pass for ours. Answers do not show the key.
+fn marked(fields: Fields) -> SchemaRef {
+    Arc::new(Schema::new_with_metadata(fields, [(schema::TABLE_KEY.to_owned(), String::new())].into()))
 }
 
 /// Whether a filter speaks of `backend_name` alone, so that it can be settled without opening a file.

@@ -17,10 +17,9 @@ use super::value::Column;
 pub(super) fn refuse_duplicates(format: Format, schema: &Schema) -> Result<()> {
     match duplicate(schema.fields()) {
         None => Ok(()),
-        Some(name) => Err(refusal(
-            format,
-            format!("more than one column is named `{name}`: name it with AS"),
-        )),
+        Some(name) => {
+            Err(refusal(format, format!("more than one column is named `{name}`: name it with AS")))
+        }
     }
 }
 
@@ -29,9 +28,7 @@ fn duplicate(fields: &Fields) -> Option<&str> {
     let twice = fields.iter().find(|field| !seen.insert(field.name()));
     match twice {
         Some(field) => Some(field.name()),
-        None => fields
-            .iter()
-            .find_map(|field| duplicate_within(field.data_type())),
+        None => fields.iter().find_map(|field| duplicate_within(field.data_type())),
     }
 }
 
@@ -39,9 +36,9 @@ fn duplicate_within(kind: &DataType) -> Option<&str> {
     match kind {
         DataType::Struct(fields) => duplicate(fields),
         DataType::Dictionary(_, values) => duplicate_within(values),
-        DataType::Union(fields, _) => fields
-            .iter()
-            .find_map(|(_, field)| duplicate_within(field.data_type())),
+        DataType::Union(fields, _) => {
+            fields.iter().find_map(|(_, field)| duplicate_within(field.data_type()))
+        }
         DataType::List(inner)
         | DataType::LargeList(inner)
         | DataType::ListView(inner)
@@ -64,10 +61,7 @@ pub(super) fn refuse_others(format: Format, schema: &Schema, batch: &RecordBatch
             .all(|(field, column)| field.data_type().equals_datatype(column.data_type()));
     match same {
         true => Ok(()),
-        false => Err(refusal(
-            format,
-            "a batch has other columns than the answer began with".to_owned(),
-        )),
+        false => Err(refusal(format, "a batch has other columns than the answer began with".to_owned())),
     }
 }
 
@@ -98,8 +92,5 @@ fn as_text(array: &ArrayRef) -> ArrayRef {
 }
 
 pub(super) fn refusal(format: Format, problem: String) -> Error {
-    Error::Encode {
-        format: format.to_string(),
-        problem,
-    }
+    Error::Encode { format: format.to_string(), problem }
 }

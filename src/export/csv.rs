@@ -67,9 +67,7 @@ fn needs_quotes(field: &[u8]) -> bool {
     field.is_empty()
         || blank(field.first())
         || blank(field.last())
-        || any_byte(field, |b| {
-            (b == b',') | (b == b'"') | (b == b'\n') | (b == b'\r')
-        })
+        || any_byte(field, |b| (b == b',') | (b == b'"') | (b == b'\n') | (b == b'\r'))
 }
 
 /// Tab-separated values.
@@ -247,9 +245,7 @@ mod tests {
             }
         };
         let lines = text.strip_suffix('\n').expect("lines end").split('\n');
-        lines
-            .map(|line| line.split('\t').map(field).collect())
-            .collect()
+        lines.map(|line| line.split('\t').map(field).collect()).collect()
     }
 
     fn cell() -> impl Strategy<Value = Option<String>> {

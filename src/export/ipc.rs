@@ -29,11 +29,7 @@ impl<'w> IpcFile<'w> {
     pub(super) fn new(out: Sink<'w>, schema: &SchemaRef) -> Result<Self> {
         refuse_duplicates(Format::Arrow, schema)?;
         let kept = Arc::new(Schema::new_with_metadata(
-            schema
-                .fields()
-                .iter()
-                .map(unpacked_field)
-                .collect::<Vec<_>>(),
+            schema.fields().iter().map(unpacked_field).collect::<Vec<_>>(),
             schema.metadata().clone(),
         ));
         let (out, failure) = Remembering::new(out);
@@ -41,13 +37,7 @@ impl<'w> IpcFile<'w> {
             .try_with_compression(Some(CompressionType::ZSTD))
             .and_then(|options| FileWriter::try_new_with_options(out, &kept, options))
             .map_err(|error| failure.explain(Format::Arrow, error))?;
-        Ok(IpcFile {
-            writer,
-            failure,
-            given: schema.clone(),
-            kept,
-            rows: 0,
-        })
+        Ok(IpcFile { writer, failure, given: schema.clone(), kept, rows: 0 })
     }
 }
 
@@ -64,10 +54,7 @@ impl Encoder for IpcFile<'_> {
     fn finish(mut self: Box<Self>) -> Result<Written> {
         let finished = self.writer.finish().and_then(|()| self.writer.flush());
         finished.map_err(|error| self.failure.explain(Format::Arrow, error))?;
-        Ok(Written {
-            rows: self.rows,
-            shown: self.rows,
-        })
+        Ok(Written { rows: self.rows, shown: self.rows })
     }
 }
 
@@ -121,8 +108,7 @@ mod tests {
     use super::*;
 
     fn written(batches: &[RecordBatch]) -> Vec<u8> {
-        let (bytes, _) =
-            encode(Format::Arrow, batches, &Style::default()).expect("it can be written");
+        let (bytes, _) = encode(Format::Arrow, batches, &Style::default()).expect("it can be written");
         bytes
     }
 

@@ -19,10 +19,7 @@ use super::value::{Column, push_json_string};
 /// Writes one array.
 pub(super) fn array(schema: &Schema) -> Result<impl Rows + use<>> {
     refuse_duplicates(Format::Json, schema)?;
-    Ok(Array {
-        keys: keys(schema),
-        empty: true,
-    })
+    Ok(Array { keys: keys(schema), empty: true })
 }
 
 /// Writes one object a line.
@@ -102,8 +99,8 @@ mod tests {
             ("b", strings(&[Some("x"), None])),
             ("a", Arc::new(Int64Array::from(vec![Some(1), None]))),
         ]);
-        let (bytes, _) = encode(Format::Json, &[one.clone(), one], &Style::default())
-            .expect("it can be encoded");
+        let (bytes, _) =
+            encode(Format::Json, &[one.clone(), one], &Style::default()).expect("it can be encoded");
         insta::assert_snapshot!(String::from_utf8(bytes).expect("it is text"), @r#"
         [
         {"b":"x","a":1},

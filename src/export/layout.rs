@@ -23,11 +23,7 @@ pub(super) struct Shape {
 
 impl Shape {
     pub(super) fn new(name: &str, kind: &DataType) -> Self {
-        Shape {
-            number: is_number(kind),
-            width: name.width(),
-            values: 0,
-        }
+        Shape { number: is_number(kind), width: name.width(), values: 0 }
     }
 
     /// Makes room for a cell.
@@ -83,9 +79,7 @@ pub(super) fn shrink(shapes: &mut [Shape], limit: usize) {
         shape.width = shape.width.min(limit.max(shape.narrowest()));
     }
     while line_width(shapes.iter().map(|shape| shape.width)) > limit {
-        let wide = shapes
-            .iter_mut()
-            .filter(|shape| shape.width > shape.narrowest());
+        let wide = shapes.iter_mut().filter(|shape| shape.width > shape.narrowest());
         match wide.max_by_key(|shape| shape.width) {
             Some(widest) => widest.width -= 1,
             None => return,
@@ -175,21 +169,13 @@ mod tests {
     }
 
     fn shape(number: bool, width: usize) -> Shape {
-        Shape {
-            number,
-            width,
-            values: width,
-        }
+        Shape { number, width, values: width }
     }
 
     #[test]
     fn the_widest_columns_give_way_first() {
         for (columns, limit, expected) in [
-            (
-                &[(false, 59), (false, 70), (false, 6)][..],
-                80,
-                &[34, 34, 6][..],
-            ),
+            (&[(false, 59), (false, 70), (false, 6)][..], 80, &[34, 34, 6][..]),
             (&[(false, 59), (true, 20)], 40, &[17, 20]),
             (&[(false, 59), (true, 20)], 10, &[8, 20]),
             (&[(false, 5), (false, 1_000_000_000)], 30, &[5, 22]),

@@ -197,14 +197,8 @@ mod tests {
     use super::sample::{Failing, batch, encode, every_type, strings, text, union};
     use super::*;
 
-    const TEXT: [Format; 6] = [
-        Format::Table,
-        Format::Csv,
-        Format::Tsv,
-        Format::Json,
-        Format::Ndjson,
-        Format::Markdown,
-    ];
+    const TEXT: [Format; 6] =
+        [Format::Table, Format::Csv, Format::Tsv, Format::Json, Format::Ndjson, Format::Markdown];
 
     #[test]
     fn every_type_reads_the_same_in_all_text_formats() {
@@ -239,13 +233,7 @@ mod tests {
                     let batch = batch(vec![("v", array)]);
                     let written = encode(format, &[batch.clone(), batch], &Style::default());
                     let (_, written) = written.unwrap_or_else(|e| panic!("{format}, {kind}: {e}"));
-                    assert_eq!(
-                        written,
-                        Written {
-                            rows: 2 * rows,
-                            shown: 2 * rows
-                        }
-                    );
+                    assert_eq!(written, Written { rows: 2 * rows, shown: 2 * rows });
                 }
             }
         }
@@ -271,10 +259,7 @@ mod tests {
 
     #[test]
     fn an_empty_answer_still_says_what_its_columns_are() {
-        let empty = batch(vec![
-            ("a", strings(&[])),
-            ("n", Arc::new(Int64Array::from(vec![0; 0]))),
-        ]);
+        let empty = batch(vec![("a", strings(&[])), ("n", Arc::new(Int64Array::from(vec![0; 0])))]);
         for (format, expected) in [
             (Format::Table, "a │ n\n──┼──\n"),
             (Format::Csv, "a,n\n"),
@@ -325,9 +310,8 @@ mod tests {
         let rows = batch(vec![("a", strings(&[Some("x"), None]))]);
         let many = batch(vec![("a", long_strings())]);
         for kind in [io::ErrorKind::StorageFull, io::ErrorKind::BrokenPipe] {
-            for (format, at_flush, batch) in Format::ALL
-                .into_iter()
-                .flat_map(|f| [(f, true, &rows), (f, false, &rows), (f, false, &many)])
+            for (format, at_flush, batch) in
+                Format::ALL.into_iter().flat_map(|f| [(f, true, &rows), (f, false, &rows), (f, false, &many)])
             {
                 let out = Failing { kind, at_flush };
                 match write_all(format, out, batch) {
@@ -346,9 +330,7 @@ mod tests {
     fn long_strings() -> arrow::array::ArrayRef {
         let mut state = 1_u64;
         let text = (0..400_000).map(|_| {
-            state = state
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1);
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             (b'!' + (state >> 58) as u8) as char
         });
         strings(&[Some(&text.collect::<String>())])

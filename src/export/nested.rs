@@ -5,8 +5,7 @@ use std::ops::Range;
 
 use arrow::array::types::{Int16Type, Int32Type, Int64Type, RunEndIndexType};
 use arrow::array::{
-    Array, ArrayRef, AsArray, GenericListArray, GenericListViewArray, OffsetSizeTrait, RunArray,
-    UnionArray,
+    Array, ArrayRef, AsArray, GenericListArray, GenericListViewArray, OffsetSizeTrait, RunArray, UnionArray,
 };
 use arrow::datatypes::DataType;
 
@@ -42,9 +41,7 @@ pub(super) fn cells(array: &ArrayRef) -> Cells<'_> {
         },
         DataType::Union(fields, _) => {
             let array = array.as_union();
-            let members = fields
-                .iter()
-                .map(|(id, _)| (id, Column::new(array.child(id))));
+            let members = fields.iter().map(|(id, _)| (id, Column::new(array.child(id))));
             Cells::Union(array, members.collect())
         }
         // All other types are plain values.
@@ -65,8 +62,7 @@ fn list_view<O: OffsetSizeTrait>(array: &GenericListViewArray<O>) -> Cells<'_> {
 
 fn ranges<O: OffsetSizeTrait>(offsets: &[O]) -> Vec<Range<usize>> {
     let ends = offsets.windows(2);
-    ends.map(|ends| ends[0].as_usize()..ends[1].as_usize())
-        .collect()
+    ends.map(|ends| ends[0].as_usize()..ends[1].as_usize()).collect()
 }
 
 fn map(array: &ArrayRef) -> Cells<'_> {
@@ -126,11 +122,7 @@ pub(super) fn push_list(range: Range<usize>, column: &Column<'_>, out: &mut Stri
     out.push(']');
 }
 
-pub(super) fn push_map(
-    range: Range<usize>,
-    (keys, values): &(Column<'_>, Column<'_>),
-    out: &mut String,
-) {
+pub(super) fn push_map(range: Range<usize>, (keys, values): &(Column<'_>, Column<'_>), out: &mut String) {
     out.push('{');
     let start = range.start;
     let mut key = String::new();

@@ -45,13 +45,7 @@ impl<'w> Remembering<'w> {
     pub(super) fn new(out: Sink<'w>) -> (Self, Failure) {
         let failure = Failure::default();
         let out = BufWriter::with_capacity(BUFFER, out);
-        (
-            Remembering {
-                out,
-                failure: failure.clone(),
-            },
-            failure,
-        )
+        (Remembering { out, failure: failure.clone() }, failure)
     }
 }
 
@@ -84,10 +78,7 @@ impl Failure {
         let mut slot = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match slot.take() {
             Some(source) => Error::Output { source },
-            None => Error::Encode {
-                format: format.to_string(),
-                problem: error.to_string(),
-            },
+            None => Error::Encode { format: format.to_string(), problem: error.to_string() },
         }
     }
 }

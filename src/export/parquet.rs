@@ -52,21 +52,15 @@ impl<'w> ParquetFile<'w> {
         let (out, failure) = Remembering::new(out);
         let writer = ArrowWriter::try_new(out, kept.clone(), Some(properties))
             .map_err(|error| failure.explain(Format::Parquet, error))?;
-        Ok(ParquetFile {
-            writer,
-            failure,
-            given: schema.clone(),
-            kept,
-            rows: 0,
-        })
+        Ok(ParquetFile { writer, failure, given: schema.clone(), kept, rows: 0 })
     }
 }
 
 impl Encoder for ParquetFile<'_> {
     fn write(&mut self, batch: &RecordBatch) -> Result<()> {
         refuse_others(Format::Parquet, &self.given, batch)?;
-        let batch = kept_batch(&self.kept, batch)
-            .map_err(|error| self.failure.explain(Format::Parquet, error))?;
+        let batch =
+            kept_batch(&self.kept, batch).map_err(|error| self.failure.explain(Format::Parquet, error))?;
         let written = self.writer.write(&batch);
         written.map_err(|error| self.failure.explain(Format::Parquet, error))?;
         self.rows += batch.num_rows() as u64;
@@ -78,10 +72,7 @@ impl Encoder for ParquetFile<'_> {
         finished.map_err(|error| self.failure.explain(Format::Parquet, error))?;
         let flushed = self.writer.sync();
         flushed.map_err(|error| self.failure.explain(Format::Parquet, error))?;
-        Ok(Written {
-            rows: self.rows,
-            shown: self.rows,
-        })
+        Ok(Written { rows: self.rows, shown: self.rows })
     }
 }
 
@@ -98,15 +89,11 @@ fn kept(field: &FieldRef) -> FieldRef {
 /// The Parquet writer does not return an error for a union: it panics.
 fn refuse_unions(schema: &Schema) -> Result<()> {
     let fields = schema.flattened_fields();
-    match fields
-        .iter()
-        .find(|field| matches!(field.data_type(), DataType::Union(..)))
-    {
+    match fields.iter().find(|field| matches!(field.data_type(), DataType::Union(..))) {
         None => Ok(()),
-        Some(field) => Err(refusal(
-            Format::Parquet,
-            format!("`{}` is a union: cast it to text", field.name()),
-        )),
+        Some(field) => {
+            Err(refusal(Format::Parquet, format!("`{}` is a union: cast it to text", field.name())))
+        }
     }
 }
 
@@ -129,8 +116,7 @@ mod tests {
     use super::*;
 
     fn written(batches: &[RecordBatch]) -> ParquetRecordBatchReaderBuilder<Bytes> {
-        let (bytes, _) =
-            encode(Format::Parquet, batches, &Style::default()).expect("it can be written");
+        let (bytes, _) = encode(Format::Parquet, batches, &Style::default()).expect("it can be written");
         ParquetRecordBatchReaderBuilder::try_new(bytes.into()).expect("it is Parquet")
     }
 
@@ -146,12 +132,8 @@ mod tests {
             let given = batch(vec![("v", array.clone())]);
             let found = read(written(std::slice::from_ref(&given)));
             if let DataType::Interval(IntervalUnit::MonthDayNano) = array.data_type() {
-                let text: StringArray = vec![
-                    Some("P1Y2M-3DT0.500S"),
-                    None,
-                    Some("PT-2562047H-47M-16.854775808S"),
-                ]
-                .into();
+                let text: StringArray =
+                    vec![Some("P1Y2M-3DT0.500S"), None, Some("PT-2562047H-47M-16.854775808S")].into();
                 assert_eq!(found.column(0), &(Arc::new(text) as ArrayRef));
             } else if let DataType::RunEndEncoded(_, values) = array.data_type() {
                 let values = arrow::compute::cast(&array, values.data_type());
@@ -191,10 +173,7 @@ mod tests {
             let refused = encode(Format::Parquet, &[batch], &Style::default());
             let error = refused.expect_err("Parquet has no such type");
             let message = error.to_string();
-            assert!(
-                message.starts_with("parquet cannot hold this answer"),
-                "{message}"
-            );
+            assert!(message.starts_with("parquet cannot hold this answer"), "{message}");
         }
     }
 }

@@ -33,14 +33,7 @@ pub(super) fn encoder<'w, R: Rows + 'w>(
     let mut line = String::new();
     rows.head(&schema, &mut line);
     out.put(&line)?;
-    Ok(Box::new(RowEncoder {
-        format,
-        schema,
-        rows,
-        out,
-        line,
-        written: 0,
-    }))
+    Ok(Box::new(RowEncoder { format, schema, rows, out, line, written: 0 }))
 }
 
 struct RowEncoder<'w, R> {
@@ -70,9 +63,6 @@ impl<R: Rows> Encoder for RowEncoder<'_, R> {
         self.rows.tail(&mut self.line);
         self.out.put(&self.line)?;
         self.out.flush()?;
-        Ok(Written {
-            rows: self.written,
-            shown: self.written,
-        })
+        Ok(Written { rows: self.written, shown: self.written })
     }
 }

@@ -39,11 +39,7 @@ impl Write for Shared {
 }
 
 /// What a format writes for these batches.
-pub(super) fn encode(
-    format: Format,
-    batches: &[RecordBatch],
-    style: &Style,
-) -> Result<(Vec<u8>, Written)> {
+pub(super) fn encode(format: Format, batches: &[RecordBatch], style: &Style) -> Result<(Vec<u8>, Written)> {
     let out = Shared::default();
     let schema = batches[0].schema();
     let mut encoder = format.encoder(out.clone(), schema, style)?;
@@ -63,8 +59,7 @@ pub(super) fn text(format: Format, batch: &RecordBatch) -> String {
 
 /// A batch of nullable columns. Names may repeat.
 pub(super) fn batch(columns: Vec<(&str, ArrayRef)>) -> RecordBatch {
-    let field =
-        |(name, array): &(&str, ArrayRef)| Field::new(*name, array.data_type().clone(), true);
+    let field = |(name, array): &(&str, ArrayRef)| Field::new(*name, array.data_type().clone(), true);
     let schema = Schema::new(columns.iter().map(field).collect::<Vec<_>>());
     let rows = columns.first().map_or(0, |(_, array)| array.len());
     let arrays = columns.into_iter().map(|(_, array)| array).collect();
@@ -108,71 +103,38 @@ fn numbers() -> Vec<Case> {
     let half = Float32Array::from(vec![Some(0.5), None, Some(-2.0)]);
     let half = cast(&half, &DataType::Float16).expect("floats convert");
     vec![
-        bare(
-            BooleanArray::from(vec![Some(true), None, Some(false)]),
-            ["true", "false"],
-        ),
-        bare(
-            Int8Array::from(vec![Some(i8::MIN), None, Some(0)]),
-            ["-128", "0"],
-        ),
+        bare(BooleanArray::from(vec![Some(true), None, Some(false)]), ["true", "false"]),
+        bare(Int8Array::from(vec![Some(i8::MIN), None, Some(0)]), ["-128", "0"]),
         bare(Int16Array::from(vec![Some(-1), None, Some(1)]), ["-1", "1"]),
         bare(Int32Array::from(vec![Some(-1), None, Some(1)]), ["-1", "1"]),
         bare(
             Int64Array::from(vec![Some(i64::MIN), None, Some(i64::MAX)]),
             ["-9223372036854775808", "9223372036854775807"],
         ),
-        bare(
-            UInt8Array::from(vec![Some(0), None, Some(255)]),
-            ["0", "255"],
-        ),
+        bare(UInt8Array::from(vec![Some(0), None, Some(255)]), ["0", "255"]),
         bare(UInt16Array::from(vec![Some(0), None, Some(7)]), ["0", "7"]),
         bare(UInt32Array::from(vec![Some(0), None, Some(7)]), ["0", "7"]),
+        bare(UInt64Array::from(vec![Some(u64::MAX), None, Some(10)]), ["18446744073709551615", "10"]),
         bare(
-            UInt64Array::from(vec![Some(u64::MAX), None, Some(10)]),
-            ["18446744073709551615", "10"],
-        ),
-        bare(
-            make_array(half.to_data())
-                .as_primitive::<arrow::datatypes::Float16Type>()
-                .clone(),
+            make_array(half.to_data()).as_primitive::<arrow::datatypes::Float16Type>().clone(),
             ["0.5", "-2.0"],
         ),
-        bare(
-            Float32Array::from(vec![Some(0.1), None, Some(1.0)]),
-            ["0.1", "1.0"],
-        ),
-        bare(
-            Float64Array::from(vec![Some(0.1), None, Some(1e300)]),
-            float,
-        ),
+        bare(Float32Array::from(vec![Some(0.1), None, Some(1.0)]), ["0.1", "1.0"]),
+        bare(Float64Array::from(vec![Some(0.1), None, Some(1e300)]), float),
         (
-            Arc::new(Float64Array::from(vec![
-                Some(f64::NAN),
-                None,
-                Some(f64::NEG_INFINITY),
-            ])),
+            Arc::new(Float64Array::from(vec![Some(f64::NAN), None, Some(f64::NEG_INFINITY)])),
             ["NaN", "-Infinity"],
             ["null", "null"],
         ),
-        bare(
-            decimal32.with_precision_and_scale(9, 2).expect("it fits"),
-            ["1.50", "-0.05"],
-        ),
-        bare(
-            decimal64.with_precision_and_scale(18, 3).expect("it fits"),
-            ["0.150", "-0.005"],
-        ),
+        bare(decimal32.with_precision_and_scale(9, 2).expect("it fits"), ["1.50", "-0.05"]),
+        bare(decimal64.with_precision_and_scale(18, 3).expect("it fits"), ["0.150", "-0.005"]),
         bare(
             decimal128.with_precision_and_scale(38, 2).expect("it fits"),
             ["9223372036854775807.00", "-0.05"],
         ),
         bare(
             decimal256.with_precision_and_scale(76, 0).expect("it fits"),
-            [
-                "9999999999999999999999999999999999999999999999999999999999999999999999999999",
-                "0",
-            ],
+            ["9999999999999999999999999999999999999999999999999999999999999999999999999999", "0"],
         ),
     ]
 }
@@ -189,52 +151,27 @@ fn times() -> Vec<Case> {
             ["1970-01-01T00:00:01.500Z", "1969-12-31T23:59:59.999Z"],
         ),
         quoted(
-            utc(TimestampMicrosecondArray::from(vec![
-                Some(1_777_863_721_000_000),
-                None,
-                Some(1),
-            ])),
+            utc(TimestampMicrosecondArray::from(vec![Some(1_777_863_721_000_000), None, Some(1)])),
             ["2026-05-04T03:02:01Z", "1970-01-01T00:00:00.000001Z"],
         ),
         quoted(
             TimestampNanosecondArray::from(vec![Some(i64::MAX), None, Some(1_000)]),
-            [
-                "2262-04-11T23:47:16.854775807Z",
-                "1970-01-01T00:00:00.000001Z",
-            ],
+            ["2262-04-11T23:47:16.854775807Z", "1970-01-01T00:00:00.000001Z"],
         ),
-        quoted(
-            Date32Array::from(vec![Some(20_577), None, Some(-719_528)]),
-            ["2026-05-04", "0000-01-01"],
-        ),
+        quoted(Date32Array::from(vec![Some(20_577), None, Some(-719_528)]), ["2026-05-04", "0000-01-01"]),
         quoted(
             Date64Array::from(vec![Some(86_400_000), None, Some(1)]),
             ["1970-01-02", "1970-01-01T00:00:00.001Z"],
         ),
-        quoted(
-            Time32SecondArray::from(vec![Some(3_661), None, Some(0)]),
-            ["01:01:01", "00:00:00"],
-        ),
-        quoted(
-            Time32MillisecondArray::from(vec![Some(5), None, Some(0)]),
-            ["00:00:00.005", "00:00:00"],
-        ),
+        quoted(Time32SecondArray::from(vec![Some(3_661), None, Some(0)]), ["01:01:01", "00:00:00"]),
+        quoted(Time32MillisecondArray::from(vec![Some(5), None, Some(0)]), ["00:00:00.005", "00:00:00"]),
         quoted(
             Time64MicrosecondArray::from(vec![Some(5), None, Some(-1)]),
             ["00:00:00.000005", "PT-0.000001S"],
         ),
-        quoted(
-            Time64NanosecondArray::from(vec![Some(5), None, Some(0)]),
-            ["00:00:00.000000005", "00:00:00"],
-        ),
-        quoted(
-            DurationSecondArray::from(vec![Some(90_061), None, Some(0)]),
-            ["P1DT1H1M1S", "PT0S"],
-        ),
-        quoted(
-            DurationMillisecondArray::from(vec![Some(1_500), None, Some(60_000)]),
-            ["PT1.500S", "PT1M"],
-        ),
+        quoted(Time64NanosecondArray::from(vec![Some(5), None, Some(0)]), ["00:00:00.000000005", "00:00:00"]),
+        quoted(DurationSecondArray::from(vec![Some(90_061), None, Some(0)]), ["P1DT1H1M1S", "PT0S"]),
+        quoted(DurationMillisecondArray::from(vec![Some(1_500), None, Some(60_000)]), ["PT1.500S", "PT1M"]),
         quoted(
             DurationMicrosecondArray::from(vec![Some(-1), None, Some(1)]),
             ["PT-0.000001S", "PT0.000001S"],
@@ -243,10 +180,7 @@ fn times() -> Vec<Case> {
             DurationNanosecondArray::from(vec![Some(86_400_000_000_000), None, Some(1)]),
             ["P1D", "PT0.000000001S"],
         ),
-        quoted(
-            IntervalYearMonthArray::from(vec![Some(14), None, Some(-1)]),
-            ["P1Y2M", "P-1M"],
-        ),
+        quoted(IntervalYearMonthArray::from(vec![Some(14), None, Some(-1)]), ["P1Y2M", "P-1M"]),
         quoted(
             IntervalDayTimeArray::from(vec![
                 Some(IntervalDayTime::new(3, 1)),
@@ -269,8 +203,7 @@ fn times() -> Vec<Case> {
 fn texts() -> Vec<Case> {
     let long = "text that is longer than a view holds";
     let text = vec![Some("a"), None, Some(long)];
-    let bytes: Vec<Option<&[u8]>> =
-        vec![Some(b"\x00\xff"), None, Some(b"longer than a view holds")];
+    let bytes: Vec<Option<&[u8]>> = vec![Some(b"\x00\xff"), None, Some(b"longer than a view holds")];
     let hex = ["00ff", "6c6f6e676572207468616e206120766965772068 6f6c6473"]
         .map(|hex| &*Box::leak(hex.replace(' ', "").into_boxed_str()));
     let fixed = [Some(vec![0, 1]), None, Some(vec![254, 255])].into_iter();
@@ -282,14 +215,10 @@ fn texts() -> Vec<Case> {
         quoted(LargeBinaryArray::from(bytes.clone()), hex),
         quoted(BinaryViewArray::from(bytes), hex),
         quoted(
-            FixedSizeBinaryArray::try_from_sparse_iter_with_size(fixed, 2)
-                .expect("all have 2 bytes"),
+            FixedSizeBinaryArray::try_from_sparse_iter_with_size(fixed, 2).expect("all have 2 bytes"),
             ["0001", "feff"],
         ),
-        quoted(
-            text.iter().copied().collect::<DictionaryArray<Int32Type>>(),
-            ["a", long],
-        ),
+        quoted(text.iter().copied().collect::<DictionaryArray<Int32Type>>(), ["a", long]),
         quoted(text.into_iter().collect::<Int32RunArray>(), ["a", long]),
     ]
 }
@@ -299,11 +228,7 @@ fn nested() -> Vec<Case> {
     let list = ListArray::from_iter_primitive::<UInt8Type, _, _>(lists);
     let item = || Arc::new(Field::new("item", DataType::UInt8, true));
     let to = |kind| cast(&list, &kind).expect("lists convert");
-    let pair = [
-        Some(vec![Some(1), None]),
-        None,
-        Some(vec![Some(2), Some(3)]),
-    ];
+    let pair = [Some(vec![Some(1), None]), None, Some(vec![Some(2), Some(3)])];
     let array = |array: ArrayRef, text| (array, text, text);
     let reads = ["[1,null]", "[]"];
     vec![
@@ -311,17 +236,8 @@ fn nested() -> Vec<Case> {
         array(to(DataType::ListView(item())), reads),
         array(to(DataType::LargeListView(item())), reads),
         array(Arc::new(list), reads),
-        bare(
-            FixedSizeListArray::from_iter_primitive::<UInt8Type, _, _>(pair, 2),
-            ["[1,null]", "[2,3]"],
-        ),
-        array(
-            structs(),
-            [
-                r#"{"n":1,"say \"s\"":["x"]}"#,
-                r#"{"n":null,"say \"s\"":[]}"#,
-            ],
-        ),
+        bare(FixedSizeListArray::from_iter_primitive::<UInt8Type, _, _>(pair, 2), ["[1,null]", "[2,3]"]),
+        array(structs(), [r#"{"n":1,"say \"s\"":["x"]}"#, r#"{"n":null,"say \"s\"":[]}"#]),
         array(maps(), [r#"{"a":1,"b":null}"#, "{}"]),
     ]
 }
@@ -331,19 +247,13 @@ fn structs() -> ArrayRef {
     lists.append_value([Some("x")]);
     lists.append_null();
     lists.append_value([] as [Option<&str>; 0]);
-    let columns: Vec<ArrayRef> = vec![
-        Arc::new(Int32Array::from(vec![Some(1), None, None])),
-        Arc::new(lists.finish()),
-    ];
+    let columns: Vec<ArrayRef> =
+        vec![Arc::new(Int32Array::from(vec![Some(1), None, None])), Arc::new(lists.finish())];
     let fields = Fields::from(vec![
         Field::new("n", DataType::Int32, true),
         Field::new("say \"s\"", columns[1].data_type().clone(), true),
     ]);
-    Arc::new(StructArray::new(
-        fields,
-        columns,
-        Some(vec![true, false, true].into()),
-    ))
+    Arc::new(StructArray::new(fields, columns, Some(vec![true, false, true].into())))
 }
 
 fn maps() -> ArrayRef {
@@ -365,14 +275,10 @@ pub(super) fn union() -> Case {
         (5, Arc::new(Field::new("t", DataType::Utf8, true))),
     ];
     let fields: UnionFields = fields.into_iter().collect();
-    let children = vec![
-        Arc::new(Int32Array::from(vec![Some(1), None])) as ArrayRef,
-        strings(&[Some("x,y")]),
-    ];
+    let children = vec![Arc::new(Int32Array::from(vec![Some(1), None])) as ArrayRef, strings(&[Some("x,y")])];
     let ids = ScalarBuffer::from(vec![3_i8, 3, 5]);
     let offsets = ScalarBuffer::from(vec![0, 1, 0]);
-    let union =
-        UnionArray::try_new(fields, ids, Some(offsets), children).expect("it is well formed");
+    let union = UnionArray::try_new(fields, ids, Some(offsets), children).expect("it is well formed");
     (Arc::new(union), ["1", "x,y"], ["1", "\"x,y\""])
 }
 

@@ -193,14 +193,8 @@ mod tests {
     fn pins() -> RecordBatch {
         batch(vec![
             ("cid", strings(&[Some(CIDS[0]), Some(CIDS[1]), Some("")])),
-            (
-                "size_bytes",
-                Arc::new(Int64Array::from(vec![Some(1_048_576), Some(-1), None])),
-            ),
-            (
-                "status",
-                strings(&[Some("stored"), None, Some("a\n\u{1b}[1m")]),
-            ),
+            ("size_bytes", Arc::new(Int64Array::from(vec![Some(1_048_576), Some(-1), None]))),
+            ("status", strings(&[Some("stored"), None, Some("a\n\u{1b}[1m")])),
         ])
     }
 
@@ -223,10 +217,7 @@ mod tests {
 
     #[test]
     fn a_narrow_table_cuts_the_widest_column_in_its_middle() {
-        let style = Style {
-            width: Some(50),
-            max_rows: Some(2),
-        };
+        let style = Style { width: Some(50), max_rows: Some(2) };
         let (text, written) = styled(&pins(), style);
         insta::assert_snapshot!(text, @r"
         cid                          │ size_bytes │ status
@@ -239,10 +230,7 @@ mod tests {
 
     #[test]
     fn a_table_that_cannot_fit_overflows() {
-        let style = Style {
-            width: Some(10),
-            max_rows: None,
-        };
+        let style = Style { width: Some(10), max_rows: None };
         let (text, _) = styled(&pins(), style);
         insta::assert_snapshot!(text, @r"
         cid      │ size…tes │ status
@@ -267,17 +255,10 @@ mod tests {
     #[test]
     fn rows_beyond_the_limit_are_counted_and_not_shown() {
         for (limit, shown) in [(0, 0), (1, 1), (4, 4), (6, 6), (7, 6)] {
-            let style = Style {
-                width: None,
-                max_rows: Some(limit),
-            };
-            let (bytes, written) =
-                encode(Format::Table, &[pins(), pins()], &style).expect("it can be drawn");
+            let style = Style { width: None, max_rows: Some(limit) };
+            let (bytes, written) = encode(Format::Table, &[pins(), pins()], &style).expect("it can be drawn");
             assert_eq!(written, Written { rows: 6, shown });
-            let lines = String::from_utf8(bytes)
-                .expect("it is text")
-                .lines()
-                .count();
+            let lines = String::from_utf8(bytes).expect("it is text").lines().count();
             assert_eq!(lines as u64, 2 + shown);
         }
     }
@@ -286,10 +267,7 @@ mod tests {
     fn late_wide_row(style: Style) -> String {
         let narrow: Vec<Option<&str>> = vec![Some("ab"); MEASURED_ROWS];
         let rest = |array: ArrayRef| batch(vec![("a", array.clone()), ("b", array)]);
-        let batches = [
-            rest(strings(&narrow)),
-            rest(strings(&[Some("a wide value")])),
-        ];
+        let batches = [rest(strings(&narrow)), rest(strings(&[Some("a wide value")]))];
         let (bytes, _) = encode(Format::Table, &batches, &style).expect("it can be drawn");
         let text = String::from_utf8(bytes).expect("it is text");
         assert_eq!(text.lines().nth(5), Some("ab │ ab"));
@@ -298,15 +276,9 @@ mod tests {
 
     #[test]
     fn a_later_wider_row_overflows_unless_the_line_has_a_limit() {
-        let width = |width| Style {
-            width,
-            max_rows: None,
-        };
+        let width = |width| Style { width, max_rows: None };
         assert_eq!(late_wide_row(width(None)), "a wide value │ a wide value");
-        assert_eq!(
-            late_wide_row(width(Some(27))),
-            "a wide value │ a wide value"
-        );
+        assert_eq!(late_wide_row(width(Some(27))), "a wide value │ a wide value");
         assert_eq!(late_wide_row(width(Some(26))), "a wi…lue │ a wi…lue");
     }
 

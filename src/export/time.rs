@@ -43,22 +43,13 @@ pub(super) fn push_time(value: i64, unit: TimeUnit, out: &mut String) {
 pub(super) fn push_duration(value: i64, unit: TimeUnit, out: &mut String) {
     let per_second = per_second(unit);
     // Toward zero, unlike an instant: each part carries the sign of the whole.
-    let (seconds, nanos) = (
-        value / per_second,
-        value % per_second * (NANOS / per_second),
-    );
+    let (seconds, nanos) = (value / per_second, value % per_second * (NANOS / per_second));
     push_period(0, seconds / DAY, seconds % DAY, nanos, out);
 }
 
 /// A calendar interval, whose months, days and nanoseconds do not convert into one another.
 pub(super) fn push_interval(months: i32, days: i32, nanos: i64, out: &mut String) {
-    push_period(
-        months.into(),
-        days.into(),
-        nanos / NANOS,
-        nanos % NANOS,
-        out,
-    );
+    push_period(months.into(), days.into(), nanos / NANOS, nanos % NANOS, out);
 }
 
 fn push_period(months: i64, days: i64, seconds: i64, nanos: i64, out: &mut String) {
@@ -115,10 +106,7 @@ fn push_fraction(nanos: i64, out: &mut String) {
 fn split(value: i64, unit: TimeUnit) -> (i64, i64) {
     let per_second = per_second(unit);
     let fraction = value.rem_euclid(per_second);
-    (
-        value.div_euclid(per_second),
-        fraction * (NANOS / per_second),
-    )
+    (value.div_euclid(per_second), fraction * (NANOS / per_second))
 }
 
 fn per_second(unit: TimeUnit) -> i64 {
@@ -136,16 +124,11 @@ fn civil(days: i64) -> (i64, i64, i64) {
     let days = days + 719_468;
     let era = days.div_euclid(146_097);
     let day_of_era = days.rem_euclid(146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let shifted = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 {
-        shifted + 3
-    } else {
-        shifted - 9
-    };
+    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
     let year = year_of_era + era * 400 + i64::from(month <= 2);
     (year, month, day)
 }
@@ -177,26 +160,10 @@ mod tests {
     #[test]
     fn the_ends_of_every_unit_are_instants() {
         for (value, unit, expected) in [
-            (
-                i64::MAX,
-                TimeUnit::Nanosecond,
-                "2262-04-11T23:47:16.854775807Z",
-            ),
-            (
-                i64::MIN,
-                TimeUnit::Nanosecond,
-                "1677-09-21T00:12:43.145224192Z",
-            ),
-            (
-                i64::MAX,
-                TimeUnit::Microsecond,
-                "+294247-01-10T04:00:54.775807Z",
-            ),
-            (
-                i64::MIN,
-                TimeUnit::Millisecond,
-                "-292275055-05-16T16:47:04.192Z",
-            ),
+            (i64::MAX, TimeUnit::Nanosecond, "2262-04-11T23:47:16.854775807Z"),
+            (i64::MIN, TimeUnit::Nanosecond, "1677-09-21T00:12:43.145224192Z"),
+            (i64::MAX, TimeUnit::Microsecond, "+294247-01-10T04:00:54.775807Z"),
+            (i64::MIN, TimeUnit::Millisecond, "-292275055-05-16T16:47:04.192Z"),
             (i64::MAX, TimeUnit::Second, "+292277026596-12-04T15:30:07Z"),
             (253_402_300_799, TimeUnit::Second, "9999-12-31T23:59:59Z"),
             (253_402_300_800, TimeUnit::Second, "+10000-01-01T00:00:00Z"),

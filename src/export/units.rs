@@ -50,8 +50,6 @@ pub(super) fn intervals(array: &ArrayRef, unit: IntervalUnit) -> Cells<'_> {
     match unit {
         IntervalUnit::YearMonth => Cells::Months(values::<IntervalYearMonthType>(array)),
         IntervalUnit::DayTime => Cells::DayTime(values::<IntervalDayTimeType>(array)),
-        IntervalUnit::MonthDayNano => {
-            Cells::MonthDayNano(values::<IntervalMonthDayNanoType>(array))
-        }
+        IntervalUnit::MonthDayNano => Cells::MonthDayNano(values::<IntervalMonthDayNanoType>(array)),
     }
 }

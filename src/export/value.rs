@@ -7,10 +7,9 @@ use std::fmt::{Debug, Write};
 use std::ops::Range;
 
 use arrow::array::types::{
-    ArrowPrimitiveType, Date32Type, Date64Type, Decimal32Type, Decimal64Type, Decimal128Type,
-    Decimal256Type, Float16Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
-    Int64Type, IntervalDayTime, IntervalMonthDayNano, UInt8Type, UInt16Type, UInt32Type,
-    UInt64Type,
+    ArrowPrimitiveType, Date32Type, Date64Type, Decimal32Type, Decimal64Type, Decimal128Type, Decimal256Type,
+    Float16Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, IntervalDayTime,
+    IntervalMonthDayNano, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
 use arrow::array::{
     Array, ArrayRef, AsArray, BinaryArray, BinaryViewArray, BooleanArray, FixedSizeBinaryArray,
@@ -74,10 +73,7 @@ pub(super) enum Cells<'a> {
 
 impl<'a> Column<'a> {
     pub(super) fn new(array: &'a ArrayRef) -> Self {
-        Column {
-            cells: cells(array),
-            nulls: array.logical_nulls(),
-        }
+        Column { cells: cells(array), nulls: array.logical_nulls() }
     }
 
     pub(super) fn is_null(&self, row: usize) -> bool {

@@ -38,6 +38,9 @@ pub const LAYOUT_VERSION: &str = "1";
 /// not this.
 pub const CREATED_BY: &str = "pinql version ";
 
+/// A key that the schemas of tables have and no file has.
+pub const TABLE_KEY: &str = "pinql.table";
+
 /// The type of `created_at`: microseconds in UTC.
 pub fn timestamp_type() -> DataType {
     DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))

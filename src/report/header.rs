@@ -11,8 +11,8 @@
 //! A parameter is its name, its kind, its default (in single quotes if it has blanks; none if it must be given), and
 //! after two blanks what it means.
 
-use super::params::{Kind, Param};
 use super::Report;
+use super::params::{Kind, Param};
 use crate::error::{Error, Result};
 
 pub(super) fn parse(name: &str, sql: &str, origin: &str) -> Result<Report> {
@@ -74,7 +74,8 @@ fn parse_param(text: &str) -> Result<Param, String> {
         text => Some(text),
     });
     if let Some(default) = default {
-        kind.read(default, chrono::DateTime::UNIX_EPOCH).map_err(|problem| format!("the default: {problem}"))?;
+        kind.read(default, chrono::DateTime::UNIX_EPOCH)
+            .map_err(|problem| format!("the default: {problem}"))?;
     }
     Ok(Param { name: name.to_owned(), kind, default: default.map(str::to_owned), help: help.to_owned() })
 }
@@ -102,8 +103,15 @@ mod tests {
         let sql = "-- title: Old pins\n-- description: One line\n--   and another.\n-- param: status text 'in  work'  the state\n\
                    -- param: cid text  which\n-- just a comment: with a colon\nSELECT 1 -- title: not this\n";
         let report = parse("old", sql, "old.sql").unwrap();
-        assert_eq!((report.title.as_str(), report.description.as_str()), ("Old pins", "One line and another."));
-        let params: Vec<_> = report.params.iter().map(|param| (param.name.as_str(), param.default.as_deref(), param.help.as_str())).collect();
+        assert_eq!(
+            (report.title.as_str(), report.description.as_str()),
+            ("Old pins", "One line and another.")
+        );
+        let params: Vec<_> = report
+            .params
+            .iter()
+            .map(|param| (param.name.as_str(), param.default.as_deref(), param.help.as_str()))
+            .collect();
         assert_eq!(params, [("status", Some("in  work"), "the state"), ("cid", None, "which")]);
     }
 

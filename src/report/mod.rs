@@ -73,16 +73,24 @@ impl Report {
             name: name.to_owned(),
             problem,
         };
-        if let Some((name, _)) = values.iter().find(|(name, _)| !self.params.iter().any(|param| param.name == *name)) {
+        if let Some((name, _)) =
+            values.iter().find(|(name, _)| !self.params.iter().any(|param| param.name == *name))
+        {
             let known: Vec<_> = self.params.iter().map(|param| param.name.as_str()).collect();
-            let known = if known.is_empty() { "it has none".to_owned() } else { format!("it has {}", known.join(", ")) };
+            let known = if known.is_empty() {
+                "it has none".to_owned()
+            } else {
+                format!("it has {}", known.join(", "))
+            };
             return Err(wrong(name, format!("the report has no such parameter; {known}")));
         }
         let mut bindings = BTreeMap::new();
         for param in &self.params {
             // The last one counts, as with most programs' flags.
             let given = values.iter().rev().find(|(name, _)| *name == param.name).map(|(_, text)| text);
-            let text = given.or(param.default.as_ref()).ok_or_else(|| wrong(&param.name, "it must be given".into()))?;
+            let text = given
+                .or(param.default.as_ref())
+                .ok_or_else(|| wrong(&param.name, "it must be given".into()))?;
             let value = param.kind.read(text, now).map_err(|problem| wrong(&param.name, problem))?;
             bindings.insert(param.name.clone(), value);
         }
@@ -94,7 +102,8 @@ impl Reports {
     /// The reports that come with pinql.
     pub fn built_in() -> Reports {
         let parsed = BUILT_IN.iter().map(|(name, sql)| {
-            let report = Report::parse(name, sql, OURS).expect("tests parse the reports that come with pinql");
+            let report =
+                Report::parse(name, sql, OURS).expect("tests parse the reports that come with pinql");
             ((*name).to_owned(), report)
         });
         Reports { by_name: parsed.collect() }
@@ -167,7 +176,8 @@ mod tests {
         }
         // What stands in queries/ is listed, so that no file is forgotten.
         let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("queries");
-        let mut files: Vec<_> = fs::read_dir(dir).unwrap().filter_map(|file| report_name(&file.unwrap().path())).collect();
+        let mut files: Vec<_> =
+            fs::read_dir(dir).unwrap().filter_map(|file| report_name(&file.unwrap().path())).collect();
         files.sort();
         assert_eq!(files, BUILT_IN.map(|(name, _)| name));
     }
@@ -176,7 +186,8 @@ mod tests {
     fn values_are_checked_and_defaults_filled_in() {
         let sql = "-- title: T\n-- param: n integer 2  how many\n-- param: at timestamp now  when\n-- param: cid text  which\nSELECT $n, $at, $cid";
         let report = Report::parse("r", sql, "r.sql").unwrap();
-        let bound = report.bind(&values(&[("cid", "x'; DROP TABLE pins"), ("n", "1"), ("n", "3")]), now()).unwrap();
+        let bound =
+            report.bind(&values(&[("cid", "x'; DROP TABLE pins"), ("n", "1"), ("n", "3")]), now()).unwrap();
         assert_eq!(bound.0["n"], Value::Integer(3));
         assert_eq!(bound.0["at"], Value::Timestamp(1_700_000_000_000_000));
         assert_eq!(bound.0["cid"], Value::Text("x'; DROP TABLE pins".into()));

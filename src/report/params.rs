@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
 
-use crate::pin::time;
+use crate::pin::{Cid, time};
 
 /// What a parameter takes, by the word that the header uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +17,8 @@ pub enum Kind {
     Number,
     /// Any text.
     Text,
+    /// The text of a CID, in any version and base.
+    Cid,
     /// A time in RFC 3339, a date, or `now`.
     Timestamp,
     /// `true` or `false`.
@@ -56,10 +58,11 @@ pub enum Value {
 pub struct Bindings(pub BTreeMap<String, Value>);
 
 /// The kinds and their words.
-const KINDS: [(Kind, &str); 5] = [
+const KINDS: [(Kind, &str); 6] = [
     (Kind::Integer, "integer"),
     (Kind::Number, "number"),
     (Kind::Text, "text"),
+    (Kind::Cid, "cid"),
     (Kind::Timestamp, "timestamp"),
     (Kind::Boolean, "boolean"),
 ];
@@ -77,7 +80,13 @@ impl Kind {
                 (number.map(Value::Number), "number")
             }
             Kind::Text => (Some(Value::Text(text.to_owned())), "text"),
-            Kind::Timestamp if text.trim() == "now" => (Some(Value::Timestamp(now.timestamp_micros())), "time"),
+            Kind::Cid => match text.parse::<Cid>() {
+                Ok(_) => (Some(Value::Text(text.to_owned())), "CID"),
+                Err(why) => return Err(format!("`{text}` is no CID: {why}")),
+            },
+            Kind::Timestamp if text.trim() == "now" => {
+                (Some(Value::Timestamp(now.timestamp_micros())), "time")
+            }
             Kind::Timestamp => (time::parse(text).map(Value::Timestamp), "time"),
             Kind::Boolean => (text.trim().to_lowercase().parse().ok().map(Value::Boolean), "truth value"),
         };

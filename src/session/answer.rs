@@ -5,8 +5,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
+use arrow::array::{RecordBatch, RecordBatchOptions};
+use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::common::DataFusionError;
 use datafusion::execution::SessionState;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{Sleep, sleep};
 
-use super::diagnose::{explain, unreadable_in};
+use super::diagnose::unreadable_in;
 use super::engine::{Engine, Query};
 use crate::catalog::{Snapshot, UnreadableFile};
 use crate::error::{Error, Result};
@@ -59,7 +59,7 @@ pub struct Answer {
 impl Answer {
     pub(super) fn start(engine: Arc<Engine>, query: Query) -> Answer {
         let (sender, batches) = mpsc::channel(WAITING);
-        let schema = query.plan.schema();
+        let schema = Arc::new(Schema::new(query.plan.schema().fields().clone()));
         let snapshot = Arc::clone(&query.snapshot);
         let timeout = engine.options.timeout.map(|limit| (limit, Box::pin(sleep(limit))));
         let task = tokio::spawn(async move {
@@ -97,7 +97,8 @@ impl Stream for Answer {
             return Poll::Ready(None);
         }
         let item = match self.batches.poll_recv(context) {
-            Poll::Ready(Some(item)) => Some(item),
+            // The engine's own notes on a schema are not part of the answer.
+            Poll::Ready(Some(item)) => Some(item.and_then(|batch| with_schema(&batch, &self.schema))),
             Poll::Ready(None) => match Pin::new(&mut self.task).poll(context) {
                 Poll::Ready(Err(failed)) if failed.is_panic() => Some(Err(panicked(failed.into_panic()))),
                 Poll::Ready(_) => None,
@@ -150,10 +151,7 @@ impl Run {
             let next = if again { self.engine.plan_again(&self.query, &state).await } else { None };
             match next {
                 Some(next) => plan = next?,
-                None => {
-                    let Query { sql, snapshot, .. } = &self.query;
-                    return Err(explain(error, sql, &self.engine.options, Some(snapshot)));
-                }
+                None => return Err(self.engine.explain(error, &self.query)),
             }
         }
     }
@@ -187,6 +185,12 @@ impl Run {
         // A hash join cannot spill in DataFusion 55; a sort-merge join can.
         out_of_memory && std::mem::replace(joins, false)
     }
+}
+
+fn with_schema(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
+    let rows = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    RecordBatch::try_new_with_options(Arc::clone(schema), batch.columns().to_vec(), &rows)
+        .map_err(|error| Error::Engine { message: error.to_string() })
 }
 
 fn panicked(panic: Box<dyn std::any::Any + Send>) -> Error {

@@ -2,6 +2,7 @@
 
 use datafusion::arrow::error::ArrowError;
 use datafusion::common::{Column, DataFusionError, Diagnostic, SchemaError};
+use datafusion::execution::SessionState;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::sqlparser::parser::ParserError;
 
@@ -9,13 +10,16 @@ use super::options::Options;
 use crate::catalog::{Snapshot, UnreadableFile};
 use crate::error::{Error, Place};
 
+/// What there is that a misspelt name may have meant.
+#[derive(Clone, Copy)]
+pub(super) struct Known<'a> {
+    pub options: &'a Options,
+    pub snapshot: &'a Snapshot,
+    pub state: &'a SessionState,
+}
+
 /// What to say of an error of the statement `sql`.
-pub(super) fn explain(
-    error: DataFusionError,
-    sql: &str,
-    options: &Options,
-    snapshot: Option<&Snapshot>,
-) -> Error {
+pub(super) fn explain(error: DataFusionError, sql: &str, known: Known<'_>) -> Error {
     if let Some(file) = unreadable_in(&error) {
         return file.clone().into();
     }
@@ -28,11 +32,11 @@ pub(super) fn explain(
         DataFusionError::SQL(cause, _) => syntax(&cause),
         DataFusionError::SchemaError(cause, _) => column(&cause, span, sql),
         DataFusionError::ResourcesExhausted(detail) => Error::Memory {
-            limit: options.memory_limit.map_or_else(|| "the system".to_owned(), in_mib),
+            limit: known.options.memory_limit.map_or_else(|| "the system".to_owned(), in_mib),
             detail: consumers(&detail),
         },
         DataFusionError::ArrowError(cause, _) => calculation(&cause),
-        DataFusionError::Plan(text) => planning(&text, span, sql, snapshot),
+        DataFusionError::Plan(text) => planning(&text, span, sql, known),
         DataFusionError::Internal(text) => Error::Engine { message: first_line(&text) },
         other => {
             let text = other.strip_backtrace();
@@ -59,7 +63,7 @@ pub(super) fn unreadable_in(error: &DataFusionError) -> Option<&UnreadableFile> 
 /// What kind of writing statement a plan is, as SQL spells it.
 pub(super) fn written(plan: &LogicalPlan) -> String {
     match plan {
-        LogicalPlan::Ddl(ddl) => spaced(ddl.name()),
+        LogicalPlan::Ddl(ddl) => spaced(ddl.name()).replace("MEMORY ", ""),
         LogicalPlan::Dml(dml) => dml.op.name().to_uppercase(),
         LogicalPlan::Copy(_) => "COPY".to_owned(),
         LogicalPlan::Statement(statement) => match statement.name() {
@@ -169,25 +173,27 @@ fn column(cause: &SchemaError, span: Option<Place>, sql: &str) -> Error {
     }
 }
 
-fn planning(text: &str, span: Option<Place>, sql: &str, snapshot: Option<&Snapshot>) -> Error {
+fn planning(text: &str, span: Option<Place>, sql: &str, known: Known<'_>) -> Error {
     if let Some(name) = text.strip_prefix("table '").and_then(|rest| rest.split_once("' not found")) {
-        return table(name.0, span, sql, snapshot);
+        return table(name.0, span, sql, known.snapshot);
     }
     if let Some(rest) = text.strip_prefix("Invalid function '") {
         let name = rest.split('\'').next().unwrap_or_default();
-        let hint = rest.split_once("Did you mean '").and_then(|(_, rest)| rest.split_once('\''));
-        let hint = hint.map(|(nearest, _)| format!("did you mean `{nearest}`?"));
+        let state = known.state;
+        let functions = state.scalar_functions().keys().chain(state.aggregate_functions().keys());
+        let functions = functions.chain(state.window_functions().keys()).map(String::as_str);
+        let hint = nearest(name, functions).map(|nearest| format!("did you mean `{nearest}`?"));
         let place = span.or_else(|| find_word(sql, name));
         return Error::Sql { message: format!("no function named `{name}`"), place, hint };
     }
     Error::Sql { message: plain(text), place: span, hint: None }
 }
 
-fn table(name: &str, span: Option<Place>, sql: &str, snapshot: Option<&Snapshot>) -> Error {
+fn table(name: &str, span: Option<Place>, sql: &str, snapshot: &Snapshot) -> Error {
     let short = name.strip_prefix("pinql.main.").or_else(|| name.strip_prefix("pinql.")).unwrap_or(name);
     let last =
         name.strip_prefix("pinql.main.").or_else(|| name.strip_prefix("pinql.backends.")).unwrap_or(short);
-    let backends = snapshot.and_then(|snapshot| snapshot.backends().ok()).unwrap_or_default();
+    let backends = snapshot.backends().unwrap_or_default();
     let backends: Vec<&str> = backends.iter().map(|backend| backend.name.as_str()).collect();
     let spelled = |name: &str| match backends.contains(&name) {
         true => format!("backends.{}", always_quoted(name)),

@@ -19,7 +19,7 @@ use datafusion_proto::bytes::{
 };
 use object_store::ObjectStore;
 
-use super::diagnose::{explain, written};
+use super::diagnose::{Known, explain, written};
 use super::options::Options;
 use super::{arithmetic, rules, script};
 use crate::catalog::{self, PinCatalog, Snapshot, Unreadable, functions, wire::PinCodec};
@@ -58,16 +58,14 @@ impl Engine {
             let pool = TrackConsumersPool::new(FairSpillPool::new(limit), named);
             runtime = runtime.with_memory_pool(Arc::new(pool));
         }
-        let runtime = runtime.build_arc().map_err(|error| explain(error, "", &options, None))?;
-        let store = runtime
-            .object_store(ObjectStoreUrl::local_filesystem())
-            .map_err(|error| explain(error, "", &options, None))?;
+        let runtime = runtime.build_arc().map_err(broken)?;
+        let store = runtime.object_store(ObjectStoreUrl::local_filesystem()).map_err(broken)?;
         let mut state = SessionStateBuilder::new_with_default_features()
             .with_config(config(&options))
             .with_runtime_env(runtime)
             .with_physical_optimizer_rule(Arc::new(rules::YieldInJoins))
             .build();
-        register_functions(&mut state).map_err(|error| explain(error, "", &options, None))?;
+        register_functions(&mut state).map_err(broken)?;
         Ok(Engine { dir, store, state, options })
     }
 
@@ -86,7 +84,7 @@ impl Engine {
     /// Plans one statement.
     pub async fn plan(&self, sql: &str, bindings: &Bindings) -> Result<Query> {
         let (snapshot, state) = self.begin();
-        let explained = |error| explain(error, sql, &self.options, Some(&snapshot));
+        let explained = |error| explain(error, sql, self.known(&snapshot));
         script::one_statement(sql)?;
         let statement = state.sql_to_statement(sql, &Dialect::Generic).map_err(explained)?;
         let logical = state.statement_to_plan(statement).await.map_err(explained)?;
@@ -107,14 +105,14 @@ impl Engine {
     ) -> Option<Result<Arc<dyn ExecutionPlan>>> {
         let logical = query.logical.as_ref()?;
         let planned = state.create_physical_plan(logical).await;
-        Some(planned.map_err(|error| explain(error, &query.sql, &self.options, Some(&query.snapshot))))
+        Some(planned.map_err(|error| self.explain(error, query)))
     }
 
     /// A query's plan as bytes.
     pub fn encode(&self, query: &Query) -> Result<Vec<u8>> {
         physical_plan_to_bytes_with_extension_codec(Arc::clone(&query.plan), &self.codec())
             .map(|bytes| bytes.to_vec())
-            .map_err(|error| explain(error, &query.sql, &self.options, Some(&query.snapshot)))
+            .map_err(|error| self.explain(error, query))
     }
 
     /// A query whose plan was made elsewhere.
@@ -122,13 +120,27 @@ impl Engine {
         let (snapshot, state) = self.begin();
         let context = TaskContext::from(&state);
         let plan = physical_plan_from_bytes_with_extension_codec(bytes, &context, &self.codec())
-            .map_err(|error| explain(error, "", &self.options, Some(&snapshot)))?;
+            .map_err(|error| explain(error, "", self.known(&snapshot)))?;
         Ok(Query { sql: String::new(), snapshot, state, plan, logical: None })
+    }
+
+    /// What to say of an error of a query.
+    pub fn explain(&self, error: DataFusionError, query: &Query) -> Error {
+        explain(error, &query.sql, self.known(&query.snapshot))
+    }
+
+    fn known<'a>(&'a self, snapshot: &'a Snapshot) -> Known<'a> {
+        Known { options: &self.options, snapshot, state: &self.state }
     }
 
     fn codec(&self) -> PinCodec {
         PinCodec { store: Arc::clone(&self.store), root: self.dir.root().to_owned() }
     }
+}
+
+/// An error of setting up the engine itself.
+fn broken(error: DataFusionError) -> Error {
+    Error::Engine { message: error.strip_backtrace() }
 }
 
 fn config(options: &Options) -> SessionConfig {
@@ -152,7 +164,9 @@ fn register_functions(state: &mut SessionState) -> datafusion::common::Result<()
     }
     state.register_udf(arithmetic::checked_functions())?;
     state.register_udaf(arithmetic::wide_sum())?;
-    state.register_function_rewrite(Arc::new(arithmetic::CheckIntegers))
+    state.register_function_rewrite(Arc::new(arithmetic::CheckIntegers))?;
+    // json_get and its kin, and the operators -> and ->> for `metadata`.
+    datafusion_functions_json::register_all(state)
 }
 
 /// Refuses whatever would write, change the session, or reach outside.

@@ -1,0 +1,35 @@
+-- title: Each backend at a glance
+-- description: State, mappings by status, contents, bytes and times of every backend, those without mappings included.
+--   Bytes are those of stored mappings whose size is known; the others are counted apart.
+WITH mappings AS (
+    SELECT
+        backend_name,
+        COUNT(*) FILTER (WHERE status = 'stored') AS stored,
+        COUNT(*) FILTER (WHERE status = 'pending') AS pending,
+        COUNT(*) FILTER (WHERE status = 'failed') AS failed,
+        COUNT(*) FILTER (WHERE status NOT IN ('stored', 'pending', 'failed')) AS other_status,
+        COUNT(DISTINCT content) FILTER (WHERE content <> X'') AS contents,
+        SUM(size_bytes) FILTER (WHERE status = 'stored') AS stored_bytes,
+        COUNT(*) FILTER (WHERE status = 'stored' AND size_bytes IS NULL) AS unknown_sizes,
+        MIN(created_at) AS oldest,
+        MAX(created_at) AS newest
+    FROM pins
+    GROUP BY backend_name
+)
+SELECT
+    backends.name AS backend_name,
+    backends.type,
+    backends.state,
+    backends.rows AS pins,
+    mappings.stored,
+    mappings.pending,
+    mappings.failed,
+    mappings.other_status,
+    mappings.contents,
+    mappings.stored_bytes,
+    mappings.unknown_sizes,
+    mappings.oldest,
+    mappings.newest
+FROM backends
+LEFT JOIN mappings ON mappings.backend_name = backends.name
+ORDER BY backends.name
