@@ -15,7 +15,7 @@ use object_store::{GetOptions, GetResultPayload, ObjectMeta, ObjectStore};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{FileMetaData, ParquetMetaData, ParquetMetaDataReader};
 
-use crate::pin::schema::{CREATED_BY, LAYOUT_KEY};
+use crate::pin::schema::{CREATED_BY, LAYOUT_KEY, LAYOUT_VERSION};
 
 /// What is read from the end of a file at first; most footers are smaller.
 const FOOTER_GUESS: u64 = 64 * 1024;
@@ -102,7 +102,7 @@ impl PinnedFile {
 
     /// Whether pinql wrote the file, so that its derived columns hold.
     pub fn is_laid_out(&self) -> bool {
-        layout_of(self.footer.file_metadata()).is_some()
+        layout_of(self.footer.file_metadata()) == Some(LAYOUT_VERSION)
     }
 
     /// An error of this file, with its name.

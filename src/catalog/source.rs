@@ -223,9 +223,7 @@ fn reason_of(error: &DataFusionError) -> Option<Reason> {
     match error.find_root() {
         DataFusionError::ParquetError(error) => Some(parquet_reason(error)),
         DataFusionError::ArrowError(error, _) => match error.as_ref() {
-            ArrowError::ParquetError(text) | ArrowError::IoError(text, _) => {
-                Some(Reason::Words(text.clone()))
-            }
+            ArrowError::ParquetError(text) | ArrowError::IoError(text, _) => Some(damaged(text)),
             _ => None,
         },
         DataFusionError::IoError(error) => Some(Reason::Words(crate::store::plain(error))),
@@ -241,5 +239,11 @@ fn parquet_reason(error: &ParquetError) -> Reason {
     {
         return Reason::Known(known.clone());
     }
-    Reason::Words(format!("the data is damaged: {}", parquet_in_words(error)))
+    damaged(&parquet_in_words(error))
+}
+
+fn damaged(text: &str) -> Reason {
+    let said =
+        ["External: ", "Parquet error: "].iter().fold(text, |text, prefix| text.trim_start_matches(prefix));
+    Reason::Words(format!("the data is damaged: {said}"))
 }

@@ -10,7 +10,7 @@ use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::stats::Precision;
-use datafusion::common::{DFSchema, DataFusionError, Result, ScalarValue, Statistics};
+use datafusion::common::{DFSchema, DataFusionError, Result, ScalarValue, Statistics, project_schema};
 use datafusion::datasource::TableType;
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
@@ -19,6 +19,7 @@ use datafusion::datasource::table_schema::TableSchema;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
 use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::empty::EmptyExec;
 
 use super::file::{PinnedFile, UnreadableFile};
 use super::reader::FileHandle;
@@ -127,12 +128,13 @@ impl TableProvider for PinTable {
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let backends = keep(state, self.backends()?, filters)?;
         let files = self.snapshot.files(&backends).await.map_err(external)?;
+        if files.is_empty() {
+            // A scan of no files has no partition, which some plans do not expect.
+            return Ok(Arc::new(EmptyExec::new(project_schema(&self.schema, projection)?)));
+        }
         let rows = files.iter().map(|file| file.rows() as usize).sum();
         let parts: Vec<_> = files.iter().map(partitioned).collect();
-        let groups = match parts.is_empty() {
-            true => Vec::new(),
-            false => FileGroup::new(parts).split_files(state.config().target_partitions()),
-        };
+        let groups = FileGroup::new(parts).split_files(state.config().target_partitions());
         let table_schema = self.table_schema();
         let statistics = Statistics {
             num_rows: Precision::Exact(rows),

@@ -148,7 +148,13 @@ impl Run {
         loop {
             let Err(error) = self.once(plan, &state).await else { return Ok(()) };
             let again = !self.handed_over && self.change_course(&error, &mut state);
-            let next = if again { self.engine.plan_again(&self.query, &state).await } else { None };
+            let next = match again {
+                true => {
+                    self.engine.settle().await;
+                    self.engine.plan_again(&self.query, &state).await
+                }
+                false => None,
+            };
             match next {
                 Some(next) => plan = next?,
                 None => return Err(self.engine.explain(error, &self.query)),

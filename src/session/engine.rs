@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use datafusion::catalog::{CatalogProviderList, MemoryCatalogProviderList};
 use datafusion::common::{DataFusionError, ParamValues, ScalarValue};
@@ -29,6 +30,8 @@ use crate::store::DataDir;
 
 /// Memory consumers that an error names.
 const NAMED_CONSUMERS: usize = 3;
+/// How long a query that begins anew waits for the memory of its first attempt.
+const SETTLING: Duration = Duration::from_millis(500);
 
 /// What all queries of a session share.
 #[derive(Debug)]
@@ -95,6 +98,17 @@ impl Engine {
         Ok(Query { sql: sql.to_owned(), snapshot, state, plan, logical: Some(logical) })
     }
 
+    /// Waits until a query that failed has given back its memory: its tasks end a little later than it does.
+    pub async fn settle(&self) {
+        let pool = &self.state.runtime_env().memory_pool;
+        for _ in 0..SETTLING.as_millis() {
+            if pool.reserved() == 0 {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
     /// Plans the same statement again over the same snapshot, for a backend that is to be skipped since.
     ///
     /// `None` if that is not possible.
@@ -150,6 +164,11 @@ fn config(options: &Options) -> SessionConfig {
         .with_default_catalog_and_schema(catalog::CATALOG, catalog::MAIN);
     if let Some(threads) = options.threads {
         config = config.with_target_partitions(threads.max(1));
+    }
+    if let Some(limit) = options.memory_limit {
+        // Each sort sets this aside for merging what it has spilled; by default 10 MiB, whatever the limit.
+        let share = limit / (16 * config.target_partitions());
+        config.options_mut().execution.sort_spill_reservation_bytes = share.clamp(64 << 10, 10 << 20);
     }
     config.options_mut().sql_parser.collect_spans = true;
     // Each bloom filter and page index that is asked for costs a read; they are asked for only with a predicate.

@@ -1,1 +1,11 @@
-//! x
+//! All integration tests, in one binary: linking the engine takes longer than most of them run.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod architecture;
+mod limits;
+mod pruning;
+mod reading;
+mod snapshot;
+mod startup;
+mod support;
+mod wire;

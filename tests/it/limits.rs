@@ -1,0 +1,85 @@
+//! Memory, time and stopping.
+
+use std::time::{Duration, Instant};
+
+use futures::TryStreamExt;
+use pinql::Error;
+use pinql::session::{Options, Session};
+
+use crate::support::{as_csv, repository, runtime};
+
+/// Keeps a processor busy for hours without touching a file.
+const RUNAWAY: &str = "SELECT COUNT(*) FROM generate_series(1, 100000) a, generate_series(1, 100000) b, generate_series(1, 1000) c \
+                       WHERE a.value * b.value + c.value = -1";
+
+fn options() -> Options {
+    Options { threads: Some(2), ..Options::default() }
+}
+
+#[test]
+fn a_runaway_query_ends_at_its_timeout() {
+    let limit = Duration::from_millis(300);
+    runtime().block_on(async {
+        let session =
+            Session::open(&repository("examples/ipfs_kit"), Options { timeout: Some(limit), ..options() })
+                .unwrap();
+        let start = Instant::now();
+        let error = session.query(RUNAWAY).await.unwrap().try_next().await.unwrap_err();
+        assert!(matches!(error, Error::Timeout { .. }), "{error}");
+        assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
+        // The session goes on.
+        assert_eq!(as_csv(session.query("SELECT 1 AS one").await.unwrap()).await.unwrap(), "one\n1");
+    });
+}
+
+#[test]
+fn a_dropped_runaway_query_stops_working() {
+    let runtime = runtime();
+    runtime.block_on(async {
+        let session = Session::open(&repository("examples/ipfs_kit"), options()).unwrap();
+        let answer = session.query(RUNAWAY).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        drop(answer);
+    });
+    // A task that never pauses would keep the runtime from shutting down.
+    let start = Instant::now();
+    runtime.shutdown_timeout(Duration::from_secs(20));
+    assert!(start.elapsed() < Duration::from_secs(5), "still busy after {:?}", start.elapsed());
+}
+
+#[test]
+fn a_sort_beyond_the_memory_limit_spills_and_is_right() {
+    runtime().block_on(async {
+        let options = Options { memory_limit: Some(24 << 20), ..options() };
+        let session = Session::open(&repository("examples/ipfs_kit"), options).unwrap();
+        let sql = "SELECT SUM(n) AS total FROM (SELECT value, row_number() OVER (ORDER BY value % 1000003 DESC, value) AS n \
+                   FROM generate_series(1, 1500000))";
+        let total = as_csv(session.query(sql).await.unwrap()).await.unwrap();
+        assert_eq!(total, format!("total\n{}", 1_500_000u64 * 1_500_001 / 2));
+    });
+}
+
+#[test]
+fn a_query_that_cannot_spill_enough_says_so() {
+    runtime().block_on(async {
+        let options = Options { memory_limit: Some(2 << 20), ..options() };
+        let session = Session::open(&repository("examples/ipfs_kit"), options).unwrap();
+        let sql = "SELECT array_agg(value) FROM generate_series(1, 3000000)";
+        let outcome = as_csv(session.query(sql).await.unwrap()).await;
+        let error = outcome.unwrap_err();
+        assert!(matches!(&error, Error::Memory { limit, .. } if limit == "2.0 MiB"), "{error}");
+        assert!(error.hint().unwrap().contains("--memory-limit"));
+    });
+}
+
+#[test]
+fn a_join_that_does_not_fit_is_done_another_way() {
+    runtime().block_on(async {
+        let options = Options { memory_limit: Some(48 << 20), ..options() };
+        let session = Session::open(&repository("examples/ipfs_kit"), options).unwrap();
+        let sql = "SELECT COUNT(*) AS n FROM (SELECT value, lpad(CAST(value AS VARCHAR), 40, '0') AS text FROM generate_series(1, 600000)) a \
+                   JOIN (SELECT value, lpad(CAST(value AS VARCHAR), 40, 'x') AS text FROM generate_series(1, 600000)) b \
+                   ON a.value = b.value WHERE a.text <> b.text";
+        assert_eq!(as_csv(session.query(sql).await.unwrap()).await.unwrap(), "n\n600000");
+    });
+}

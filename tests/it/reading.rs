@@ -1,0 +1,309 @@
+//! Files as many programs have written them.
+
+use std::fs;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Int64Array, NullArray, RecordBatch, StringArray, StructArray};
+use arrow::datatypes::{DataType, Field};
+use parquet::file::properties::WriterProperties;
+use pinql::session::{Options, Session};
+
+use crate::support::{
+    HELLO, RAW, csv, error, mappings, place, repository, runtime, texts, try_csv, write, write_with,
+};
+
+#[test]
+fn every_writers_types_give_the_same_rows() {
+    let root = repository("tests/data/writers");
+    let ready = csv(&root, "SELECT name FROM backends WHERE state = 'ready'");
+    let columns = "cid, car_file_path, created_at, status, metadata, content, size_bytes";
+    let all = |name: &str, columns: &str| {
+        csv(&root, &format!("SELECT {columns} FROM backends.\"{name}\" ORDER BY car_file_path"))
+    };
+    let expected = all("string", columns);
+    assert_eq!(expected.lines().count(), 31);
+    assert_eq!(ready.lines().count(), 43, "42 readable cases and a header");
+    for name in ready.lines().skip(1) {
+        let known = match name {
+            "no_created_at" => "cid, car_file_path, status, metadata, content, size_bytes",
+            "no_status" => "cid, car_file_path, created_at, metadata, content, size_bytes",
+            "no_metadata" => "cid, car_file_path, created_at, status, content",
+            _ => columns,
+        };
+        let expected = if known == columns { expected.clone() } else { all("string", known) };
+        assert_eq!(all(name, known), expected, "{name}");
+    }
+    assert_eq!(csv(&root, "SELECT COUNT(created_at) AS n FROM backends.no_created_at"), "n\n0");
+}
+
+#[test]
+fn real_files_of_other_programs_give_their_known_counts() {
+    let samples = repository("../shared/samples");
+    if !samples.is_dir() {
+        // Not part of this repository; what is in them is covered by tests/data/ too.
+        return;
+    }
+    let documented = "SELECT COUNT(*) AS pins, COUNT(DISTINCT backend_name) AS backends, COUNT(DISTINCT content) AS contents FROM pins";
+    assert_eq!(csv(&samples.join("documented"), documented), "pins,backends,contents\n4,2,2");
+    let options = Options { skip_unreadable: true, ..Options::default() };
+    let by_status = "SELECT status, COUNT(*) AS pins, COUNT(DISTINCT backend_name) AS backends FROM pins GROUP BY 1 ORDER BY 1";
+    let counts = try_csv(&samples.join("writers"), by_status, options).unwrap();
+    assert_eq!(counts, "status,pins,backends\nfailed,66,11\npending,66,11\nstored,198,11");
+    assert!(error(&samples.join("writers"), by_status).contains("backend `damaged` is unreadable"));
+}
+
+#[test]
+fn an_unreadable_backend_is_named_and_others_keep_working() {
+    let root = repository("tests/data/writers");
+    let reasons = "SELECT name, reason FROM backends WHERE state = 'unreadable' ORDER BY name";
+    assert_eq!(
+        csv(&root, reasons),
+        "name,reason\n\
+         damaged,backends/damaged/pin_mappings.parquet: the file is cut off: it begins as Parquet and has no footer\n\
+         empty_file,backends/empty_file/pin_mappings.parquet: the file is empty (0 bytes)\n\
+         not_parquet,backends/not_parquet/pin_mappings.parquet: not a Parquet file"
+    );
+    let damaged =
+        "backend `damaged` is unreadable: backends/damaged/pin_mappings.parquet: the file is cut off";
+    assert!(error(&root, "SELECT COUNT(*) FROM pins").starts_with(damaged));
+    assert!(error(&root, "SELECT * FROM backends.damaged").starts_with(damaged));
+    assert_eq!(csv(&root, "SELECT COUNT(*) AS n FROM pins WHERE backend_name = 'string'"), "n\n30");
+}
+
+#[test]
+fn going_on_without_unreadable_backends_says_which() {
+    let root = repository("tests/data/writers");
+    runtime().block_on(async {
+        let options = Options { skip_unreadable: true, ..Options::default() };
+        let session = Session::open(&root, options).unwrap();
+        let answer = session.query("SELECT COUNT(*) FROM pins").await.unwrap();
+        let skipped: Vec<_> = answer.skipped().into_iter().map(|skipped| skipped.backend).collect();
+        assert_eq!(skipped, ["damaged", "empty_file", "not_parquet"]);
+        // A query that does not need them skips nothing.
+        let answer = session.query("SELECT COUNT(*) FROM pins WHERE backend_name = 'string'").await.unwrap();
+        assert_eq!(answer.skipped(), []);
+    });
+}
+
+/// A file whose footer is sound and whose pages are not.
+fn damage_pages(root: &std::path::Path, backend: &str) {
+    let cids: Vec<String> = (0..2000).map(|index| format!("not a cid {index}")).collect();
+    let rows: Vec<_> = cids.iter().map(|cid| (cid.as_str(), "stored")).collect();
+    let compression = parquet::basic::Compression::ZSTD(parquet::basic::ZstdLevel::default());
+    let path = place(root, backend);
+    write_with(
+        &path,
+        &mappings(backend, &rows),
+        WriterProperties::builder().set_compression(compression).build(),
+    );
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[60..4000].fill(0xab);
+    fs::write(&path, bytes).unwrap();
+}
+
+#[test]
+fn damage_inside_of_a_file_names_it_and_can_be_skipped() {
+    let temp = tempfile::tempdir().unwrap();
+    write(temp.path(), "good", &mappings("good", &[(HELLO, "stored")]));
+    damage_pages(temp.path(), "torn");
+    let sql = "SELECT COUNT(DISTINCT cid) AS n FROM pins";
+    let message = error(temp.path(), sql);
+    assert!(
+        message.starts_with(
+            "backend `torn` is unreadable: backends/torn/pin_mappings.parquet: the data is damaged"
+        ),
+        "{message}"
+    );
+    runtime().block_on(async {
+        let options = Options { skip_unreadable: true, ..Options::default() };
+        let session = Session::open(temp.path(), options).unwrap();
+        let mut answer = session.query(sql).await.unwrap();
+        let mut batches = Vec::new();
+        while let Some(batch) = futures::TryStreamExt::try_next(&mut answer).await.unwrap() {
+            batches.push(batch);
+        }
+        let count = batches[0].column(0).as_any().downcast_ref::<Int64Array>().unwrap().value(0);
+        assert_eq!(count, 1);
+        assert_eq!(answer.skipped()[0].backend, "torn");
+    });
+}
+
+#[test]
+fn a_querys_own_error_is_not_blamed_on_a_file() {
+    let root = repository("examples/ipfs_kit");
+    assert_eq!(error(&root, "SELECT 1 / (size_bytes - size_bytes) FROM pins"), "division by zero");
+}
+
+#[test]
+fn hostile_directory_names_are_tables_like_any_other() {
+    let temp = tempfile::tempdir().unwrap();
+    let names = [
+        "a b",
+        "it's",
+        "say \"hi\"",
+        "$HOME",
+        "-rf",
+        "бэкенд",
+        "100%",
+        "a%20b",
+        "back\\slash",
+        "semi;colon",
+        "a.b",
+        "Upper",
+        "select",
+        "*?[x]",
+        "#hash",
+        "a|b",
+        "~",
+    ];
+    for name in names {
+        write(temp.path(), name, &mappings(name, &[(HELLO, "stored")]));
+    }
+    let count = csv(temp.path(), "SELECT COUNT(*) AS n, COUNT(DISTINCT backend_name) AS names FROM pins");
+    assert_eq!(count, format!("n,names\n{0},{0}", names.len()));
+    for name in names {
+        let (text, quoted) = (name.replace('\'', "''"), name.replace('"', "\"\""));
+        let by_value =
+            csv(temp.path(), &format!("SELECT COUNT(*) AS n FROM pins WHERE backend_name = '{text}'"));
+        let by_table = csv(temp.path(), &format!("SELECT COUNT(cid) AS n FROM backends.\"{quoted}\""));
+        assert_eq!((by_value.as_str(), by_table.as_str()), ("n\n1", "n\n1"), "{name}");
+    }
+}
+
+#[test]
+fn a_name_that_no_object_store_can_hold_is_reported_and_not_lost() {
+    let temp = tempfile::tempdir().unwrap();
+    write(temp.path(), "new\nline", &mappings("x", &[(HELLO, "stored")]));
+    assert_eq!(csv(temp.path(), "SELECT state FROM backends"), "state\nunreadable");
+    assert!(error(temp.path(), "SELECT * FROM pins").contains("is unreadable"));
+}
+
+#[test]
+fn no_backends_are_an_empty_table_with_its_columns() {
+    let temp = tempfile::tempdir().unwrap();
+    let header = "cid,car_file_path,backend_name,created_at,status,metadata,content,size_bytes";
+    assert_eq!(csv(temp.path(), "SELECT * FROM pins"), header);
+    fs::create_dir(temp.path().join("backends")).unwrap();
+    assert_eq!(csv(temp.path(), "SELECT * FROM pins"), header);
+    assert_eq!(csv(temp.path(), "SELECT COUNT(*) AS n FROM pins WHERE status = 'x'"), "n\n0");
+    assert_eq!(csv(temp.path(), "SELECT COUNT(*) AS n FROM backends"), "n\n0");
+}
+
+#[test]
+fn odd_columns_are_read_and_never_guessed() {
+    let temp = tempfile::tempdir().unwrap();
+    // A link object in the place of a CID, as DAG-JSON writes it.
+    let links: ArrayRef = Arc::new(StructArray::from(vec![(
+        Arc::new(Field::new("/", DataType::Utf8, true)),
+        Arc::new(StringArray::from(vec![Some(HELLO), None])) as ArrayRef,
+    )]));
+    let status: ArrayRef = Arc::new(StringArray::from(vec![None, Some("  ")]));
+    let odd: ArrayRef = Arc::new(NullArray::new(2));
+    let batch = RecordBatch::try_from_iter_with_nullable([
+        ("cid", links, true),
+        ("status", status, true),
+        ("odd", odd, true),
+    ])
+    .unwrap();
+    write(temp.path(), "links", &batch);
+    let texts = texts(&[
+        ("cid", &[Some(RAW), Some("nonsense"), None]),
+        ("created_at", &[Some("2024-05-01"), Some("last week"), None]),
+        ("status", &[Some(" STORED "), Some("Unpinning"), Some("failed")]),
+        ("metadata", &[Some("not json"), Some("{\"size\": -1}"), Some("{\"size\": 7}")]),
+    ]);
+    write(temp.path(), "texts", &texts);
+    let rows = csv(
+        temp.path(),
+        "SELECT backend_name, cid, status, created_at, size_bytes, length(encode(content, 'hex')) AS hash FROM pins ORDER BY 1, 2 NULLS LAST",
+    );
+    assert_eq!(
+        rows,
+        format!(
+            "backend_name,cid,status,created_at,size_bytes,hash\n\
+             links,{HELLO},stored,,,68\nlinks,,stored,,,0\n\
+             texts,{RAW},stored,2024-05-01T00:00:00Z,,68\ntexts,nonsense,unpinning,,,0\ntexts,,failed,,7,0"
+        )
+    );
+    // What was read as something else stays to be seen.
+    let recorded = csv(
+        temp.path(),
+        "SELECT recorded_status, recorded_created_at FROM records WHERE created_at IS NULL AND recorded_created_at IS NOT NULL",
+    );
+    assert_eq!(recorded, "recorded_status,recorded_created_at\nUnpinning,last week");
+}
+
+#[test]
+fn a_foreign_backend_name_is_seen_and_the_directory_wins() {
+    let temp = tempfile::tempdir().unwrap();
+    write(temp.path(), "here", &mappings("elsewhere", &[(HELLO, "stored")]));
+    let sql = "SELECT backend_name, recorded_backend_name FROM records";
+    assert_eq!(csv(temp.path(), sql), "backend_name,recorded_backend_name\nhere,elsewhere");
+    assert_eq!(csv(temp.path(), "SELECT COUNT(*) AS n FROM pins WHERE backend_name = 'elsewhere'"), "n\n0");
+    assert_eq!(csv(temp.path(), "SELECT backend_name FROM backends.here"), "backend_name\nhere");
+}
+
+#[test]
+fn extra_columns_are_kept_and_part_files_are_one_table() {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = place(temp.path(), "parts");
+    fs::create_dir_all(&dir).unwrap();
+    let part = |name: &str, batch: &RecordBatch| {
+        write_with(&dir.join(name), batch, WriterProperties::builder().build())
+    };
+    part("a.parquet", &texts(&[("cid", &[Some(HELLO)]), ("note", &[Some("first")])]));
+    let numbers: ArrayRef = Arc::new(Int64Array::from(vec![5]));
+    let cid: ArrayRef = Arc::new(StringArray::from(vec![RAW]));
+    part("b.parquet", &RecordBatch::try_from_iter([("weight", numbers), ("cid", cid)]).unwrap());
+    part("_SUCCESS", &texts(&[("cid", &[Some("not a part")])]));
+    let rows = csv(temp.path(), "SELECT cid, note, weight FROM backends.parts ORDER BY cid");
+    assert_eq!(rows, format!("cid,note,weight\n{RAW},,5\n{HELLO},first,"));
+    assert_eq!(csv(temp.path(), "SELECT COUNT(*) AS n FROM pins"), "n\n2");
+}
+
+#[test]
+fn derived_columns_are_trusted_only_in_files_that_pinql_wrote() {
+    let lie: &[u8] = b"a lie";
+    let batch = |kind: &str| {
+        let content: ArrayRef = Arc::new(arrow::array::BinaryArray::from(vec![lie]));
+        let size: ArrayRef = Arc::new(Int64Array::from(vec![999]));
+        let base = mappings(kind, &[(HELLO, "STORED")]);
+        let mut columns: Vec<_> = base
+            .schema()
+            .fields()
+            .iter()
+            .map(|field| field.name().clone())
+            .zip(base.columns().to_vec())
+            .collect();
+        columns.extend([("content".to_owned(), content), ("size_bytes".to_owned(), size)]);
+        RecordBatch::try_from_iter(columns).unwrap()
+    };
+    let temp = tempfile::tempdir().unwrap();
+    let layout = || Some(vec![parquet::file::metadata::KeyValue::new("pinql.layout".into(), "1".to_owned())]);
+    let later =
+        || Some(vec![parquet::file::metadata::KeyValue::new("pinql.layout".into(), "999".to_owned())]);
+    let properties = |writer: &str, keys| {
+        WriterProperties::builder().set_created_by(writer.into()).set_key_value_metadata(keys).build()
+    };
+    let ours = "pinql version 0.1.0";
+    write_with(&place(temp.path(), "ours"), &batch("ours"), properties(ours, layout()));
+    write_with(&place(temp.path(), "no_key"), &batch("no_key"), properties(ours, None));
+    // A tool that rewrites a file copies its keys.
+    write_with(
+        &place(temp.path(), "copied_key"),
+        &batch("copied_key"),
+        properties("parquet-cpp-arrow version 26", layout()),
+    );
+    write_with(&place(temp.path(), "later_layout"), &batch("later_layout"), properties(ours, later()));
+    let rows = csv(
+        temp.path(),
+        "SELECT backend_name, status, content = cid_content(cid) AS right, size_bytes FROM pins ORDER BY 1",
+    );
+    assert_eq!(
+        rows,
+        "backend_name,status,right,size_bytes\ncopied_key,stored,true,10\nlater_layout,stored,true,10\n\
+         no_key,stored,true,10\nours,STORED,false,999"
+    );
+    let laid_out = csv(temp.path(), "SELECT name, laid_out FROM backends ORDER BY 1");
+    assert_eq!(laid_out, "name,laid_out\ncopied_key,false\nlater_layout,false\nno_key,false\nours,true");
+}
