@@ -75,11 +75,11 @@ fn a_query_that_cannot_spill_enough_says_so() {
 #[test]
 fn a_join_that_does_not_fit_is_done_another_way() {
     runtime().block_on(async {
-        let options = Options { memory_limit: Some(48 << 20), ..options() };
+        let options = Options { memory_limit: Some(64 << 20), ..options() };
         let session = Session::open(&repository("examples/ipfs_kit"), options).unwrap();
-        let sql = "SELECT COUNT(*) AS n FROM (SELECT value, lpad(CAST(value AS VARCHAR), 40, '0') AS text FROM generate_series(1, 600000)) a \
-                   JOIN (SELECT value, lpad(CAST(value AS VARCHAR), 40, 'x') AS text FROM generate_series(1, 600000)) b \
+        let sql = "SELECT COUNT(*) AS n FROM (SELECT value, lpad(CAST(value AS VARCHAR), 40, '0') AS text FROM generate_series(1, 1200000)) a \
+                   JOIN (SELECT value, lpad(CAST(value AS VARCHAR), 40, 'x') AS text FROM generate_series(1, 1200000)) b \
                    ON a.value = b.value WHERE a.text <> b.text";
-        assert_eq!(as_csv(session.query(sql).await.unwrap()).await.unwrap(), "n\n600000");
+        assert_eq!(as_csv(session.query(sql).await.unwrap()).await.unwrap(), "n\n1200000");
     });
 }
