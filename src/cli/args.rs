@@ -87,7 +87,7 @@ pub struct Options {
     #[arg(long, value_name = "DIR", global = true)]
     pub queries: Option<PathBuf>,
 
-    /// When to use colour.
+    /// When to use colour; auto is on a terminal, unless NO_COLOR is set.
     #[arg(long, value_name = "WHEN", global = true, value_enum, default_value_t)]
     pub color: When,
 

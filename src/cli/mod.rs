@@ -21,9 +21,10 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::ArgMatches;
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue};
 use pinql::report::Reports;
 use pinql::session::{self, Session};
+use tracing::info;
 
 use args::{Args, Early, Input, Options};
 use engine::Engine;
@@ -82,7 +83,8 @@ fn parse_and_dispatch(words: &[OsString], early: &Early, ui: &mut Ui) -> Outcome
 /// Passes on what the parser says: help and version, or what is wrong with the command line.
 fn complain(words: &clap::Error, ui: &Ui) -> Outcome<Exit> {
     ui.clap(words).map_err(Failure::output)?;
-    if words.kind() == ErrorKind::InvalidSubcommand {
+    let is_sql = |word: &ContextValue| matches!(word, ContextValue::String(word) if word.contains(' '));
+    if words.get(ContextKind::InvalidSubcommand).is_some_and(is_sql) {
         ui.hint("SQL goes with -c: pinql -c 'SELECT …'");
     }
     Ok(if words.use_stderr() { Exit::Failed } else { Exit::Done })
@@ -155,5 +157,6 @@ fn open(options: &Options) -> Outcome<Engine> {
         skip_unreadable: options.skip_unreadable,
     };
     let root = places::root(options.root.as_deref())?;
+    info!(root = %root.display(), ?limits, "opening the data directory");
     Engine::new(Session::open(&root, limits)?, threads, options.timeout)
 }

@@ -9,6 +9,7 @@ use pinql::Error;
 use pinql::export::{Format, Written};
 use pinql::report::Bindings;
 use pinql::session;
+use tracing::debug;
 
 use super::args::Input;
 use super::engine::Engine;
@@ -101,6 +102,7 @@ pub fn answer(
     let columns = running.columns()?;
     let written = output.encode(columns, || running.batch())?;
     ui.skipped(running.skipped());
+    debug!(rows = written.rows, elapsed = ?since.elapsed(), "answered");
     if output.format() == Format::Table {
         ui.footer(written, since.elapsed());
     }

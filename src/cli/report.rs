@@ -1,5 +1,6 @@
 //! `pinql report`: the canned questions, each a subcommand with options of its own.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
@@ -163,7 +164,12 @@ fn values(report: &Report, matches: &ArgMatches) -> Vec<(String, String)> {
 
 /// The SQL of a report, as errors show it.
 pub fn passage(report: &Report) -> Passage {
-    Passage { origin: Some(format!("report {}", report.name)), first_line: 1, sql: report.sql.clone() }
+    let file = if Path::new(&report.origin).is_file() {
+        report.origin.clone()
+    } else {
+        format!("{}.sql", report.name)
+    };
+    Passage { origin: Some(file), first_line: 1, sql: report.sql.clone() }
 }
 
 /// Writes the list of all reports. With a JSON format it has all there is to know about each.

@@ -11,12 +11,10 @@ use super::failure::Failure;
 /// What `--color` says.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum When {
-    /// On a terminal, unless NO_COLOR is set.
+    // No doc comments on these: clap would make half a page of help out of them.
     #[default]
     Auto,
-    /// Always.
     Always,
-    /// Never.
     Never,
 }
 

@@ -36,7 +36,10 @@ WHERE table_name = $table AND table_schema <> 'information_schema'
 ORDER BY table_schema, ordinal_position";
 
 const FUNCTIONS: &str = "\
-SELECT DISTINCT routine_name AS name, syntax_example, description
+SELECT DISTINCT
+    routine_name AS name,
+    syntax_example,
+    btrim(replace(description, chr(10), ' ')) AS description
 FROM information_schema.routines
 WHERE routine_name LIKE $pattern
 ORDER BY name, syntax_example, description";

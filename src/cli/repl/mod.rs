@@ -46,7 +46,7 @@ pub fn run(engine: &mut Engine, reports: &Reports, output: Output, ui: &mut Ui) 
             Ok(Next::Prompt) => {}
             Ok(Next::Quit) => return Ok(()),
             Err(failure) if failure.is_broken_pipe() => return Err(failure),
-            Err(Failure::Interrupted) => shell.ui.say("cancelled"),
+            Err(Failure::Interrupted) => shell.ui.say("\ncancelled"),
             Err(failure) => shell.ui.fail(&failure),
         }
     }
