@@ -1,0 +1,232 @@
+//! Runs queries where they can be left alone: on worker threads, with the main thread free to hear Ctrl-C.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use futures::StreamExt;
+use pinql::Error;
+use pinql::report::Bindings;
+use pinql::session::{Session, Skipped};
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use super::failure::{Failure, Outcome};
+use super::interrupt::Interrupts;
+
+/// Batches that wait between the workers and the output: enough to keep both busy, too few to fill the memory.
+const WAITING: usize = 4;
+/// The engine keeps its own time limit; this much later the main thread stops waiting for it.
+const GRACE: Duration = Duration::from_millis(500);
+/// Plans nest deeply, and threads' stacks take no memory until they are used.
+const STACK: usize = 16 << 20;
+
+/// One session and the threads that work for it.
+#[derive(Debug)]
+pub struct Engine {
+    session: Arc<Session>,
+    /// `None` only while it is dropped.
+    workers: Option<Runtime>,
+    /// Wakes the main thread: for a batch, for Ctrl-C, for the time limit.
+    front: Runtime,
+    interrupts: Interrupts,
+    threads: Option<usize>,
+    timeout: Option<Duration>,
+    /// A query was left before its end and may still hold a worker.
+    abandoned: bool,
+}
+
+/// A query that has been started. Dropped before its end, it is stopped.
+pub struct Running<'e> {
+    engine: &'e mut Engine,
+    messages: mpsc::Receiver<Message>,
+    task: JoinHandle<()>,
+    /// How much longer the main thread waits for the engine, without the time that the output takes.
+    patience: Option<Duration>,
+    /// Known at the end.
+    skipped: Vec<Skipped>,
+    ended: bool,
+}
+
+enum Message {
+    Columns(SchemaRef),
+    Batch(RecordBatch),
+    Failed(Error),
+    End(Vec<Skipped>),
+}
+
+impl Engine {
+    /// Sets up the threads. Queries that run longer than `timeout` are stopped even where the session cannot.
+    pub fn new(session: Session, threads: Option<usize>, timeout: Option<Duration>) -> Outcome<Engine> {
+        let front = Builder::new_current_thread().enable_time().build();
+        Ok(Engine {
+            session: Arc::new(session),
+            workers: Some(workers(threads)?),
+            front: front.map_err(cannot_start)?,
+            interrupts: Interrupts::listen().map_err(cannot_start)?,
+            threads,
+            timeout,
+            abandoned: false,
+        })
+    }
+
+    /// Ctrl-C, for those who wait for something else than a batch.
+    pub fn interrupts(&self) -> &Interrupts {
+        &self.interrupts
+    }
+
+    /// Starts a query.
+    pub fn start(&mut self, sql: &str, bindings: &Bindings) -> Outcome<Running<'_>> {
+        if self.abandoned {
+            // What was left may never give its worker back, and the next query needs one.
+            if let Some(stuck) = self.workers.replace(workers(self.threads)?) {
+                stuck.shutdown_background();
+            }
+            self.abandoned = false;
+        }
+        let workers = self.workers.as_ref().expect("only drop takes the workers away");
+        let (sender, messages) = mpsc::channel(WAITING);
+        let task = workers.spawn(answer(Arc::clone(&self.session), sql.to_owned(), bindings.clone(), sender));
+        let patience = self.timeout.map(|limit| limit + GRACE);
+        Ok(Running { engine: self, messages, task, patience, skipped: vec![], ended: false })
+    }
+
+    /// Runs a query whose answer is small, to its end.
+    pub fn collect(&mut self, sql: &str, bindings: &Bindings) -> Outcome<(SchemaRef, Vec<RecordBatch>)> {
+        let mut running = self.start(sql, bindings)?;
+        let columns = running.columns()?;
+        let mut batches = vec![];
+        while let Some(batch) = running.batch()? {
+            batches.push(batch);
+        }
+        Ok((columns, batches))
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        if let Some(workers) = self.workers.take() {
+            workers.shutdown_background();
+        }
+    }
+}
+
+impl Running<'_> {
+    /// The columns: what comes first.
+    pub fn columns(&mut self) -> Outcome<SchemaRef> {
+        match self.next()? {
+            Message::Columns(columns) => Ok(columns),
+            _ => Err(out_of_order()),
+        }
+    }
+
+    /// The next batch, or nothing at the end.
+    pub fn batch(&mut self) -> Outcome<Option<RecordBatch>> {
+        match self.next()? {
+            Message::Batch(batch) => Ok(Some(batch)),
+            Message::End(skipped) => {
+                self.skipped = skipped;
+                self.ended = true;
+                Ok(None)
+            }
+            _ => Err(out_of_order()),
+        }
+    }
+
+    /// The backends that the answer goes without. Complete once [`Running::batch`] has returned nothing.
+    pub fn skipped(&self) -> &[Skipped] {
+        &self.skipped
+    }
+
+    fn next(&mut self) -> Outcome<Message> {
+        let since = Instant::now();
+        let Running { engine, messages, patience, .. } = self;
+        let limit = engine.timeout.unwrap_or_default();
+        let message = engine.front.block_on(async {
+            tokio::select! {
+                biased;
+                () = engine.interrupts.pending() => Err(Failure::Interrupted),
+                message = messages.recv() => Ok(message),
+                () = tokio::time::sleep(patience.unwrap_or_default()), if patience.is_some() => {
+                    Err(Error::Timeout { limit }.into())
+                }
+            }
+        })?;
+        self.patience = self.patience.map(|patience| patience.saturating_sub(since.elapsed()));
+        match message {
+            Some(Message::Failed(error)) => {
+                self.ended = true;
+                Err(error.into())
+            }
+            Some(message) => Ok(message),
+            None => Err(self.died()),
+        }
+    }
+
+    /// The task ended without a last word.
+    fn died(&mut self) -> Failure {
+        self.ended = true;
+        let message = match self.engine.front.block_on(&mut self.task) {
+            Err(error) if error.is_panic() => format!("the engine panicked: {}", panic_words(error)),
+            _ => "the engine stopped in the middle of a query".into(),
+        };
+        Error::Engine { message }.into()
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.task.abort();
+            self.engine.abandoned = true;
+        }
+    }
+}
+
+/// Runs one query and sends what comes of it. Ends early when nobody receives.
+async fn answer(session: Arc<Session>, sql: String, bindings: Bindings, sender: mpsc::Sender<Message>) {
+    let last = match stream(&session, &sql, &bindings, &sender).await {
+        Ok(skipped) => Message::End(skipped),
+        Err(error) => Message::Failed(error),
+    };
+    let _ = sender.send(last).await;
+}
+
+async fn stream(
+    session: &Session,
+    sql: &str,
+    bindings: &Bindings,
+    sender: &mpsc::Sender<Message>,
+) -> Result<Vec<Skipped>, Error> {
+    let mut answer = std::pin::pin!(session.query_with(sql, bindings).await?);
+    let mut open = sender.send(Message::Columns(answer.schema())).await.is_ok();
+    while open && let Some(batch) = answer.next().await {
+        open = sender.send(Message::Batch(batch?)).await.is_ok();
+    }
+    Ok(answer.skipped())
+}
+
+fn workers(threads: Option<usize>) -> Outcome<Runtime> {
+    let mut builder = Builder::new_multi_thread();
+    if let Some(threads) = threads {
+        builder.worker_threads(threads);
+    }
+    builder.enable_all().thread_name("worker").thread_stack_size(STACK).build().map_err(cannot_start)
+}
+
+fn cannot_start(error: std::io::Error) -> Failure {
+    Error::Engine { message: format!("cannot start the engine's threads: {error}") }.into()
+}
+
+fn out_of_order() -> Failure {
+    Error::Engine { message: "the engine's answer came out of order".into() }.into()
+}
+
+/// What a panic said.
+fn panic_words(error: tokio::task::JoinError) -> String {
+    let panic = error.into_panic();
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no reason given").into()
+}

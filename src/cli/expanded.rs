@@ -1,0 +1,59 @@
+//! Rows as lists of their columns, for rows too wide to be lines: `\x` in the shell.
+
+use std::io::Write;
+
+use arrow::array::RecordBatch;
+use pinql::export::{Encoder, Format, Style, Written};
+use pinql::{Error, Result};
+use unicode_width::UnicodeWidthStr;
+
+/// Writes each row as a heading and a line per column.
+pub struct Expanded<W> {
+    out: W,
+    max_rows: u64,
+    written: Written,
+}
+
+impl<W: Write + Send> Expanded<W> {
+    pub fn new(out: W, style: &Style) -> Expanded<W> {
+        let max_rows = style.max_rows.map_or(u64::MAX, |rows| rows as u64);
+        Expanded { out, max_rows, written: Written::default() }
+    }
+
+    fn row(&mut self, names: &[&str], values: &[&str]) -> std::io::Result<()> {
+        let width = names.iter().map(|name| name.width()).max().unwrap_or_default();
+        writeln!(self.out, "── row {} ──", self.written.shown)?;
+        for (name, value) in names.iter().zip(values) {
+            let blanks = " ".repeat(width - name.width());
+            writeln!(self.out, "{}", format!("{name}{blanks} │ {value}").trim_end())?;
+        }
+        Ok(())
+    }
+}
+
+impl<W: Write + Send> Encoder for Expanded<W> {
+    fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        // TSV has one line per row and escapes what would break it: values read as in every other format.
+        let mut lines = vec![];
+        let mut encoder = Format::Tsv.encoder(&mut lines, batch.schema(), &Style::default())?;
+        encoder.write(batch)?;
+        encoder.finish()?;
+        let text = String::from_utf8_lossy(&lines);
+        let mut lines = text.lines();
+        let names: Vec<&str> = lines.next().unwrap_or_default().split('\t').collect();
+        for line in lines {
+            self.written.rows += 1;
+            if self.written.shown < self.max_rows {
+                self.written.shown += 1;
+                let values: Vec<&str> = line.split('\t').collect();
+                self.row(&names, &values).map_err(|source| Error::Output { source })?;
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(mut self: Box<Self>) -> Result<Written> {
+        self.out.flush().map_err(|source| Error::Output { source })?;
+        Ok(self.written)
+    }
+}

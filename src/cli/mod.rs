@@ -1,0 +1,162 @@
+//! The command line: parse, dispatch in one match, turn failures into exit codes.
+//!
+//! To add a command: a module here, its clap command in [`args::command`], an arm in [`dispatch`].
+
+mod args;
+mod engine;
+mod excerpt;
+mod expanded;
+mod failure;
+mod interrupt;
+mod output;
+mod places;
+mod quantity;
+mod query;
+mod repl;
+mod report;
+mod trace;
+mod ui;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::ArgMatches;
+use clap::error::{ContextKind, ContextValue};
+use pinql::report::Reports;
+use pinql::session::{self, Session};
+use tracing::info;
+
+use args::{Args, Early, Input, Options};
+use engine::Engine;
+use failure::{Failure, Outcome};
+use output::Output;
+use report::Asked;
+use ui::Ui;
+
+/// How a run ended, as its exit code says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Exit {
+    /// All done.
+    Done = 0,
+    /// All done, and something was found: here, a backend that was skipped.
+    Found = 1,
+    /// Failed, or misused.
+    Failed = 2,
+    /// Ended by Ctrl-C.
+    Interrupted = interrupt::EXIT_CODE as isize,
+}
+
+/// Runs the program and gives its exit code.
+pub fn run() -> ExitCode {
+    // Every backend keeps files open while it is read; where this fails, fewer will do.
+    let _ = rlimit::increase_nofile_limit(u64::MAX);
+    let words: Vec<OsString> = std::env::args_os().collect();
+    let early = Early::scan(words.get(1..).unwrap_or_default());
+    let mut ui = Ui::new(early.color);
+    let exit = parse_and_dispatch(&words, &early, &mut ui).unwrap_or_else(|failure| match failure {
+        failure if failure.is_broken_pipe() => Exit::Done,
+        Failure::Interrupted => Exit::Interrupted,
+        failure => {
+            ui.fail(&failure);
+            Exit::Failed
+        }
+    });
+    ExitCode::from(exit as u8)
+}
+
+fn parse_and_dispatch(words: &[OsString], early: &Early, ui: &mut Ui) -> Outcome<Exit> {
+    let (reports, wrong) = report::load(early);
+    let parsed = args::command(&reports).try_get_matches_from(words);
+    if let Some(error) = wrong.filter(|_| early.report) {
+        return Err(error.into());
+    }
+    let parsed = parsed.and_then(|matches| Ok((Args::from_matches(&matches)?, matches)));
+    match parsed {
+        Ok((args, matches)) => {
+            trace::start(args.options.verbose, ui.stderr_colors())?;
+            dispatch(&args, &matches, &reports, ui)
+        }
+        Err(words) => complain(&words, ui),
+    }
+}
+
+/// Passes on what the parser says: help and version, or what is wrong with the command line.
+fn complain(words: &clap::Error, ui: &Ui) -> Outcome<Exit> {
+    ui.clap(words).map_err(Failure::output)?;
+    let is_sql = |word: &ContextValue| matches!(word, ContextValue::String(word) if word.contains(' '));
+    if words.get(ContextKind::InvalidSubcommand).is_some_and(is_sql) {
+        ui.hint("SQL goes with -c: pinql -c 'SELECT …'");
+    }
+    Ok(if words.use_stderr() { Exit::Failed } else { Exit::Done })
+}
+
+fn dispatch(args: &Args, matches: &ArgMatches, reports: &Reports, ui: &mut Ui) -> Outcome<Exit> {
+    match matches.subcommand() {
+        Some((name, _)) if !args.inputs.is_empty() => {
+            Err(Failure::misuse(format!("-c and -f do not go with `{name}`"), "run them one after the other"))
+        }
+        Some(("report", given)) => run_report(args, reports, given, ui),
+        Some((name, _)) => unreachable!("clap knows no command {name}"),
+        None if !args.inputs.is_empty() => run_script(args, &args.inputs, ui),
+        None if !Ui::stdin_is_terminal() => run_script(args, &[Input::Stdin], ui),
+        None => run_shell(args, reports, ui),
+    }
+}
+
+fn run_report(args: &Args, reports: &Reports, given: &ArgMatches, ui: &mut Ui) -> Outcome<Exit> {
+    let output = output(&args.options)?;
+    match report::asked(reports, given)? {
+        Asked::List { json } => {
+            report::list(reports, json, &output)?;
+            Ok(Exit::Done)
+        }
+        Asked::Run(report, bindings) => {
+            let mut engine = open(&args.options)?;
+            query::answer(&mut engine, &report.sql, &bindings, &output, ui)
+                .map_err(|failure| failure.over(&report::passage(report)))?;
+            Ok(if ui.has_skipped() { Exit::Found } else { Exit::Done })
+        }
+    }
+}
+
+fn run_script(args: &Args, inputs: &[Input], ui: &mut Ui) -> Outcome<Exit> {
+    let output = output(&args.options)?;
+    let passages = query::read(inputs)?;
+    output.can_hold(passages.len())?;
+    let mut engine = open(&args.options)?;
+    let well = query::run(&mut engine, &passages, &output, args.options.keep_going, ui)?;
+    Ok(match well {
+        false => Exit::Failed,
+        true if ui.has_skipped() => Exit::Found,
+        true => Exit::Done,
+    })
+}
+
+fn run_shell(args: &Args, reports: &Reports, ui: &mut Ui) -> Outcome<Exit> {
+    if args.options.output.is_some() {
+        return Err(Failure::misuse(
+            "the shell writes to the terminal",
+            "give SQL with -c or -f, or leave out -o",
+        ));
+    }
+    let output = output(&args.options)?;
+    repl::run(&mut open(&args.options)?, reports, output, ui)?;
+    Ok(Exit::Done)
+}
+
+fn output(options: &Options) -> Outcome<Output> {
+    Output::new(options.output.as_deref(), options.format, options.max_rows)
+}
+
+fn open(options: &Options) -> Outcome<Engine> {
+    let threads = options.threads.map(usize::from);
+    let limits = session::Options {
+        memory_limit: options.memory_limit.unwrap_or_default().bytes(),
+        timeout: options.timeout,
+        threads,
+        skip_unreadable: options.skip_unreadable,
+    };
+    let root = places::root(options.root.as_deref())?;
+    info!(root = %root.display(), ?limits, "opening the data directory");
+    Engine::new(Session::open(&root, limits)?, threads, options.timeout)
+}

@@ -1,0 +1,229 @@
+//! Where answers go, and in which format.
+
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use pinql::export::{Encoder, Format, Style, Written};
+use pinql::store::StagedFile;
+
+use super::expanded::Expanded;
+use super::failure::{Failure, Outcome};
+use super::ui::Ui;
+
+/// The rows of a table that a terminal gets to see unless `--max-rows` says otherwise.
+const ROWS_ON_TERMINAL: usize = 1000;
+const BUFFER: usize = 64 << 10;
+
+/// The place and the format of answers.
+#[derive(Debug, Clone)]
+pub struct Output {
+    target: Target,
+    format: Format,
+    style: Style,
+    /// Tables show each row as a list of its columns.
+    expanded: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Target {
+    Stdout,
+    /// A file that is replaced when the answer is whole, or a device.
+    File(PathBuf),
+}
+
+impl Output {
+    /// Decides on the place and the format. `max_rows` of 0 means all.
+    pub fn new(path: Option<&Path>, format: Option<Format>, max_rows: Option<usize>) -> Outcome<Output> {
+        let target = Target::new(path);
+        let format = match (format, path) {
+            (Some(format), _) => format,
+            (None, Some(path)) if target != Target::Stdout => format_of(path)?,
+            (None, _) => Format::Table,
+        };
+        let on_terminal = target == Target::Stdout && Ui::stdout_is_terminal();
+        let max_rows = match max_rows {
+            Some(0) => None,
+            Some(rows) => Some(rows),
+            None => on_terminal.then_some(ROWS_ON_TERMINAL),
+        };
+        let width = if on_terminal { Ui::stdout_width() } else { None };
+        let output = Output { target, format, style: Style { max_rows, width }, expanded: false };
+        output.suits_terminal(on_terminal)?;
+        Ok(output)
+    }
+
+    fn suits_terminal(&self, on_terminal: bool) -> Outcome<()> {
+        match on_terminal && self.format.is_binary() {
+            true => Err(Failure::misuse(
+                format!("{} is not written to a terminal", self.format),
+                "name a file with -o FILE, or pipe the output into a program",
+            )),
+            false => Ok(()),
+        }
+    }
+
+    /// The same place with another format.
+    pub fn with_format(&self, format: Format) -> Outcome<Output> {
+        let output = Output { format, ..self.clone() };
+        output.suits_terminal(output.target == Target::Stdout && Ui::stdout_is_terminal())?;
+        Ok(output)
+    }
+
+    pub fn format(&self) -> Format {
+        self.format
+    }
+
+    /// Switches between rows as lines and rows as lists; `None` changes to the other. Says which it is now.
+    pub fn set_expanded(&mut self, on: Option<bool>) -> bool {
+        self.expanded = on.unwrap_or(!self.expanded);
+        self.expanded
+    }
+
+    /// Refuses what would make a heap of several answers.
+    pub fn can_hold(&self, answers: usize) -> Outcome<()> {
+        match &self.target {
+            Target::File(path) if answers > 1 => Err(Failure::misuse(
+                format!("{} cannot hold the answers of {answers} statements", path.display()),
+                "run the statements one by one, each with its own -o FILE",
+            )),
+            Target::File(path) if answers == 0 => Err(Failure::misuse(
+                format!("there is no statement whose answer could go to {}", path.display()),
+                "give one with -c SQL, with -f FILE or on stdin",
+            )),
+            Target::Stdout if answers > 1 && self.format.is_binary() => Err(Failure::misuse(
+                format!("one {} output cannot hold the answers of {answers} statements", self.format),
+                "run the statements one by one, or use a text format",
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// Parts an answer from the one before it, where they would run together.
+    pub fn separate(&self) -> Outcome<()> {
+        match (&self.target, self.format) {
+            (Target::Stdout, Format::Table | Format::Markdown) => {
+                self.write(|out| writeln!(out).map_err(Failure::output))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes one answer from the batches that `next` yields.
+    pub fn encode(
+        &self,
+        columns: SchemaRef,
+        mut next: impl FnMut() -> Outcome<Option<RecordBatch>>,
+    ) -> Outcome<Written> {
+        self.write(|out| {
+            let mut encoder: Box<dyn Encoder + '_> = match self.expanded && self.format == Format::Table {
+                true => Box::new(Expanded::new(out, &self.style)),
+                false => self.format.encoder(out, columns, &self.style)?,
+            };
+            while let Some(batch) = next()? {
+                encoder.write(&batch)?;
+            }
+            Ok(encoder.finish()?)
+        })
+    }
+
+    /// Opens the place, lets `fill` write to it, and makes sure that all of it has arrived.
+    pub fn write<T>(&self, fill: impl FnOnce(&mut (dyn Write + Send)) -> Outcome<T>) -> Outcome<T> {
+        match &self.target {
+            Target::Stdout => buffered(io::stdout(), fill),
+            Target::File(path) => {
+                let mut staged = StagedFile::beside(path)?;
+                let value = buffered(&mut staged, fill).map_err(|failure| failure.writing(path))?;
+                staged.publish()?;
+                Ok(value)
+            }
+        }
+    }
+}
+
+impl Target {
+    fn new(path: Option<&Path>) -> Target {
+        match path {
+            None => Target::Stdout,
+            Some(path) if path.as_os_str() == "-" => Target::Stdout,
+            Some(path) => Target::File(path.into()),
+        }
+    }
+}
+
+/// The format that the name of a file asks for.
+fn format_of(path: &Path) -> Outcome<Format> {
+    match path.extension().and_then(|extension| extension.to_str()) {
+        None | Some("txt") => Ok(Format::Table),
+        Some(_) => Format::from_extension(path).ok_or_else(|| {
+            let known: Vec<String> = Format::ALL.iter().map(Format::to_string).collect();
+            Failure::misuse(
+                format!("the name of {} does not say its format", path.display()),
+                format!("say it with --format: {}", known.join(", ")),
+            )
+        }),
+    }
+}
+
+/// Runs `fill` on a buffer before `out` and flushes it: a full disk may show only then.
+fn buffered<T>(
+    out: impl Write + Send,
+    fill: impl FnOnce(&mut (dyn Write + Send)) -> Outcome<T>,
+) -> Outcome<T> {
+    let mut buffer = BufWriter::with_capacity(BUFFER, out);
+    let value = fill(&mut buffer)?;
+    buffer.flush().map_err(Failure::output)?;
+    Ok(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_of_the_file_says_the_format_unless_an_option_does() {
+        for (path, option, format) in [
+            ("out.csv", None, Format::Csv),
+            ("out.jsonl", None, Format::Ndjson),
+            ("out.md", None, Format::Markdown),
+            ("out.parquet", None, Format::Parquet),
+            ("out.txt", None, Format::Table),
+            ("out", None, Format::Table),
+            ("out.csv", Some(Format::Json), Format::Json),
+            ("out.xlsx", Some(Format::Csv), Format::Csv),
+            ("-", None, Format::Table),
+        ] {
+            let output = Output::new(Some(Path::new(path)), option, None).expect(path);
+            assert_eq!(output.format, format, "{path}");
+        }
+        assert!(Output::new(Some(Path::new("out.xlsx")), None, None).is_err());
+    }
+
+    #[test]
+    fn one_file_holds_one_answer() {
+        let file = Output::new(Some(Path::new("out.csv")), None, None).expect("a file");
+        assert!(file.can_hold(1).is_ok());
+        for answers in [0, 2] {
+            assert!(file.can_hold(answers).is_err(), "{answers}");
+        }
+    }
+
+    #[test]
+    fn stdout_holds_several_answers_if_they_are_text() {
+        for (format, holds) in [(Format::Csv, true), (Format::Parquet, false), (Format::Arrow, false)] {
+            let output = Output { target: Target::Stdout, format, style: Style::default(), expanded: false };
+            assert_eq!(output.can_hold(2).is_ok(), holds, "{format}");
+            assert!(output.can_hold(0).is_ok());
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_full_device_is_a_failure_that_names_it() {
+        let full = Output::new(Some(Path::new("/dev/full")), None, None).expect("a device");
+        let failure =
+            full.write(|out| out.write_all(b"rows").map_err(Failure::output)).expect_err("nothing fits");
+        assert_eq!(failure.message(), "cannot write /dev/full");
+    }
+}

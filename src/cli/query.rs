@@ -1,0 +1,110 @@
+//! `pinql -c`, `pinql -f`, SQL on stdin: statements one after another, their answers to one place.
+
+use std::fs;
+use std::io::{self, Read};
+use std::path::Path;
+use std::time::Instant;
+
+use pinql::Error;
+use pinql::export::{Format, Written};
+use pinql::report::Bindings;
+use pinql::session;
+use tracing::debug;
+
+use super::args::Input;
+use super::engine::Engine;
+use super::excerpt::Passage;
+use super::failure::{Failure, Outcome};
+use super::output::Output;
+use super::ui::Ui;
+
+/// All statements of the inputs, in order. Nothing runs unless all of them can be read.
+pub fn read(inputs: &[Input]) -> Outcome<Vec<Passage>> {
+    let mut passages = vec![];
+    for input in inputs {
+        let (origin, text) = text_of(input)?;
+        passages.extend(split(&origin, text)?);
+    }
+    // A single statement on the command line needs no address.
+    if let [passage] = &mut passages[..]
+        && let [Input::Text(_)] = inputs
+    {
+        passage.origin = None;
+    }
+    Ok(passages)
+}
+
+fn text_of(input: &Input) -> Outcome<(String, String)> {
+    match input {
+        Input::Text(text) => Ok(("-c".into(), text.clone())),
+        Input::File(path) => Ok((path.display().to_string(), text_in(path, fs::read(path))?)),
+        Input::Stdin => {
+            let mut bytes = vec![];
+            let read = io::stdin().lock().read_to_end(&mut bytes).map(|_| bytes);
+            Ok(("stdin".into(), text_in(Path::new("stdin"), read)?))
+        }
+    }
+}
+
+/// The bytes as text, without the mark that some editors put in front.
+fn text_in(path: &Path, bytes: io::Result<Vec<u8>>) -> Outcome<String> {
+    let text = bytes.and_then(|bytes| {
+        String::from_utf8(bytes)
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error.utf8_error()))
+    });
+    let text = text.map_err(|source| Error::Read { path: path.into(), source })?;
+    Ok(text.strip_prefix('\u{feff}').map(String::from).unwrap_or(text))
+}
+
+/// The statements of one text.
+pub fn split(origin: &str, text: String) -> Outcome<Vec<Passage>> {
+    let passage = |first_line, sql| Passage { origin: Some(origin.into()), first_line, sql };
+    match session::split_statements(&text) {
+        Ok(statements) => Ok(statements.into_iter().map(|found| passage(found.line, found.sql)).collect()),
+        Err(error) => Err(Failure::from(error).over(&passage(1, text))),
+    }
+}
+
+/// Runs statements one after another and says whether all of them did well.
+pub fn run(
+    engine: &mut Engine,
+    passages: &[Passage],
+    output: &Output,
+    keep_going: bool,
+    ui: &mut Ui,
+) -> Outcome<bool> {
+    let mut well = true;
+    for (index, passage) in passages.iter().enumerate() {
+        if index > 0 {
+            output.separate()?;
+        }
+        match answer(engine, &passage.sql, &Bindings::default(), output, ui) {
+            Err(failure) if keep_going && failure.is_of_one_statement() => {
+                ui.fail(&failure.over(passage));
+                well = false;
+            }
+            result => drop(result.map_err(|failure| failure.over(passage))?),
+        }
+    }
+    Ok(well)
+}
+
+/// Runs one statement, writes its answer, and says what there is to say about it.
+pub fn answer(
+    engine: &mut Engine,
+    sql: &str,
+    bindings: &Bindings,
+    output: &Output,
+    ui: &mut Ui,
+) -> Outcome<Written> {
+    let since = Instant::now();
+    let mut running = engine.start(sql, bindings)?;
+    let columns = running.columns()?;
+    let written = output.encode(columns, || running.batch())?;
+    ui.skipped(running.skipped());
+    debug!(rows = written.rows, elapsed = ?since.elapsed(), "answered");
+    if output.format() == Format::Table {
+        ui.footer(written, since.elapsed());
+    }
+    Ok(written)
+}

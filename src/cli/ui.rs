@@ -1,0 +1,204 @@
+//! What people see: data on stdout, words on stderr, colour where it is wanted.
+
+use std::io::{self, IsTerminal, Write};
+use std::time::Duration;
+
+use pinql::export::Written;
+use pinql::session::Skipped;
+
+use super::failure::Failure;
+
+/// What `--color` says.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum When {
+    // No doc comments on these: clap would make half a page of help out of them.
+    #[default]
+    Auto,
+    Always,
+    Never,
+}
+
+/// The streams of one run.
+#[derive(Debug)]
+pub struct Ui {
+    color: When,
+    timing: bool,
+    skipped: Vec<String>,
+}
+
+#[derive(Clone, Copy)]
+enum Paint {
+    Error,
+    Hint,
+    Quiet,
+}
+
+impl Ui {
+    pub fn new(color: When) -> Ui {
+        Ui { color, timing: true, skipped: vec![] }
+    }
+
+    pub fn stdin_is_terminal() -> bool {
+        io::stdin().is_terminal()
+    }
+
+    pub fn stdout_is_terminal() -> bool {
+        io::stdout().is_terminal()
+    }
+
+    pub fn stderr_is_terminal() -> bool {
+        io::stderr().is_terminal()
+    }
+
+    /// The width of the terminal that stdout is, if it is one.
+    pub fn stdout_width() -> Option<usize> {
+        let size = terminal_size::terminal_size_of(io::stdout());
+        size.map(|(terminal_size::Width(width), _)| usize::from(width)).filter(|width| *width > 0)
+    }
+
+    /// Whether a stream gets colour.
+    fn colors(&self, is_terminal: bool) -> bool {
+        let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+        match self.color {
+            When::Always => true,
+            When::Never => false,
+            When::Auto => {
+                is_terminal && set("NO_COLOR").is_none() && set("TERM").is_none_or(|term| term != "dumb")
+            }
+        }
+    }
+
+    /// Whether words get colour.
+    pub fn stderr_colors(&self) -> bool {
+        self.colors(Ui::stderr_is_terminal())
+    }
+
+    /// Says something, a line or more. Nobody is left to tell if that fails.
+    pub fn say(&self, words: &str) {
+        self.tell(&printable(words));
+    }
+
+    fn tell(&self, painted: &str) {
+        let _ = writeln!(io::stderr().lock(), "{painted}");
+    }
+
+    /// Says what failed, why, where, and what to do.
+    pub fn fail(&self, failure: &Failure) {
+        let mut lines = vec![self.labelled(Paint::Error, "error:", &failure.message())];
+        lines.extend(failure.causes().iter().map(|cause| self.labelled(Paint::Error, "caused by:", cause)));
+        lines.extend(failure.excerpt().iter().map(|line| printable(line)));
+        lines.extend(failure.hint().map(|hint| self.labelled(Paint::Hint, "hint:", &hint)));
+        self.tell(&lines.join("\n"));
+    }
+
+    /// Names the backends that an answer goes without, each once in a run.
+    pub fn skipped(&mut self, skipped: &[Skipped]) {
+        for Skipped { backend, path, reason } in skipped {
+            let words = format!("skipped backend {backend}: {path}: {reason}");
+            if !self.skipped.contains(&words) {
+                self.say(&words);
+                self.skipped.push(words);
+            }
+        }
+    }
+
+    /// Whether a backend has been skipped in this run.
+    pub fn has_skipped(&self) -> bool {
+        !self.skipped.is_empty()
+    }
+
+    /// Forgets what has been skipped: each query of the shell tells of its own.
+    pub fn forget_skipped(&mut self) {
+        self.skipped.clear();
+    }
+
+    /// Switches the time below tables on or off; `None` changes to the other. Says which it is now.
+    pub fn set_timing(&mut self, on: Option<bool>) -> bool {
+        self.timing = on.unwrap_or(!self.timing);
+        self.timing
+    }
+
+    /// Says how many rows a table has and, on a terminal, how long it took.
+    pub fn footer(&self, written: Written, took: Duration) {
+        let took = (self.timing && Ui::stderr_is_terminal()).then_some(took);
+        self.tell(&self.paint(Paint::Quiet, &footer(written, took)));
+    }
+
+    /// Says what to do.
+    pub fn hint(&self, words: &str) {
+        self.tell(&self.labelled(Paint::Hint, "hint:", words));
+    }
+
+    /// Writes what the command line's parser says: help to stdout, complaints to stderr.
+    pub fn clap(&self, words: &clap::Error) -> io::Result<()> {
+        let styled = words.render();
+        let text = |colors| if colors { styled.ansi().to_string() } else { styled.to_string() };
+        if words.use_stderr() {
+            let _ = write!(io::stderr().lock(), "{}", text(self.stderr_colors()));
+            return Ok(());
+        }
+        let mut stdout = io::stdout().lock();
+        stdout.write_all(text(self.colors(Ui::stdout_is_terminal())).as_bytes())?;
+        stdout.flush()
+    }
+
+    fn labelled(&self, paint: Paint, label: &str, words: &str) -> String {
+        format!("{} {}", self.paint(paint, label), printable(words))
+    }
+
+    fn paint(&self, paint: Paint, words: &str) -> String {
+        let code = match paint {
+            Paint::Error => "1;31",
+            Paint::Hint => "1;36",
+            Paint::Quiet => "2",
+        };
+        match self.stderr_colors() {
+            true => format!("\u{1b}[{code}m{words}\u{1b}[0m"),
+            false => words.into(),
+        }
+    }
+}
+
+/// The text without what would move a terminal's cursor or change its colours.
+fn printable(text: &str) -> String {
+    let shown = |c: char| if c.is_control() && !matches!(c, '\n' | '\t') { '\u{fffd}' } else { c };
+    text.chars().map(shown).collect()
+}
+
+fn footer(written: Written, took: Option<Duration>) -> String {
+    let Written { rows, shown } = written;
+    let mut words = format!("{rows} {}", if rows == 1 { "row" } else { "rows" });
+    if shown < rows {
+        words.push_str(&format!(", {shown} shown"));
+    }
+    if let Some(took) = took {
+        words.push_str(&match took {
+            took if took < Duration::from_secs(1) => format!(", {} ms", took.as_millis()),
+            took => format!(", {:.1} s", took.as_secs_f64()),
+        });
+    }
+    format!("({words})")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_footer_counts_rows_and_says_what_is_not_shown() {
+        for (rows, shown, millis, words) in [
+            (0, 0, None, "(0 rows)"),
+            (1, 1, None, "(1 row)"),
+            (2, 2, Some(12), "(2 rows, 12 ms)"),
+            (1200, 1000, None, "(1200 rows, 1000 shown)"),
+            (1, 0, Some(61_240), "(1 row, 0 shown, 61.2 s)"),
+        ] {
+            assert_eq!(footer(Written { rows, shown }, millis.map(Duration::from_millis)), words);
+        }
+    }
+
+    #[test]
+    fn words_cannot_steer_the_terminal() {
+        assert_eq!(printable("a\u{1b}[31mb\r\tc\n"), "a\u{fffd}[31mb\u{fffd}\tc\n");
+    }
+}
