@@ -39,9 +39,9 @@ impl Interrupts {
     fn run(&self, ready: &mpsc::Sender<io::Result<()>>) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build();
         let listening = runtime.and_then(|runtime| {
-            let _context = runtime.enter();
+            let context = runtime.enter();
             let signals = ctrl_c()?;
-            drop(_context);
+            drop(context);
             Ok((runtime, signals))
         });
         match listening {

@@ -78,13 +78,7 @@ fn is_taken(long: &str) -> bool {
 
 /// The option of one parameter.
 fn option(param: &Param) -> Arg {
-    let what = match param.kind {
-        Kind::Integer => "INTEGER",
-        Kind::Number => "NUMBER",
-        Kind::Text => "TEXT",
-        Kind::Timestamp => "TIME",
-        Kind::Boolean => "BOOLEAN",
-    };
+    let what = param.kind.to_string().to_uppercase();
     let default = match &param.default {
         Some(default) => format!("[default: {default}]"),
         None => "[required]".into(),
@@ -94,7 +88,7 @@ fn option(param: &Param) -> Arg {
     match param.kind {
         Kind::Integer | Kind::Number => arg.allow_negative_numbers(true),
         Kind::Boolean => arg.num_args(0..=1).default_missing_value("true"),
-        Kind::Text | Kind::Timestamp => arg,
+        _ => arg,
     }
 }
 
@@ -204,14 +198,7 @@ fn description(report: &Report) -> Value {
 }
 
 fn parameter(param: &Param) -> Value {
-    let kind = match param.kind {
-        Kind::Integer => "integer",
-        Kind::Number => "number",
-        Kind::Text => "text",
-        Kind::Timestamp => "timestamp",
-        Kind::Boolean => "boolean",
-    };
-    json!({ "name": param.name, "type": kind, "default": param.default, "help": param.help })
+    json!({ "name": param.name, "type": param.kind.to_string(), "default": param.default, "help": param.help })
 }
 
 #[cfg(test)]

@@ -201,7 +201,7 @@ fn table(name: &str, span: Option<Place>, sql: &str, snapshot: &Snapshot) -> Err
     };
     let known = ["pins", "backends", "records"].into_iter().chain(backends.iter().copied());
     let hint = match nearest(last, known) {
-        Some(name) => format!("did you mean {}?", spelled(name)),
+        Some(name) => format!("did you mean `{}`?", spelled(name)),
         None => "known tables: pins, backends, records, and backends.\"NAME\" for each backend".to_owned(),
     };
     let place = span.or_else(|| find_word(sql, last));

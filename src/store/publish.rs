@@ -27,20 +27,21 @@ impl StagedFile {
     /// Starts a file in the directory of `target`, so that the rename is atomic.
     pub fn beside(target: &Path) -> Result<StagedFile> {
         let failed = |source| Error::Write { path: target.into(), source };
+        match fs::metadata(target) {
+            Ok(found) if found.is_dir() => return Err(failed(io::ErrorKind::IsADirectory.into())),
+            Ok(found) if !found.is_file() => {
+                let file = File::options().write(true).open(target).map_err(failed)?;
+                return Ok(StagedFile { sink: Sink::Direct(file), target: target.into() });
+            }
+            _ => {}
+        }
         // Replacing a link would leave what it points to as it was.
         let target = match fs::symlink_metadata(target) {
             Ok(found) if found.is_symlink() => fs::canonicalize(target).map_err(failed)?,
             _ => target.to_owned(),
         };
-        let failed = |source| Error::Write { path: target.clone(), source };
-        match fs::metadata(&target) {
-            Ok(found) if found.is_dir() => return Err(failed(io::ErrorKind::IsADirectory.into())),
-            Ok(found) if !found.is_file() => {
-                let file = File::options().write(true).open(&target).map_err(failed)?;
-                return Ok(StagedFile { sink: Sink::Direct(file), target });
-            }
-            _ => {}
-        }
+        // The name of the file in the making, which the error has in it, is nobody's concern.
+        let failed = |error: io::Error| Error::Write { path: target.clone(), source: error.kind().into() };
         let directory = directory_of(&target);
         let prefix = format!(".{}.", target.file_name().unwrap_or_default().to_string_lossy());
         let file =

@@ -2,9 +2,11 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod architecture;
+mod cli;
 mod limits;
 mod pruning;
 mod reading;
+mod shell;
 mod snapshot;
 mod startup;
 mod support;

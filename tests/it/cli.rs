@@ -1,0 +1,596 @@
+//! The program as scripts see it: stdout, stderr, exit code.
+//!
+//! Each test gets a data directory of its own and an environment without anything of the user's. Those that run SQL
+//! need the engine; see the second half.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use insta::assert_snapshot;
+use tempfile::TempDir;
+
+/// A query that takes longer than anyone waits, over tables that every session has.
+pub const ENDLESS: &str = "\
+SELECT COUNT(*) FROM information_schema.routines a, information_schema.routines b, information_schema.routines c, \
+information_schema.routines d WHERE concat(a.description, b.description, c.description, d.description) = ''";
+
+/// A home with a data directory `data` that has no backends yet.
+pub struct Home {
+    dir: TempDir,
+}
+
+impl Home {
+    pub fn new() -> Home {
+        let home = Home { dir: tempfile::tempdir().expect("a temporary directory") };
+        fs::create_dir_all(home.path("data/backends")).expect("a directory in it");
+        home
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    pub fn write(&self, name: &str, text: &str) {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().expect("it is in the home")).expect("directories for it");
+        fs::write(&path, text).expect("a file of the test");
+    }
+
+    /// What a directory of the home holds.
+    fn files(&self, dir: &str) -> Vec<OsString> {
+        fs::read_dir(self.path(dir)).expect("a directory").flatten().map(|entry| entry.file_name()).collect()
+    }
+
+    fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.path(name)).expect("the file was written")
+    }
+
+    /// The program in this home, over its data directory.
+    fn pinql(&self, args: &[&str]) -> Command {
+        let mut command = self.bare(args);
+        command.env("PINQL_ROOT", self.path("data"));
+        command
+    }
+
+    /// The program in this home, over what it finds by itself.
+    fn bare(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pinql"));
+        command.args(args).env_clear().env("HOME", self.dir.path()).current_dir(self.dir.path());
+        command.stdin(Stdio::null());
+        command
+    }
+
+    /// Runs the program and shows all there is to see, with this home's path left out.
+    fn run(&self, args: &[&str]) -> String {
+        self.show(self.pinql(args).output().expect("the program starts"))
+    }
+
+    fn run_with_stdin(&self, args: &[&str], stdin: &str) -> String {
+        let mut command = self.pinql(args);
+        let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = piped.spawn().expect("the program starts");
+        child.stdin.take().expect("it is piped").write_all(stdin.as_bytes()).expect("the program reads it");
+        self.show(child.wait_with_output().expect("the program ends"))
+    }
+
+    fn show(&self, output: Output) -> String {
+        let text = |bytes| String::from_utf8(bytes).expect("text");
+        let shown = format!("{}--- stderr\n{}", text(output.stdout), text(output.stderr));
+        let code = output.status.code().map_or("none".into(), |code| code.to_string());
+        let home = self.dir.path().display().to_string();
+        format!("{}--- exit {code}", shown.replace(&home, "~"))
+    }
+}
+
+#[test]
+fn help_names_every_option() {
+    assert_snapshot!(Home::new().run(&["--help"]), @"
+    Ask SQL questions about the pins of many storage backends
+
+    Usage: pinql [OPTIONS] [COMMAND]
+
+    Commands:
+      report  Answer a canned question, or list them all
+      help    Print this message or the help of the given subcommand(s)
+
+    Options:
+      -c, --command <SQL>  Run these statements
+      -f, --file <FILE>    Run the statements of this file; `-` is stdin
+      -h, --help           Print help
+      -V, --version        Print version
+
+    Options of all commands:
+          --root <DIR>           The data directory, which holds `backends/` [default: $PINQL_ROOT,
+                                 $IPFS_KIT_PATH or ~/.ipfs_kit]
+          --format <FORMAT>      How answers are written [default: by the name of -o FILE, else table]
+                                 [possible values: table, csv, tsv, json, ndjson, markdown, parquet,
+                                 arrow]
+      -o, --output <FILE>        Write the answer to this file, which appears whole or not at all
+          --max-rows <N>         The most rows of a table to show, 0 for all [default: 1000 on a
+                                 terminal, else all]
+          --memory-limit <SIZE>  The memory that queries may use: 512MB, 2GiB, 50%, none [default: 60%]
+          --timeout <TIME>       The longest that one query may run: 500ms, 30s, 5m [default: no limit]
+          --threads <N>          The threads that queries use [default: one per core]
+          --skip-unreadable      Go on without backends that cannot be read: stderr names them, and the
+                                 exit code is 1
+          --keep-going           Go on after a statement that fails; the exit code still tells
+          --queries <DIR>        A directory of reports of your own, besides
+                                 $XDG_CONFIG_HOME/pinql/queries
+          --color <WHEN>         When to use colour; auto is on a terminal, unless NO_COLOR is set
+                                 [default: auto] [possible values: auto, always, never]
+      -v, --verbose...           Tell more on stderr about what is done; twice and three times for still
+                                 more
+
+    Examples:
+      pinql -c 'SELECT backend_name, COUNT(*) FROM pins GROUP BY 1'
+      pinql report under-replicated --min-copies 3 --format json
+      pinql -f daily.sql -o daily.csv
+      echo 'SELECT * FROM backends' | pinql
+
+    Without SQL and without a command, pinql opens a shell.
+    --- stderr
+    --- exit 0
+    ");
+}
+
+#[test]
+fn a_wrong_command_line_is_exit_2_with_a_word_on_stderr_only() {
+    let home = Home::new();
+    for (args, word) in [
+        (vec!["--fromat", "csv"], "'--format'"),
+        (vec!["--format", "jsn"], "'json'"),
+        (vec!["--memory-limit", "lots"], "512MB, 2GiB or 50%"),
+        (vec!["--timeout", "5"], "500ms, 30s, 5m"),
+        (vec!["--threads", "0"], "--threads"),
+        (vec!["--max-rows", "many"], "--max-rows"),
+        (vec!["reprot"], "'report'"),
+        (vec!["SELECT 1"], "pinql -c"),
+        (vec!["-c", "--format"], "expected SQL"),
+        (vec!["-c", "SELECT 1", "report"], "do not go with `report`"),
+        (vec!["report", "--json", "summary"], "leave out the name"),
+        (vec!["-c", "SELECT 1", "-o", "out.xlsx"], "--format"),
+        (vec!["-c", "", "-o", "out.csv"], "no statement"),
+    ] {
+        let output = home.pinql(&args).output().expect("the program starts");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {stderr}");
+        assert!(output.stdout.is_empty(), "{args:?}");
+        assert!(stderr.starts_with("error: ") && stderr.contains(word), "{args:?}: {stderr}");
+    }
+}
+
+#[test]
+fn a_missing_data_directory_is_named_with_a_hint() {
+    assert_snapshot!(Home::new().run(&["--root", "/nowhere", "-c", "SELECT 1"]), @"
+    --- stderr
+    error: no data directory at /nowhere
+    hint: name the directory that holds `backends/` with --root DIR, or set PINQL_ROOT
+    --- exit 2
+    ");
+}
+
+#[test]
+fn the_root_is_the_option_else_the_variables_else_the_home_directory() {
+    let home = Home::new();
+    let cases = [
+        (["/option", "/pinql", "/kit"], "/option"),
+        (["~/option", "/pinql", "/kit"], "~/option"),
+        (["", "/pinql", "/kit"], "/pinql"),
+        (["", "~/pinql", ""], "~/pinql"),
+        (["", "", "/kit"], "/kit"),
+        (["", "", ""], "~/.ipfs_kit"),
+    ];
+    for ([option, variable, kit], root) in cases {
+        let mut command = home.bare(&["-c", "SELECT 1"]);
+        if !option.is_empty() {
+            command.args(["--root", option]);
+        }
+        let output = command.env("PINQL_ROOT", variable).env("IPFS_KIT_PATH", kit).output();
+        let shown = home.show(output.expect("the program starts"));
+        assert!(shown.contains(&format!("error: no data directory at {root}\n")), "{root}: {shown}");
+    }
+}
+
+#[test]
+fn options_stand_before_and_after_a_command() {
+    let home = Home::new();
+    let before = home.run(&["--format", "csv", "report"]);
+    assert_eq!(before, home.run(&["report", "--format", "csv"]));
+    assert!(before.starts_with("name,title\n"), "{before}");
+}
+
+#[test]
+fn a_misspelt_report_gets_the_nearest_name() {
+    assert_snapshot!(Home::new().run(&["report", "under-replicatd", "--min-copies", "3"]), @"
+    --- stderr
+    error: no report named `under-replicatd`
+    hint: did you mean `under-replicated`? `pinql report` lists them
+    --- exit 2
+    ");
+}
+
+#[test]
+fn the_help_of_a_report_shows_its_title_and_its_parameters() {
+    let help = Home::new().run(&["report", "under-replicated", "--help"]);
+    for part in ["Under-replicated contents", "--min-copies <INTEGER>", "[default: 2]", "--- exit 0"] {
+        assert!(help.contains(part), "{part}: {help}");
+    }
+}
+
+#[test]
+fn reports_are_listed_as_json_with_all_there_is_to_know() {
+    let home = Home::new();
+    home.write(
+        "mine/two.sql",
+        "-- title: Two\n-- description: Adds.\n-- param: n integer 1  how many\nSELECT $n + 1 AS two\n",
+    );
+    let output = home
+        .pinql(&["report", "--list", "--json", "--queries", "mine"])
+        .output()
+        .expect("the program starts");
+    let all: Vec<serde_json::Value> = serde_json::from_slice(&output.stdout).expect("JSON");
+    let two = all.iter().find(|report| report["name"] == "two").expect("the user's report is listed");
+    assert_snapshot!(serde_json::to_string_pretty(two).expect("JSON"), @r#"
+    {
+      "name": "two",
+      "title": "Two",
+      "description": "Adds.",
+      "parameters": [
+        {
+          "name": "n",
+          "type": "integer",
+          "default": "1",
+          "help": "how many"
+        }
+      ],
+      "origin": "mine/two.sql"
+    }
+    "#);
+}
+
+#[test]
+fn a_report_with_a_bad_header_stops_reports_and_nothing_else() {
+    let home = Home::new();
+    home.write("mine/bad.sql", "SELECT 1\n");
+    assert_snapshot!(home.run(&["report", "--queries", "mine", "bad"]), @"
+    --- stderr
+    error: mine/bad.sql, line 1: a report begins with `-- title: …`
+    --- exit 2
+    ");
+    assert!(home.run(&["--queries", "mine", "-c", ""]).ends_with("--- exit 0"));
+}
+
+#[test]
+fn a_reader_that_goes_away_is_a_quiet_success() {
+    let home = Home::new();
+    for args in [
+        vec!["--help"],
+        vec!["--version"],
+        vec!["report"],
+        vec!["report", "--json"],
+        vec!["report", "summary", "--help"],
+    ] {
+        assert_eq!(without_reader(&home, &args), "--- stderr\n--- exit 0", "{args:?}");
+    }
+}
+
+/// Runs the program with a stdout that nobody reads.
+fn without_reader(home: &Home, args: &[&str]) -> String {
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let child = home.pinql(args).stdout(writer).stderr(Stdio::piped()).spawn().expect("the program starts");
+    home.show(child.wait_with_output().expect("the program ends"))
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_is_an_error_even_if_it_shows_only_at_the_end() {
+    let home = Home::new();
+    for args in [vec!["--help"], vec!["report"], vec!["report", "--json"], vec!["-c", "SELECT 1"]] {
+        let full = fs::OpenOptions::new().write(true).open("/dev/full").expect("a full device");
+        let child =
+            home.pinql(&args).stdout(full).stderr(Stdio::piped()).spawn().expect("the program starts");
+        let shown = home.show(child.wait_with_output().expect("the program ends"));
+        assert!(
+            shown.contains("error: cannot write the answer\ncaused by: No space left"),
+            "{args:?}: {shown}"
+        );
+        assert!(shown.ends_with("--- exit 2"), "{args:?}: {shown}");
+    }
+}
+
+// ---- From here on the engine answers. ----
+
+#[test]
+fn data_goes_to_stdout_and_words_to_stderr() {
+    assert_snapshot!(Home::new().run(&["-c", "SELECT 1 AS a, 'x' AS b"]), @"
+    a │ b
+    ──┼──
+    1 │ x
+    --- stderr
+    (1 row)
+    --- exit 0
+    ");
+}
+
+#[test]
+fn only_tables_have_a_footer() {
+    let home = Home::new();
+    for format in ["csv", "tsv", "json", "ndjson", "markdown", "parquet", "arrow"] {
+        let output =
+            home.pinql(&["--format", format, "-c", "SELECT 1 AS a"]).output().expect("the program starts");
+        assert!(!output.stdout.is_empty() && output.stderr.is_empty(), "{format}");
+    }
+}
+
+#[test]
+fn rows_beyond_max_rows_are_counted() {
+    assert_snapshot!(Home::new().run(&["--max-rows", "1", "-c", "VALUES (1), (2), (3)"]), @"
+    column1
+    ───────
+          1
+    --- stderr
+    (3 rows, 1 shown)
+    --- exit 0
+    ");
+}
+
+#[test]
+fn statements_run_in_the_order_of_the_command_line() {
+    let home = Home::new();
+    home.write("two.sql", "-- a comment; no statement\nSELECT 2 AS two;\n\nSELECT 3 AS three;\n");
+    let args = [
+        "--format",
+        "csv",
+        "-c",
+        "SELECT 1 AS one",
+        "-f",
+        "two.sql",
+        "-c",
+        "-- more\nSELECT 4 AS four",
+        "-f",
+        "-",
+    ];
+    assert_snapshot!(home.run_with_stdin(&args, "SELECT 5 AS five"), @"
+    one
+    1
+    two
+    2
+    three
+    3
+    four
+    4
+    five
+    5
+    --- stderr
+    --- exit 0
+    ");
+}
+
+#[test]
+fn without_a_command_sql_comes_from_stdin() {
+    let home = Home::new();
+    assert_snapshot!(home.run_with_stdin(&["--format", "csv"], "SELECT 1 AS a;\n"), @"
+    a
+    1
+    --- stderr
+    --- exit 0
+    ");
+    assert_eq!(home.run_with_stdin(&[], ""), "--- stderr\n--- exit 0");
+}
+
+#[test]
+fn an_error_shows_the_line_and_the_place() {
+    assert_snapshot!(Home::new().run(&["-c", "SELECT\n\t'漢字', foo\nFROM pins"]), @"
+    --- stderr
+    error: no column named `foo`
+    2 |     '漢字', foo
+      |             ^
+    hint: known columns: cid, car_file_path, backend_name, created_at, status, metadata, content, size_bytes
+    --- exit 2
+    ");
+}
+
+#[test]
+fn an_error_in_a_script_says_which_file_and_line() {
+    let home = Home::new();
+    home.write("daily.sql", "SELECT 1 AS a;\n\nSELECT cid\nFROM pinz;\nSELECT 2 AS b;\n");
+    assert_snapshot!(home.run(&["--format", "csv", "-f", "daily.sql"]), @"
+    a
+    1
+    --- stderr
+    error: no table named `pinz`
+      at daily.sql:4
+    4 | FROM pinz
+      |      ^
+    hint: did you mean pins?
+    --- exit 2
+    ");
+    assert_snapshot!(home.run(&["--format", "csv", "--keep-going", "-f", "daily.sql"]), @"
+    a
+    1
+    b
+    2
+    --- stderr
+    error: no table named `pinz`
+      at daily.sql:4
+    4 | FROM pinz
+      |      ^
+    hint: did you mean pins?
+    --- exit 2
+    ");
+}
+
+#[test]
+fn nothing_runs_unless_all_of_it_can_be_read() {
+    let home = Home::new();
+    home.write("open.sql", "SELECT 2;\nSELECT 'open;\n");
+    assert_snapshot!(home.run(&["-c", "SELECT 1", "-f", "open.sql"]), @"
+    --- stderr
+    error: unterminated string literal
+      at open.sql:2
+    2 | SELECT 'open;
+      |        ^
+    --- exit 2
+    ");
+    assert_snapshot!(home.run(&["-c", "SELECT 1", "-f", "missing.sql"]), @"
+    --- stderr
+    error: cannot read missing.sql
+    caused by: No such file or directory (os error 2)
+    --- exit 2
+    ");
+}
+
+#[test]
+fn a_file_gets_the_format_of_its_name_and_one_answer() {
+    let home = Home::new();
+    assert_eq!(home.run(&["-c", "SELECT 1 AS a", "-o", "out.csv"]), "--- stderr\n--- exit 0");
+    assert_eq!(home.read("out.csv"), "a\n1\n");
+    assert_eq!(
+        home.run(&["-c", "SELECT 1 AS a", "-o", "out.csv", "--format", "ndjson"]),
+        "--- stderr\n--- exit 0"
+    );
+    assert_eq!(home.read("out.csv"), "{\"a\":1}\n");
+    assert_snapshot!(home.run(&["-c", "SELECT 1; SELECT 2", "-o", "out.csv"]), @"
+    --- stderr
+    error: out.csv cannot hold the answers of 2 statements
+    hint: run the statements one by one, each with its own -o FILE
+    --- exit 2
+    ");
+    assert_eq!(home.read("out.csv"), "{\"a\":1}\n");
+}
+
+#[test]
+fn a_query_that_fails_leaves_the_file_as_it_was() {
+    let home = Home::new();
+    home.write("out/a.csv", "before\n");
+    for sql in ["SELECT nothing", "SELECT 1 / (a - 3) AS a FROM (VALUES (1), (2), (3)) AS t(a)"] {
+        assert!(home.run(&["-c", sql, "-o", "out/a.csv"]).ends_with("--- exit 2"), "{sql}");
+    }
+    assert_eq!(home.read("out/a.csv"), "before\n");
+    assert_eq!(home.files("out"), ["a.csv"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn an_answer_can_go_to_a_pipe_by_its_name() {
+    assert_snapshot!(Home::new().run(&["-c", "SELECT 1 AS a", "--format", "csv", "-o", "/dev/stdout"]), @"
+    a
+    1
+    --- stderr
+    --- exit 0
+    ");
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_of_an_answer_is_no_error() {
+    let home = Home::new();
+    for format in ["table", "csv", "ndjson"] {
+        let shown = without_reader(
+            &home,
+            &[
+                "--format",
+                format,
+                "-c",
+                "SELECT a.routine_name FROM information_schema.routines a, information_schema.routines b",
+            ],
+        );
+        assert_eq!(shown, "--- stderr\n--- exit 0", "{format}");
+    }
+}
+
+#[test]
+fn an_unreadable_backend_stops_the_query_or_is_skipped_by_name() {
+    let home = Home::new();
+    home.write("data/backends/s3/pin_mappings.parquet", "no Parquet");
+    let sql = "SELECT COUNT(*) AS pins FROM pins";
+    assert_snapshot!(home.run(&["-c", sql]), @"
+    --- stderr
+    error: backend `s3` is unreadable: backends/s3/pin_mappings.parquet: not a Parquet file
+    hint: see `SELECT name, state, reason FROM backends`; --skip-unreadable goes on without it
+    --- exit 2
+    ");
+    // Said once, however many statements miss it.
+    assert_snapshot!(home.run(&["--skip-unreadable", "--format", "csv", "-c", sql, "-c", sql]), @"
+    pins
+    0
+    pins
+    0
+    --- stderr
+    skipped backend s3: backends/s3/pin_mappings.parquet: not a Parquet file
+    --- exit 1
+    ");
+}
+
+#[test]
+fn a_report_takes_its_parameters_as_options_and_as_pairs() {
+    let home = Home::new();
+    home.write(
+        ".config/pinql/queries/two.sql",
+        "-- title: Two\n-- param: how_many integer 1  how many\nSELECT $how_many AS n\n",
+    );
+    for (args, n) in [
+        (vec!["report", "two"], 1),
+        (vec!["report", "two", "--how-many", "2"], 2),
+        (vec!["report", "two", "--how-many=-3"], -3),
+        (vec!["report", "two", "--param", "how_many=4"], 4),
+        (vec!["report", "--root", "data", "two", "--param", "how-many=5"], 5),
+    ] {
+        let args: Vec<&str> = args.into_iter().chain(["--format", "csv"]).collect();
+        assert_eq!(home.run(&args), format!("n\n{n}\n--- stderr\n--- exit 0"), "{args:?}");
+    }
+    assert_snapshot!(home.run(&["report", "two", "--how-many", "few"]), @"
+    --- stderr
+    error: parameter `how_many` of report `two`: `few` is no whole number
+    --- exit 2
+    ");
+    assert!(home.run(&["report", "two", "--param", "many=1"]).ends_with("--- exit 2"));
+}
+
+#[test]
+fn a_query_beyond_its_time_is_stopped() {
+    let since = Instant::now();
+    assert_snapshot!(Home::new().run(&["--timeout", "300ms", "-c", ENDLESS]), @"
+    --- stderr
+    error: the query took longer than its limit of 0.3 s
+    hint: raise --timeout, or ask for less at once
+    --- exit 2
+    ");
+    assert!(since.elapsed() < Duration::from_secs(10));
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_ends_a_script_at_once_and_leaves_no_file() {
+    let home = Home::new();
+    let mut child =
+        home.pinql(&["--keep-going", "-o", "out.csv", "-c", ENDLESS]).spawn().expect("the program starts");
+    let since = Instant::now();
+    while home.files("").len() < 2 && since.elapsed() < Duration::from_secs(20) {
+        sleep(Duration::from_millis(20));
+    }
+    let interrupt = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+    assert!(interrupt.expect("kill runs").success());
+    assert_eq!(child.wait().expect("the program ends").code(), Some(130));
+    assert_eq!(home.files(""), ["data"], "nothing is left of the answer");
+}
+
+#[test]
+fn colours_come_only_where_they_are_asked_for() {
+    let home = Home::new();
+    let stderr = |args: &[&str]| home.pinql(args).output().expect("the program starts").stderr;
+    assert!(!stderr(&["-c", "SELECT nothing"]).contains(&0x1b));
+    assert!(stderr(&["--color", "always", "-c", "SELECT nothing"]).starts_with(b"\x1b[1;31merror:\x1b[0m "));
+}
+
+#[test]
+fn nothing_is_written_to_the_home_directory() {
+    let home = Home::new();
+    assert!(home.run(&["-c", "SELECT 1"]).ends_with("--- exit 0"));
+    assert_eq!(home.files(""), ["data"]);
+}
