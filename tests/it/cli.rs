@@ -408,7 +408,7 @@ fn an_error_in_a_script_says_which_file_and_line() {
       at daily.sql:4
     4 | FROM pinz
       |      ^
-    hint: did you mean pins?
+    hint: did you mean `pins`?
     --- exit 2
     ");
     assert_snapshot!(home.run(&["--format", "csv", "--keep-going", "-f", "daily.sql"]), @"
@@ -421,7 +421,7 @@ fn an_error_in_a_script_says_which_file_and_line() {
       at daily.sql:4
     4 | FROM pinz
       |      ^
-    hint: did you mean pins?
+    hint: did you mean `pins`?
     --- exit 2
     ");
 }
