@@ -1,4 +1,4 @@
-//! Rows as lists of their columns, for rows too wide to be lines: `\x` in the shell.
+//! Rows as lists of their columns, for rows too wide to be lines: a lone one, and all with `\x` in the shell.
 
 use std::io::Write;
 
@@ -11,18 +11,22 @@ use unicode_width::UnicodeWidthStr;
 pub struct Expanded<W> {
     out: W,
     max_rows: u64,
+    /// There is one row, which needs no heading.
+    lone: bool,
     written: Written,
 }
 
 impl<W: Write + Send> Expanded<W> {
-    pub fn new(out: W, style: &Style) -> Expanded<W> {
+    pub fn new(out: W, style: &Style, lone: bool) -> Expanded<W> {
         let max_rows = style.max_rows.map_or(u64::MAX, |rows| rows as u64);
-        Expanded { out, max_rows, written: Written::default() }
+        Expanded { out, max_rows, lone, written: Written::default() }
     }
 
     fn row(&mut self, names: &[&str], values: &[&str]) -> std::io::Result<()> {
         let width = names.iter().map(|name| name.width()).max().unwrap_or_default();
-        writeln!(self.out, "── row {} ──", self.written.shown)?;
+        if !self.lone {
+            writeln!(self.out, "── row {} ──", self.written.shown)?;
+        }
         for (name, value) in names.iter().zip(values) {
             let blanks = " ".repeat(width - name.width());
             writeln!(self.out, "{}", format!("{name}{blanks} │ {value}").trim_end())?;

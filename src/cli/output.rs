@@ -7,6 +7,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use pinql::export::{Encoder, Format, Style, Written};
 use pinql::store::StagedFile;
+use unicode_width::UnicodeWidthStr;
 
 use super::expanded::Expanded;
 use super::failure::{Failure, Outcome};
@@ -15,6 +16,8 @@ use super::ui::Ui;
 /// The rows of a table that a terminal gets to see unless `--max-rows` says otherwise.
 const ROWS_ON_TERMINAL: usize = 1000;
 const BUFFER: usize = 64 << 10;
+/// The cells that a lone row may take where there is no terminal to measure.
+const WIDE: usize = 160;
 
 /// The place and the format of answers.
 #[derive(Debug, Clone)]
@@ -116,16 +119,38 @@ impl Output {
         columns: SchemaRef,
         mut next: impl FnMut() -> Outcome<Option<RecordBatch>>,
     ) -> Outcome<Written> {
+        // One row that is too wide for a line reads better as a list; nothing is written until there are two.
+        let (mut first, mut ended) = (Vec::new(), false);
+        while self.format == Format::Table && rows(&first) < 2 && !ended {
+            let batch = next()?;
+            ended = batch.is_none();
+            first.extend(batch);
+        }
+        let lone = rows(&first) == 1 && self.overflows(&columns, &first)?;
         self.write(|out| {
-            let mut encoder: Box<dyn Encoder + '_> = match self.expanded && self.format == Format::Table {
-                true => Box::new(Expanded::new(out, &self.style)),
-                false => self.format.encoder(out, columns, &self.style)?,
-            };
-            while let Some(batch) = next()? {
+            let mut encoder: Box<dyn Encoder + '_> =
+                match self.format == Format::Table && (self.expanded || lone) {
+                    true => Box::new(Expanded::new(out, &self.style, lone)),
+                    false => self.format.encoder(out, columns, &self.style)?,
+                };
+            for batch in first {
+                encoder.write(&batch)?;
+            }
+            while !ended && let Some(batch) = next()? {
                 encoder.write(&batch)?;
             }
             Ok(encoder.finish()?)
         })
+    }
+
+    /// Whether a table of these rows is wider than a line may be.
+    fn overflows(&self, columns: &SchemaRef, batches: &[RecordBatch]) -> Outcome<bool> {
+        let mut drawn = Vec::new();
+        let mut table = Format::Table.encoder(&mut drawn, SchemaRef::clone(columns), &Style::default())?;
+        batches.iter().try_for_each(|batch| table.write(batch))?;
+        table.finish()?;
+        let widest = String::from_utf8_lossy(&drawn).lines().map(UnicodeWidthStr::width).max();
+        Ok(widest.unwrap_or_default() > self.style.width.unwrap_or(WIDE))
     }
 
     /// Opens the place, lets `fill` write to it, and makes sure that all of it has arrived.
@@ -140,6 +165,10 @@ impl Output {
             }
         }
     }
+}
+
+fn rows(batches: &[RecordBatch]) -> usize {
+    batches.iter().map(RecordBatch::num_rows).sum()
 }
 
 impl Target {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use arrow::array::{RecordBatch, RecordBatchOptions};
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::datatypes::SchemaRef;
 use datafusion::common::DataFusionError;
 use datafusion::execution::SessionState;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
@@ -59,7 +59,7 @@ pub struct Answer {
 impl Answer {
     pub(super) fn start(engine: Arc<Engine>, query: Query) -> Answer {
         let (sender, batches) = mpsc::channel(WAITING);
-        let schema = Arc::new(Schema::new(query.plan.schema().fields().clone()));
+        let schema = Arc::clone(&query.columns);
         let snapshot = Arc::clone(&query.snapshot);
         let timeout = engine.options.timeout.map(|limit| (limit, Box::pin(sleep(limit))));
         let task = tokio::spawn(async move {
@@ -97,7 +97,7 @@ impl Stream for Answer {
             return Poll::Ready(None);
         }
         let item = match self.batches.poll_recv(context) {
-            // The engine's own notes on a schema are not part of the answer.
+            // The engine's names for columns, and its notes on them, are not part of the answer.
             Poll::Ready(Some(item)) => Some(item.and_then(|batch| with_schema(&batch, &self.schema))),
             Poll::Ready(None) => match Pin::new(&mut self.task).poll(context) {
                 Poll::Ready(Err(failed)) if failed.is_panic() => Some(Err(panicked(failed.into_panic()))),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arrow::datatypes::SchemaRef;
 use datafusion::catalog::{CatalogProviderList, MemoryCatalogProviderList};
 use datafusion::common::{DataFusionError, ParamValues, ScalarValue};
 use datafusion::config::Dialect;
@@ -22,7 +23,7 @@ use object_store::ObjectStore;
 
 use super::diagnose::{Known, explain, written};
 use super::options::Options;
-use super::{arithmetic, rules, script};
+use super::{arithmetic, names, rules, script};
 use crate::catalog::{self, PinCatalog, Snapshot, Unreadable, functions, wire::PinCodec};
 use crate::error::{Error, Result};
 use crate::report::{Bindings, Value};
@@ -49,6 +50,8 @@ pub(super) struct Query {
     pub snapshot: Arc<Snapshot>,
     pub state: SessionState,
     pub plan: Arc<dyn ExecutionPlan>,
+    /// The columns of the answer.
+    pub columns: SchemaRef,
     /// `None` for a plan from another process, which cannot be planned again.
     logical: Option<LogicalPlan>,
 }
@@ -90,12 +93,13 @@ impl Engine {
         let explained = |error| explain(error, sql, self.known(&snapshot));
         script::one_statement(sql)?;
         let statement = state.sql_to_statement(sql, &Dialect::Generic).map_err(explained)?;
-        let logical = state.statement_to_plan(statement).await.map_err(explained)?;
+        let logical = state.statement_to_plan(statement.clone()).await.map_err(explained)?;
         refuse_writing(&logical)?;
         let logical = bind(logical, bindings).map_err(explained)?;
         let plan = state.create_physical_plan(&logical).await.map_err(explained)?;
         tracing::trace!(plan = %displayable(plan.as_ref()).indent(false), "planned");
-        Ok(Query { sql: sql.to_owned(), snapshot, state, plan, logical: Some(logical) })
+        let columns = names::columns(&plan.schema(), Some(&statement));
+        Ok(Query { sql: sql.to_owned(), snapshot, state, plan, columns, logical: Some(logical) })
     }
 
     /// Waits until a query that failed has given back its memory: its tasks end a little later than it does.
@@ -135,7 +139,8 @@ impl Engine {
         let context = TaskContext::from(&state);
         let plan = physical_plan_from_bytes_with_extension_codec(bytes, &context, &self.codec())
             .map_err(|error| explain(error, "", self.known(&snapshot)))?;
-        Ok(Query { sql: String::new(), snapshot, state, plan, logical: None })
+        let columns = names::columns(&plan.schema(), None);
+        Ok(Query { sql: String::new(), snapshot, state, plan, columns, logical: None })
     }
 
     /// What to say of an error of a query.

@@ -7,6 +7,7 @@ mod answer;
 mod arithmetic;
 mod diagnose;
 mod engine;
+mod names;
 mod options;
 mod rules;
 mod script;
