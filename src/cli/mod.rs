@@ -10,6 +10,7 @@ mod failure;
 mod interrupt;
 mod output;
 mod places;
+mod plans;
 mod quantity;
 mod query;
 mod repl;

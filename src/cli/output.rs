@@ -11,6 +11,7 @@ use unicode_width::UnicodeWidthStr;
 
 use super::expanded::Expanded;
 use super::failure::{Failure, Outcome};
+use super::plans::{Plans, are_plans};
 use super::ui::Ui;
 
 /// The rows of a table that a terminal gets to see unless `--max-rows` says otherwise.
@@ -128,11 +129,12 @@ impl Output {
         }
         let lone = rows(&first) == 1 && self.overflows(&columns, &first)?;
         self.write(|out| {
-            let mut encoder: Box<dyn Encoder + '_> =
-                match self.format == Format::Table && (self.expanded || lone) {
-                    true => Box::new(Expanded::new(out, &self.style, lone)),
-                    false => self.format.encoder(out, columns, &self.style)?,
-                };
+            let table = self.format == Format::Table;
+            let mut encoder: Box<dyn Encoder + '_> = match table {
+                true if are_plans(&columns) => Box::new(Plans::new(out)),
+                true if self.expanded || lone => Box::new(Expanded::new(out, &self.style, lone)),
+                _ => self.format.encoder(out, columns, &self.style)?,
+            };
             for batch in first {
                 encoder.write(&batch)?;
             }

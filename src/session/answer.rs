@@ -64,7 +64,7 @@ impl Answer {
         let timeout = engine.options.timeout.map(|limit| (limit, Box::pin(sleep(limit))));
         let task = tokio::spawn(async move {
             let mut run = Run { engine, query, sender, handed_over: false };
-            if let Err(error) = run.to_the_end().await {
+            if let Err(error) = run.until_done().await {
                 // A closed channel means that nobody waits for the answer any more.
                 let _ = run.sender.send(Err(error)).await;
             }
@@ -142,7 +142,7 @@ struct Run {
 
 impl Run {
     /// Runs the plan; where it can go on differently after a failure and nothing has been handed over yet, it does.
-    async fn to_the_end(&mut self) -> Result<()> {
+    async fn until_done(&mut self) -> Result<()> {
         let mut plan = Arc::clone(&self.query.plan);
         let mut state = self.query.state.clone();
         loop {

@@ -257,8 +257,7 @@ fn first_line(text: &str) -> String {
 
 /// The largest users of memory, as `TrackConsumersPool` lists them.
 fn consumers(detail: &str) -> String {
-    let named =
-        detail.lines().filter_map(|line| line.trim().split_once('#').map(|(name, rest)| (name, rest)));
+    let named = detail.lines().filter_map(|line| line.trim().split_once('#'));
     let named = named.filter_map(|(name, rest)| {
         Some(format!("{name} {}", rest.split("consumed ").nth(1)?.split(',').next()?))
     });
