@@ -3,7 +3,7 @@
 //! `cargo run --example quickstart -- examples/ipfs_kit`
 
 use std::io;
-use std::path::PathBuf;
+use std::path::Path;
 
 use futures::TryStreamExt;
 use pinql::export::{Format, Style};
@@ -11,13 +11,11 @@ use pinql::session::{Options, Session};
 
 #[tokio::main]
 async fn main() -> pinql::Result<()> {
-    let root = std::env::args().nth(1).map_or_else(|| PathBuf::from("examples/ipfs_kit"), PathBuf::from);
-    let session = Session::open(&root, Options::default())?;
+    let root = std::env::args().nth(1).unwrap_or("examples/ipfs_kit".into());
+    let session = Session::open(Path::new(&root), Options::default())?;
 
-    let sql = std::env::args().nth(2).unwrap_or(
-        "SELECT backend_name, status, COUNT(*) AS pins FROM pins GROUP BY ALL ORDER BY 1, 2".into(),
-    );
-    let mut answer = session.query(&sql).await?;
+    let sql = "SELECT backend_name, status, COUNT(*) AS pins FROM pins GROUP BY ALL ORDER BY 1, 2";
+    let mut answer = session.query(sql).await?;
     let mut encoder = Format::Table.encoder(io::stdout(), answer.schema(), &Style::default())?;
     while let Some(batch) = answer.try_next().await? {
         encoder.write(&batch)?;
