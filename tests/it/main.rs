@@ -1,1 +1,4 @@
 //! x
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod sql;
