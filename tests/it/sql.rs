@@ -80,9 +80,13 @@ fn run(name: &str) {
             runner.with_normalizer(without_end);
             runner.with_validator(same_lines);
             runner.with_column_validator(strict_column_validator);
-            if let Err(error) = runner.run_file_async(&path).await {
-                panic!("with {threads} partitions: {}", error.display(false));
+            let mut wrong = Vec::new();
+            for record in sqllogictest::parse_file(&path).unwrap() {
+                if let Err(error) = runner.run_async(record).await {
+                    wrong.push(error.display(false).to_string());
+                }
             }
+            assert!(wrong.is_empty(), "with {threads} partitions:\n{}", wrong.join("\n"));
         }
     });
 }
