@@ -1,4 +1,6 @@
 //! x
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod recount;
+mod reports;
 mod sql;

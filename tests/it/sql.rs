@@ -46,8 +46,7 @@ fn arithmetic_is_checked_and_otherwise_as_in_sql() {
 #[test]
 fn every_file_of_answers_is_run() {
     let files = fs::read_dir(root("tests/sql")).unwrap();
-    let mut names: Vec<_> =
-        files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+    let mut names: Vec<_> = files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
     assert_eq!(names, ["arithmetic.slt", "cids.slt", "errors.slt", "pins.slt", "writers.slt"]);
 }
@@ -69,25 +68,25 @@ fn run(name: &str) {
     };
     runtime.block_on(async {
         if std::env::var_os("UPDATE_SLT").is_some() {
-            let updated = database(1);
-            { updated }
+            let mut runner = database(1);
+            runner
                 .update_test_file(&path, " ", same_lines, without_end, strict_column_validator)
                 .await
                 .unwrap();
         }
+        let mut wrong = Vec::new();
         for threads in [1, 3] {
             let mut runner = database(threads);
             runner.with_normalizer(without_end);
             runner.with_validator(same_lines);
             runner.with_column_validator(strict_column_validator);
-            let mut wrong = Vec::new();
             for record in sqllogictest::parse_file(&path).unwrap() {
                 if let Err(error) = runner.run_async(record).await {
-                    wrong.push(error.display(false).to_string());
+                    wrong.push(format!("with {threads} partitions: {}", error.display(false)));
                 }
             }
-            assert!(wrong.is_empty(), "with {threads} partitions:\n{}", wrong.join("\n"));
         }
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     });
 }
 
