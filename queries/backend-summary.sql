@@ -1,6 +1,7 @@
 -- title: Each backend at a glance
--- description: State, mappings by status, contents, bytes and times of every backend, those without mappings included.
---   Bytes are those of stored mappings whose size is known; the others are counted apart.
+-- description: State, mappings by status, contents, bytes and times of every backend, those without mappings included;
+--   NULL where there is no file that can be read. Bytes are those of stored mappings whose size is known; the others are
+--   counted apart.
 WITH mappings AS (
     SELECT
         backend_name,
@@ -21,13 +22,13 @@ SELECT
     backends.type,
     backends.state,
     backends.rows AS pins,
-    mappings.stored,
-    mappings.pending,
-    mappings.failed,
-    mappings.other_status,
-    mappings.contents,
+    COALESCE(mappings.stored, backends.rows * 0) AS stored,
+    COALESCE(mappings.pending, backends.rows * 0) AS pending,
+    COALESCE(mappings.failed, backends.rows * 0) AS failed,
+    COALESCE(mappings.other_status, backends.rows * 0) AS other_status,
+    COALESCE(mappings.contents, backends.rows * 0) AS contents,
     mappings.stored_bytes,
-    mappings.unknown_sizes,
+    COALESCE(mappings.unknown_sizes, backends.rows * 0) AS unknown_sizes,
     mappings.oldest,
     mappings.newest
 FROM backends

@@ -1,6 +1,6 @@
 -- title: Failed pins
 -- description: Mappings whose backend does not keep the content, the newest first, with the reason that their metadata
---   gives and the copies that the content has elsewhere.
+--   gives and the copies that the content has.
 WITH copies AS (
     SELECT
         content,

@@ -1,6 +1,6 @@
 -- title: Pending pins
 -- description: Mappings whose backend means to keep the content and does not yet, the oldest first, with their age in
---   days at a given time and the copies that the content has elsewhere.
+--   days at a given time and the copies that the content has.
 -- param: as_of timestamp now  the time from which the age is counted
 WITH copies AS (
     SELECT

@@ -104,7 +104,8 @@ impl SchemaProvider for BackendsSchema {
     fn table_names(&self) -> Vec<String> {
         // An error is told when a table is asked for.
         let backends = self.snapshot.backends().unwrap_or_default();
-        backends.iter().map(|backend| backend.name.clone()).collect()
+        let own = |mappings: &Mappings| !matches!(mappings, Mappings::SameAs(_));
+        backends.iter().filter(|backend| own(&backend.mappings)).map(|backend| backend.name.clone()).collect()
     }
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {

@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{Sleep, sleep};
 
-use super::diagnose::unreadable_in;
+use super::diagnose::{innermost, unreadable_in};
 use super::engine::{Engine, Query};
 use crate::catalog::{Snapshot, UnreadableFile};
 use crate::error::{Error, Result};
@@ -187,7 +187,7 @@ impl Run {
             return self.query.snapshot.exclude(file.clone());
         }
         let joins = &mut state.config_mut().options_mut().optimizer.prefer_hash_join;
-        let out_of_memory = matches!(error.find_root(), DataFusionError::ResourcesExhausted(_));
+        let out_of_memory = matches!(innermost(error), DataFusionError::ResourcesExhausted(_));
         // A hash join cannot spill in DataFusion 55; a sort-merge join can.
         out_of_memory && std::mem::replace(joins, false)
     }

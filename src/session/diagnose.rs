@@ -1,11 +1,14 @@
 //! DataFusion's errors in plain words: what, where in the statement, and what to do.
 
+use std::collections::HashSet;
+
 use datafusion::arrow::error::ArrowError;
 use datafusion::common::{Column, DataFusionError, Diagnostic, SchemaError};
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::sqlparser::parser::ParserError;
 
+use super::dialect::PinqlDialect;
 use super::options::Options;
 use crate::catalog::{Snapshot, UnreadableFile};
 use crate::error::{Error, Place};
@@ -19,43 +22,45 @@ pub(super) struct Known<'a> {
 }
 
 /// What to say of an error of the statement `sql`.
-pub(super) fn explain(error: DataFusionError, sql: &str, known: Known<'_>) -> Error {
-    if let Some(file) = unreadable_in(&error) {
-        return file.clone().into();
-    }
+pub(super) fn explain(error: &DataFusionError, sql: &str, known: Known<'_>) -> Error {
     let span = error.diagnostic().and_then(Diagnostic::start);
     match innermost(error) {
-        DataFusionError::External(cause) => match cause.downcast::<Error>() {
-            Ok(ours) => *ours,
-            Err(other) => Error::Engine { message: other.to_string() },
-        },
-        DataFusionError::SQL(cause, _) => syntax(&cause),
-        DataFusionError::SchemaError(cause, _) => column(&cause, span, sql),
+        DataFusionError::External(cause) => foreign(cause.as_ref()),
+        DataFusionError::SQL(cause, _) => syntax(cause),
+        DataFusionError::SchemaError(cause, _) => column(cause, span, sql),
         DataFusionError::ResourcesExhausted(detail) => Error::Memory {
             limit: known.options.memory_limit.map_or_else(|| "the system".to_owned(), in_mib),
-            detail: consumers(&detail),
+            detail: consumers(detail),
         },
-        DataFusionError::ArrowError(cause, _) => calculation(&cause),
-        DataFusionError::Plan(text) => planning(&text, span, sql, known),
-        DataFusionError::Internal(text) => Error::Engine { message: first_line(&text) },
-        other => {
-            let text = other.strip_backtrace();
-            Error::Sql { message: plain(&text), place: span, hint: None }
+        DataFusionError::ArrowError(cause, _) => calculation(cause),
+        DataFusionError::Plan(text) => planning(text, span, sql, known),
+        DataFusionError::NotImplemented(text) => {
+            // What follows is the syntax tree.
+            let what = text.split(['{', '(']).next().unwrap_or_default().trim_end_matches([':', ' ']);
+            Error::Sql { message: format!("not supported: {}", first_line(what)), place: span, hint: None }
         }
+        DataFusionError::Internal(text) => Error::Engine { message: first_line(text) },
+        other => Error::Sql { message: plain(&other.strip_backtrace()), place: span, hint: None },
+    }
+}
+
+/// An error that is not DataFusion's: mostly one of ours that went through it.
+fn foreign(cause: &(dyn std::error::Error + Send + Sync + 'static)) -> Error {
+    if let Some(file) = cause.downcast_ref::<UnreadableFile>() {
+        return file.clone().into();
+    }
+    match cause.downcast_ref::<Error>() {
+        Some(Error::Read { path, source }) => {
+            Error::Read { path: path.clone(), source: source.kind().into() }
+        }
+        _ => Error::Engine { message: cause.to_string() },
     }
 }
 
 /// The file that an error is about, if it is about one.
 pub(super) fn unreadable_in(error: &DataFusionError) -> Option<&UnreadableFile> {
-    match error.find_root() {
+    match innermost(error) {
         DataFusionError::External(cause) => cause.downcast_ref(),
-        DataFusionError::ArrowError(cause, _) => match cause.as_ref() {
-            ArrowError::ExternalError(cause) => match cause.downcast_ref::<DataFusionError>() {
-                Some(deeper) => unreadable_in(deeper),
-                None => cause.downcast_ref(),
-            },
-            _ => None,
-        },
         _ => None,
     }
 }
@@ -87,35 +92,18 @@ fn spaced(name: &str) -> String {
     words
 }
 
-/// Takes off what says where an error came from, down to what it is.
-fn innermost(error: DataFusionError) -> DataFusionError {
+/// What an error is, below all that says where it came from.
+pub(super) fn innermost(error: &DataFusionError) -> &DataFusionError {
     match error {
-        DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => innermost(*inner),
-        DataFusionError::Collection(errors) => match errors.into_iter().next() {
-            Some(first) => innermost(first),
-            None => DataFusionError::Internal("no error".into()),
+        DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => innermost(inner),
+        DataFusionError::Shared(inner) => innermost(inner),
+        DataFusionError::Collection(errors) => errors.first().map_or(error, innermost),
+        DataFusionError::External(cause) => cause.downcast_ref().map_or(error, innermost),
+        DataFusionError::ArrowError(cause, _) => match cause.as_ref() {
+            ArrowError::ExternalError(cause) => cause.downcast_ref().map_or(error, innermost),
+            _ => error,
         },
-        DataFusionError::ArrowError(cause, trace) => match *cause {
-            ArrowError::ExternalError(cause) => match cause.downcast::<DataFusionError>() {
-                Ok(inner) => innermost(*inner),
-                Err(cause) => DataFusionError::External(cause),
-            },
-            other => DataFusionError::ArrowError(Box::new(other), trace),
-        },
-        DataFusionError::Shared(shared) => match std::sync::Arc::try_unwrap(shared) {
-            Ok(inner) => innermost(inner),
-            Err(shared) => match shared.find_root() {
-                DataFusionError::ResourcesExhausted(text) => {
-                    DataFusionError::ResourcesExhausted(text.clone())
-                }
-                other => DataFusionError::Execution(plain(&other.strip_backtrace())),
-            },
-        },
-        DataFusionError::External(cause) => match cause.downcast::<DataFusionError>() {
-            Ok(inner) => innermost(*inner),
-            Err(cause) => DataFusionError::External(cause),
-        },
-        other => other,
+        _ => error,
     }
 }
 
@@ -158,7 +146,9 @@ fn column(cause: &SchemaError, span: Option<Place>, sql: &str) -> Error {
             let hint = nearest(field.name(), known)
                 .map(|name| format!("did you mean `{}`?", quoted(name)))
                 .or_else(|| {
-                    let names: Vec<_> = valid_fields.iter().map(|column| quoted(column.name())).collect();
+                    let mut names: Vec<_> = valid_fields.iter().map(|column| quoted(column.name())).collect();
+                    let mut seen = HashSet::new();
+                    names.retain(|name| seen.insert(name.clone()));
                     (!names.is_empty()).then(|| format!("known columns: {}", names.join(", ")))
                 });
             let place = span.or_else(|| find_word(sql, field.name()));
@@ -293,11 +283,8 @@ fn always_quoted(name: &str) -> String {
 
 /// Where a name stands in the statement, in any case and quoted or not.
 fn find_word(sql: &str, word: &str) -> Option<Place> {
-    use datafusion::sql::sqlparser::{
-        dialect::GenericDialect,
-        tokenizer::{Token, Tokenizer},
-    };
-    let tokens = Tokenizer::new(&GenericDialect {}, sql).tokenize_with_location().ok()?;
+    use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
+    let tokens = Tokenizer::new(&PinqlDialect, sql).tokenize_with_location().ok()?;
     let found = tokens
         .iter()
         .find(|token| matches!(&token.token, Token::Word(found) if found.value.eq_ignore_ascii_case(word)))?;

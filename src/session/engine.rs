@@ -7,7 +7,6 @@ use std::time::Duration;
 use arrow::datatypes::SchemaRef;
 use datafusion::catalog::{CatalogProviderList, MemoryCatalogProviderList};
 use datafusion::common::{DataFusionError, ParamValues, ScalarValue};
-use datafusion::config::Dialect;
 use datafusion::execution::context::SQLOptions;
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::object_store::ObjectStoreUrl;
@@ -23,7 +22,7 @@ use object_store::ObjectStore;
 
 use super::diagnose::{Known, explain, written};
 use super::options::Options;
-use super::{arithmetic, names, rules, script};
+use super::{arithmetic, dialect, names, rules, script, sums};
 use crate::catalog::{self, PinCatalog, Snapshot, Unreadable, functions, wire::PinCodec};
 use crate::error::{Error, Result};
 use crate::report::{Bindings, Value};
@@ -90,9 +89,11 @@ impl Engine {
     /// Plans one statement.
     pub async fn plan(&self, sql: &str, bindings: &Bindings) -> Result<Query> {
         let (snapshot, state) = self.begin();
-        let explained = |error| explain(error, sql, self.known(&snapshot));
+        let explained = |error| explain(&error, sql, self.known(&snapshot));
         script::one_statement(sql)?;
-        let statement = state.sql_to_statement(sql, &Dialect::Generic).map_err(explained)?;
+        let statement = dialect::parse(sql).map_err(explained)?;
+        let statement =
+            statement.ok_or_else(|| Error::Engine { message: "a statement parsed as none".into() })?;
         let logical = state.statement_to_plan(statement.clone()).await.map_err(explained)?;
         refuse_writing(&logical)?;
         let logical = bind(logical, bindings).map_err(explained)?;
@@ -138,14 +139,14 @@ impl Engine {
         let (snapshot, state) = self.begin();
         let context = TaskContext::from(&state);
         let plan = physical_plan_from_bytes_with_extension_codec(bytes, &context, &self.codec())
-            .map_err(|error| explain(error, "", self.known(&snapshot)))?;
+            .map_err(|error| explain(&error, "", self.known(&snapshot)))?;
         let columns = names::columns(&plan.schema(), None);
         Ok(Query { sql: String::new(), snapshot, state, plan, columns, logical: None })
     }
 
     /// What to say of an error of a query.
     pub fn explain(&self, error: DataFusionError, query: &Query) -> Error {
-        explain(error, &query.sql, self.known(&query.snapshot))
+        explain(&error, &query.sql, self.known(&query.snapshot))
     }
 
     fn known<'a>(&'a self, snapshot: &'a Snapshot) -> Known<'a> {
@@ -186,8 +187,8 @@ fn register_functions(state: &mut SessionState) -> datafusion::common::Result<()
     for function in functions::all() {
         state.register_udf(function)?;
     }
-    state.register_udf(arithmetic::checked_functions())?;
-    state.register_udaf(arithmetic::wide_sum())?;
+    state.register_udf(arithmetic::checked())?;
+    state.register_udaf(sums::wide_sum())?;
     state.register_function_rewrite(Arc::new(arithmetic::CheckIntegers))?;
     // json_get and its kin, and the operators -> and ->> for `metadata`.
     datafusion_functions_json::register_all(state)

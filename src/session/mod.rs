@@ -6,11 +6,13 @@
 mod answer;
 mod arithmetic;
 mod diagnose;
+mod dialect;
 mod engine;
 mod names;
 mod options;
 mod rules;
 mod script;
+mod sums;
 
 pub use answer::{Answer, Receipt, Skipped};
 pub use options::Options;

@@ -1,8 +1,8 @@
 //! Scripts: several statements in one text.
 
-use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer, TokenizerError};
 
+use super::dialect::PinqlDialect;
 use crate::error::{Error, Place, Result};
 
 /// One statement of a script.
@@ -12,6 +12,8 @@ pub struct Statement {
     pub sql: String,
     /// The line of the script on which it starts, counted from 1.
     pub line: u64,
+    /// The column there, in characters, counted from 1.
+    pub column: u64,
 }
 
 /// Splits a script into its statements, at semicolons outside of strings, quoted names and comments.
@@ -59,19 +61,23 @@ pub(super) fn one_statement(sql: &str) -> Result<()> {
         [_] => Ok(()),
         [] => refused("there is no statement", "try SELECT * FROM pins LIMIT 10", None),
         [_, second, ..] => {
-            let place = Place { line: second.line, column: 1 };
+            let place = Place { line: second.line, column: second.column };
             refused("more than one statement", "ask them one after the other", Some(place))
         }
     }
 }
 
 fn tokenize(script: &str) -> Result<Vec<TokenWithSpan>, TokenizerError> {
-    Tokenizer::new(&GenericDialect {}, script).tokenize_with_location()
+    Tokenizer::new(&PinqlDialect, script).tokenize_with_location()
 }
 
 fn cut(script: &str, start: Location, end: Option<Location>) -> Statement {
     let end = end.map_or(script.len(), |end| offset(script, end));
-    Statement { sql: script[offset(script, start)..end].trim_end().to_owned(), line: start.line }
+    Statement {
+        sql: script[offset(script, start)..end].trim_end().to_owned(),
+        line: start.line,
+        column: start.column,
+    }
 }
 
 /// Where a place lies in the text, in bytes.
@@ -93,8 +99,9 @@ mod tests {
         let script =
             "-- first; comment\nSELECT ';' AS \"a;b\"; /* ; */ ;\n\n  SELECT 'é' ,\n 2 ; SELECT 3 -- end;";
         let statements = split_statements(script).unwrap();
-        let expected = [("SELECT ';' AS \"a;b\"", 2), ("SELECT 'é' ,\n 2", 4), ("SELECT 3 -- end;", 5)];
-        let expected = expected.map(|(sql, line)| Statement { sql: sql.into(), line });
+        let expected =
+            [("SELECT ';' AS \"a;b\"", 2, 1), ("SELECT 'é' ,\n 2", 4, 3), ("SELECT 3 -- end;", 5, 6)];
+        let expected = expected.map(|(sql, line, column)| Statement { sql: sql.into(), line, column });
         assert_eq!(statements, expected);
     }
 
