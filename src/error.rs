@@ -55,13 +55,6 @@ pub enum Error {
         reason: String,
     },
 
-    /// A file was replaced or removed while it was being read from a store that cannot hold it open.
-    #[error("{path} changed while it was being read")]
-    Changed {
-        /// The file, relative to the root.
-        path: String,
-    },
-
     /// SQL that cannot be planned or whose execution failed.
     #[error("{message}")]
     Sql {
@@ -171,10 +164,12 @@ impl Error {
             Error::RootNotFound { .. } => {
                 Some("name the directory that holds `backends/` with --root DIR, or set PINQL_ROOT".into())
             }
+            Error::UnreadableBackend { reason, .. } if reason.contains("too many open files") => {
+                Some("every file of a query is open at once: raise the limit with `ulimit -n`".into())
+            }
             Error::UnreadableBackend { .. } => Some(
                 "see `SELECT name, state, reason FROM backends`; --skip-unreadable goes on without it".into(),
             ),
-            Error::Changed { .. } => Some("run the query again".into()),
             Error::Sql { hint, .. } => hint.clone(),
             Error::Memory { detail, .. } => Some(match detail.is_empty() {
                 true => "raise --memory-limit, or ask for less at once".into(),
@@ -183,7 +178,6 @@ impl Error {
             Error::Timeout { .. } => Some("raise --timeout, or ask for less at once".into()),
             Error::UnknownReport { known, .. } => Some(format!("known reports: {}", known.join(", "))),
             Error::Unknown { known, .. } => Some(format!("known: {}", known.join(", "))),
-            Error::Encode { .. } => None,
             _ => None,
         }
     }

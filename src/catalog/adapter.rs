@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
-use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Result, ScalarValue};
 use datafusion::config::ConfigOptions;
 use datafusion::logical_expr::ScalarUDF;
@@ -16,9 +16,10 @@ use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr};
 use datafusion::physical_expr_adapter::{PhysicalExprAdapter, PhysicalExprAdapterFactory};
 
 use super::derive::{Derive, DeriveFunction};
+use super::notes;
 use crate::pin::schema::{
-    BACKEND_NAME, CAR_FILE_PATH, CID, CONTENT, CREATED_AT, LAYOUT_KEY, LAYOUT_VERSION, METADATA,
-    RECORDED_BACKEND_NAME, RECORDED_CREATED_AT, RECORDED_STATUS, SIZE_BYTES, STATUS, timestamp_type,
+    BACKEND_NAME, CAR_FILE_PATH, CID, CONTENT, CREATED_AT, METADATA, RECORDED_BACKEND_NAME,
+    RECORDED_CREATED_AT, RECORDED_STATUS, RECORDS, SIZE_BYTES, STATUS, TABLE_KEY, timestamp_type,
 };
 use crate::pin::status::STORED;
 
@@ -34,7 +35,8 @@ struct PinAdapter {
 
 impl PhysicalExprAdapterFactory for PinAdapterFactory {
     fn create(&self, logical: SchemaRef, file: SchemaRef) -> Result<Arc<dyn PhysicalExprAdapter>> {
-        let source = FileColumns { file: &file };
+        let records = logical.metadata().get(TABLE_KEY).is_some_and(|table| table == RECORDS);
+        let source = FileColumns { file: &file, records };
         let made = logical.fields().iter().map(|field| Ok((field.name().clone(), source.make(field)?)));
         Ok(Arc::new(PinAdapter { columns: made.collect::<Result<_>>()? }))
     }
@@ -45,11 +47,7 @@ impl PhysicalExprAdapter for PinAdapter {
         // Downwards and without looking into what was put in: that speaks of the file's columns already.
         expr.transform_down(|expr| match expr.downcast_ref::<Column>() {
             Some(column) => match self.columns.get(column.name()) {
-                Some(made) => Ok(Transformed::new(
-                    Arc::clone(made),
-                    true,
-                    datafusion::common::tree_node::TreeNodeRecursion::Jump,
-                )),
+                Some(made) => Ok(Transformed::new(Arc::clone(made), true, TreeNodeRecursion::Jump)),
                 None => datafusion::common::internal_err!("no column {} in pin mappings", column.name()),
             },
             None => Ok(Transformed::no(expr)),
@@ -61,6 +59,8 @@ impl PhysicalExprAdapter for PinAdapter {
 /// The columns of one file, and how to make those of `pins` of them.
 struct FileColumns<'a> {
     file: &'a Schema,
+    /// Whether they are for `records`, whose further columns are not the file's.
+    records: bool,
 }
 
 impl FileColumns<'_> {
@@ -71,10 +71,12 @@ impl FileColumns<'_> {
             CREATED_AT => self.created_at(),
             CONTENT => self.derived(CONTENT, logical, Derive::Content, CID),
             SIZE_BYTES => self.derived(SIZE_BYTES, logical, Derive::SizeBytes, METADATA),
-            RECORDED_BACKEND_NAME => self.text(BACKEND_NAME),
-            RECORDED_CREATED_AT => self.text(CREATED_AT),
-            RECORDED_STATUS => self.text(STATUS),
+            RECORDED_BACKEND_NAME if self.records => self.text(BACKEND_NAME),
+            RECORDED_CREATED_AT if self.records => self.text(CREATED_AT),
+            RECORDED_STATUS if self.records => self.text(STATUS),
             extra => match self.find(extra) {
+                // What is text in one file and something else in another is shown as text.
+                Some(_) if *logical.data_type() == DataType::Utf8View => self.text(extra),
                 None => Ok(lit(ScalarValue::try_from(logical.data_type())?)),
                 Some((column, kind)) if kind == logical.data_type() => Ok(column),
                 Some((column, _)) => Ok(cast_to(column, logical.data_type())),
@@ -97,6 +99,9 @@ impl FileColumns<'_> {
     fn text(&self, name: &str) -> Result<Arc<dyn PhysicalExpr>> {
         match self.find(name) {
             None | Some((_, DataType::Null)) => Ok(lit(ScalarValue::Utf8View(None))),
+            Some((column, DataType::Utf8View)) if self.is_unchecked(column.as_ref()) => {
+                self.call(Derive::Text, column)
+            }
             Some((column, DataType::Utf8View)) => Ok(column),
             Some((column, DataType::Utf8 | DataType::LargeUtf8)) => Ok(cast_to(column, &DataType::Utf8View)),
             Some((column, DataType::Dictionary(_, value))) if value.is_string() => {
@@ -150,9 +155,13 @@ impl FileColumns<'_> {
         Ok(Arc::new(ScalarFunctionExpr::try_new(function, vec![argument], self.file, config)?))
     }
 
-    /// Whether pinql wrote the file: the reader lets the mark through only then.
     fn is_laid_out(&self) -> bool {
-        self.file.metadata().get(LAYOUT_KEY).is_some_and(|version| version == LAYOUT_VERSION)
+        notes::is_laid_out(self.file.metadata())
+    }
+
+    fn is_unchecked(&self, column: &dyn PhysicalExpr) -> bool {
+        let name = column.downcast_ref::<Column>().map(Column::name);
+        name.is_some_and(|name| notes::is_unchecked(self.file.metadata(), name))
     }
 }
 

@@ -80,8 +80,8 @@ impl ScalarUDFImpl for DeriveFunction {
         };
         let array = value.to_array(args.number_rows)?;
         let made: ArrayRef = match self.derive {
-            Derive::Text => Arc::new(texts(&array)?),
-            Derive::Status => Arc::new(statuses(&texts(&array)?)),
+            Derive::Text => Arc::new(checked(&texts(&array)?)),
+            Derive::Status => Arc::new(statuses(&checked(&texts(&array)?))),
             Derive::CreatedAt => times(&array)?,
             Derive::Content => contents(&texts(&array)?),
             Derive::SizeBytes => sizes(&texts(&array)?),
@@ -108,6 +108,16 @@ pub(super) fn texts(array: &ArrayRef) -> Result<StringViewArray> {
             Ok(rows.collect())
         }
         _ => displayed(array),
+    }
+}
+
+/// The same text if it is text. The Parquet reader does not look where a file does not say that a column is text, so the
+/// bytes are looked at as bytes.
+fn checked(array: &StringViewArray) -> StringViewArray {
+    let bytes = array.clone().to_binary_view();
+    match bytes.iter().flatten().all(|bytes| std::str::from_utf8(bytes).is_ok()) {
+        true => array.clone(),
+        false => bytes.iter().map(|bytes| bytes.map(String::from_utf8_lossy)).collect(),
     }
 }
 
@@ -147,7 +157,7 @@ fn statuses(texts: &StringViewArray) -> StringViewArray {
     builder.finish()
 }
 
-fn contents(texts: &StringViewArray) -> ArrayRef {
+pub(super) fn contents(texts: &StringViewArray) -> ArrayRef {
     let mut builder = BinaryViewBuilder::with_capacity(texts.len());
     let mut multihash = Vec::with_capacity(cid::MAX_DIGEST);
     for text in texts {
@@ -195,7 +205,7 @@ fn times(array: &ArrayRef) -> Result<ArrayRef> {
             let numbers = numbers.as_primitive::<Float64Type>();
             numbers.iter().for_each(|number| append(number.and_then(time::from_float)));
         }
-        _ => texts(array)?.iter().for_each(|text| append(text.and_then(time::parse))),
+        _ => checked(&texts(array)?).iter().for_each(|text| append(text.and_then(time::parse))),
     }
     Ok(Arc::new(builder.finish()))
 }

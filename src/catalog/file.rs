@@ -5,16 +5,23 @@
 
 use std::fmt;
 use std::fs::File;
+use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use object_store::path::Path;
 use object_store::{GetOptions, GetResultPayload, ObjectMeta, ObjectStore};
+use parquet::arrow::parquet_to_arrow_schema;
+use parquet::basic::ConvertedType;
 use parquet::errors::ParquetError;
-use parquet::file::metadata::{FileMetaData, ParquetMetaData, ParquetMetaDataReader};
+use parquet::file::metadata::{FileMetaData, ParquetMetaData, ParquetMetaDataBuilder, ParquetMetaDataReader};
+use parquet::schema::types::SchemaDescriptor;
 
+use super::notes;
 use crate::pin::schema::{CREATED_BY, LAYOUT_KEY, LAYOUT_VERSION};
 
 /// What is read from the end of a file at first; most footers are smaller.
@@ -27,6 +34,8 @@ pub(crate) struct PinnedFile {
     /// The path that people see, relative to the root.
     pub shown: String,
     pub footer: Arc<ParquetMetaData>,
+    /// The columns, as arrow reads them.
+    pub columns: SchemaRef,
     bytes: PinnedBytes,
 }
 
@@ -82,7 +91,13 @@ impl PinnedFile {
         };
         let bytes = PinnedBytes { meta: opened.meta, place, bytes_read };
         let footer = bytes.read_footer().await.map_err(OpenError::Unreadable)?;
-        Ok(PinnedFile { backend, shown, footer: Arc::new(without_foreign_layout(footer)), bytes })
+        check(&footer, bytes.meta.size)
+            .map_err(|what| OpenError::Unreadable(format!("the footer is damaged: {what}")))?;
+        let footer = with_notes(footer);
+        let metadata = footer.file_metadata();
+        let columns = parquet_to_arrow_schema(metadata.schema_descr(), metadata.key_value_metadata())
+            .map_err(|error| OpenError::Unreadable(parquet_in_words(&error)))?;
+        Ok(PinnedFile { backend, shown, footer: Arc::new(footer), columns: Arc::new(columns), bytes })
     }
 
     /// Where it lies, its size and its ETag.
@@ -95,33 +110,56 @@ impl PinnedFile {
         self.bytes.read(range).await
     }
 
-    /// The number of mappings.
+    /// The number of mappings. Rows without any column are none.
     pub fn rows(&self) -> u64 {
+        if self.columns.fields().is_empty() {
+            return 0;
+        }
         self.footer.row_groups().iter().map(|group| group.num_rows().max(0) as u64).sum()
     }
 
     /// Whether pinql wrote the file, so that its derived columns hold.
     pub fn is_laid_out(&self) -> bool {
-        layout_of(self.footer.file_metadata()) == Some(LAYOUT_VERSION)
-    }
-
-    /// An error of this file, with its name.
-    pub fn unreadable(&self, reason: String) -> UnreadableFile {
-        UnreadableFile { backend: self.backend.to_string(), path: self.shown.clone(), reason }
+        notes::is_laid_out(self.columns.metadata())
     }
 }
 
 impl PinnedBytes {
     async fn read(&self, range: Range<u64>) -> Result<Bytes, object_store::Error> {
+        let local =
+            |source: io::Error| object_store::Error::Generic { store: "local", source: source.into() };
+        // A damaged footer may ask for anything, before memory is set aside for it.
+        if range.start > range.end || range.end > self.meta.size {
+            return Err(local(io::Error::new(
+                io::ErrorKind::UnexpectedEof,
+                "it speaks of bytes beyond the end of the file",
+            )));
+        }
         self.bytes_read.fetch_add(range.end - range.start, Ordering::Relaxed);
         match &self.place {
-            Place::Open(file) => read_at(file, range)
-                .map_err(|source| object_store::Error::Generic { store: "local", source: source.into() }),
+            Place::Open(file) => {
+                let bytes = read_at(file, range).map_err(local)?;
+                self.is_unchanged(file).map_err(local)?;
+                Ok(bytes)
+            }
             Place::Remote(store) => {
                 let if_match = self.meta.e_tag.clone();
                 let options = GetOptions { range: Some(range.into()), if_match, ..GetOptions::default() };
                 store.get_opts(&self.meta.location, options).await?.bytes().await
             }
+        }
+    }
+
+    /// Holds what was just read to what the file was when it was opened: some tools write over a file in place.
+    fn is_unchanged(&self, file: &File) -> io::Result<()> {
+        let now = file.metadata()?;
+        let same =
+            now.len() == self.meta.size && DateTime::<Utc>::from(now.modified()?) == self.meta.last_modified;
+        match same {
+            true => Ok(()),
+            false => Err(io::Error::other(
+                "the file was written over while it was being read; run the query again",
+            )),
         }
     }
 
@@ -205,21 +243,45 @@ pub(crate) fn parquet_in_words(error: &ParquetError) -> String {
     }
 }
 
-fn layout_of(metadata: &FileMetaData) -> Option<&str> {
-    let keys = metadata.key_value_metadata()?;
-    keys.iter().find(|pair| pair.key == LAYOUT_KEY)?.value.as_deref()
+/// Checks what later reading takes for granted: counts and places that are possible in a file of this size.
+fn check(footer: &ParquetMetaData, size: u64) -> Result<(), &'static str> {
+    let within = |start: i64, length: i64| {
+        let end = u64::try_from(start).ok().zip(u64::try_from(length).ok());
+        end.and_then(|(start, length)| start.checked_add(length)).is_some_and(|end| end <= size)
+    };
+    let mut rows = 0i64;
+    for group in footer.row_groups() {
+        rows = rows
+            .checked_add(group.num_rows())
+            .filter(|_| group.num_rows() >= 0)
+            .ok_or("impossible row counts")?;
+        for column in group.columns() {
+            let start = column.dictionary_page_offset().unwrap_or_else(|| column.data_page_offset());
+            if !within(start, column.compressed_size())
+                || column.data_page_offset() < 0
+                || column.num_values() < 0
+            {
+                return Err("a column lies beyond the end of the file");
+            }
+        }
+    }
+    if rows == footer.file_metadata().num_rows() { Ok(()) } else { Err("row counts that disagree") }
 }
 
-/// Takes the mark of pinql's layout from a file that another tool wrote: such tools copy the keys of the file that they
-/// rewrite, and its derived columns may no longer hold.
-fn without_foreign_layout(footer: ParquetMetaData) -> ParquetMetaData {
+/// Adds our notes on the file to its keys, in the place of any that it has: the reader hands the keys on to whoever
+/// adapts the file's columns.
+fn with_notes(footer: ParquetMetaData) -> ParquetMetaData {
     let metadata = footer.file_metadata();
     let ours = metadata.created_by().is_some_and(|writer| writer.starts_with(CREATED_BY));
-    if ours || layout_of(metadata).is_none() {
-        return footer;
-    }
     let keys = metadata.key_value_metadata().into_iter().flatten();
-    let keys = keys.filter(|pair| pair.key != LAYOUT_KEY).cloned().collect();
+    let laid_out =
+        keys.clone().any(|pair| pair.key == LAYOUT_KEY && pair.value.as_deref() == Some(LAYOUT_VERSION));
+    let notes = notes::of(ours && laid_out, unchecked_text(metadata.schema_descr()));
+    let keys = keys
+        .filter(|pair| !notes.iter().any(|note| note.key == pair.key))
+        .cloned()
+        .chain(notes.clone())
+        .collect();
     let metadata = FileMetaData::new(
         metadata.version(),
         metadata.num_rows(),
@@ -228,5 +290,17 @@ fn without_foreign_layout(footer: ParquetMetaData) -> ParquetMetaData {
         metadata.schema_descr_ptr(),
         metadata.column_orders().cloned(),
     );
-    ParquetMetaData::new(metadata, footer.row_groups().to_vec())
+    let mut builder = footer.into_builder();
+    let groups = builder.take_row_groups();
+    ParquetMetaDataBuilder::new(metadata).set_row_groups(groups).build()
+}
+
+/// The columns of bytes that are not said to be text. Asked for text, the Parquet reader takes them at their word.
+fn unchecked_text(schema: &SchemaDescriptor) -> Vec<String> {
+    let columns = schema.columns().iter();
+    let binary = columns.filter(|column| {
+        column.physical_type() == parquet::basic::Type::BYTE_ARRAY
+            && column.converted_type() != ConvertedType::UTF8
+    });
+    binary.map(|column| column.path().parts().first().cloned().unwrap_or_default()).collect()
 }

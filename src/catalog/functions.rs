@@ -2,9 +2,7 @@
 
 use std::sync::{Arc, LazyLock};
 
-use arrow::array::{
-    Array, ArrayRef, BinaryViewBuilder, BooleanBuilder, Int64Builder, StringViewArray, StringViewBuilder,
-};
+use arrow::array::{Array, ArrayRef, BooleanBuilder, Int64Builder, StringViewArray, StringViewBuilder};
 use arrow::datatypes::DataType;
 use datafusion::common::Result;
 use datafusion::logical_expr::scalar_doc_sections::DOC_SECTION_OTHER;
@@ -12,7 +10,7 @@ use datafusion::logical_expr::{
     ColumnarValue, Documentation, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 
-use super::derive::texts;
+use super::derive::{contents, texts};
 use crate::pin::Cid;
 use crate::pin::cid;
 
@@ -149,16 +147,7 @@ impl Function {
     fn call(&self, texts: &StringViewArray) -> ArrayRef {
         let cids = texts.iter().map(|text| text.and_then(|text| text.parse::<Cid>().ok()));
         match self.gives {
-            Gives::Content => {
-                let (mut builder, mut multihash) =
-                    (BinaryViewBuilder::with_capacity(texts.len()), Vec::new());
-                for text in texts {
-                    multihash.clear();
-                    cid::content_of(text.unwrap_or_default(), &mut multihash);
-                    builder.append_value(&multihash);
-                }
-                Arc::new(builder.finish())
-            }
+            Gives::Content => contents(texts),
             Gives::Valid => {
                 let (mut builder, mut multihash) = (BooleanBuilder::with_capacity(texts.len()), Vec::new());
                 for text in texts {

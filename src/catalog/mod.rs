@@ -8,6 +8,7 @@ mod adapter;
 mod derive;
 mod file;
 pub(crate) mod functions;
+mod notes;
 mod reader;
 mod snapshot;
 mod source;

@@ -26,7 +26,6 @@ use futures::stream::BoxStream;
 use object_store::ObjectStore;
 use parquet::errors::ParquetError;
 
-use super::adapter::PinAdapterFactory;
 use super::file::{UnreadableFile, in_words, parquet_in_words};
 use super::reader::{FileHandle, PinnedReaderFactory};
 
@@ -68,9 +67,10 @@ impl FileSource for PinSource {
         config: &FileScanConfig,
         partition: usize,
     ) -> Result<Box<dyn Morselizer>> {
-        let mut config = config.clone();
-        config.expr_adapter_factory = Some(Arc::new(PinAdapterFactory));
-        let inner = self.parquet.create_morselizer(store, &config, partition)?;
+        if config.expr_adapter_factory.is_none() {
+            return datafusion::common::internal_err!("a scan of pin mappings has lost its adapter");
+        }
+        let inner = self.parquet.create_morselizer(store, config, partition)?;
         Ok(Box::new(NamingMorselizer { inner }))
     }
 

@@ -21,6 +21,7 @@ use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 
+use super::adapter::PinAdapterFactory;
 use super::file::{PinnedFile, UnreadableFile};
 use super::reader::FileHandle;
 use super::snapshot::Snapshot;
@@ -40,12 +41,12 @@ pub(super) struct PinTable {
 impl PinTable {
     /// `pins`.
     pub fn pins(snapshot: Arc<Snapshot>) -> PinTable {
-        PinTable { snapshot, backend: None, schema: marked(schema::pins()) }
+        PinTable { snapshot, backend: None, schema: marked(schema::pins(), "pins") }
     }
 
     /// `records`: `pins` with what the files themselves say.
     pub fn records(snapshot: Arc<Snapshot>) -> PinTable {
-        PinTable { snapshot, backend: None, schema: marked(schema::records()) }
+        PinTable { snapshot, backend: None, schema: marked(schema::records(), schema::RECORDS) }
     }
 
     /// The table of one backend: the columns of `pins`, then the other columns of its files. That they cannot be read is
@@ -54,13 +55,18 @@ impl PinTable {
         let files = snapshot.open(backend).await.unwrap_or_default();
         let mut fields: Vec<_> = schema::pins().iter().cloned().collect();
         for file in files.iter() {
-            for extra in extra_columns(file)?.iter() {
-                if !fields.iter().any(|known| known.name().eq_ignore_ascii_case(extra.name())) {
-                    fields.push(Arc::new(extra.as_ref().clone().with_nullable(true)));
+            for extra in extra_columns(file) {
+                match fields.iter_mut().find(|known| known.name().eq_ignore_ascii_case(extra.name())) {
+                    None => fields.push(Arc::new(extra.clone().with_nullable(true))),
+                    // A cast could fail, or be moved to the other side of a comparison where it means something else.
+                    Some(known) if known.data_type() != extra.data_type() => {
+                        *known = Arc::new(Field::new(known.name(), DataType::Utf8View, true));
+                    }
+                    Some(_) => {}
                 }
             }
         }
-        let schema = marked(fields.into());
+        let schema = marked(fields.into(), "backend");
         Ok(PinTable { snapshot, backend: Some(backend.name.clone()), schema })
     }
 
@@ -78,7 +84,8 @@ impl PinTable {
     fn table_schema(&self) -> TableSchema {
         let columns =
             self.schema.fields().iter().filter(|field| field.name() != schema::BACKEND_NAME).cloned();
-        TableSchema::builder(marked(columns.collect()))
+        let kind = self.schema.metadata().get(schema::TABLE_KEY).map_or("pins", String::as_str);
+        TableSchema::builder(marked(columns.collect(), kind))
             .with_table_partition_cols(vec![Arc::new(schema::backend_name())])
             .build()
     }
@@ -129,12 +136,13 @@ impl TableProvider for PinTable {
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let backends = keep(state, self.backends()?, filters)?;
         let files = self.snapshot.files(&backends).await.map_err(external)?;
-        if files.is_empty() {
+        if files.iter().all(|file| file.columns.fields().is_empty()) {
             // A scan of no files has no partition, which some plans do not expect.
             return Ok(Arc::new(EmptyExec::new(project_schema(&self.schema, projection)?)));
         }
         let rows = files.iter().map(|file| file.rows() as usize).sum();
-        let parts: Vec<_> = files.iter().map(partitioned).collect();
+        let with_columns = files.iter().filter(|file| !file.columns.fields().is_empty());
+        let parts: Vec<_> = with_columns.map(partitioned).collect();
         let groups = FileGroup::new(parts).split_files(state.config().target_partitions());
         let table_schema = self.table_schema();
         let statistics = Statistics {
@@ -142,12 +150,13 @@ impl TableProvider for PinTable {
             ..Statistics::new_unknown(table_schema.table_schema())
         };
         let parquet = ParquetSource::new(table_schema)
-            .with_table_parquet_options(state.table_options().parquet.clone());
+            .with_table_parquet_options(state.default_table_options().parquet);
         let config =
             FileScanConfigBuilder::new(ObjectStoreUrl::local_filesystem(), Arc::new(PinSource::new(parquet)))
                 .with_file_groups(groups)
                 .with_statistics(statistics)
                 .with_limit(limit)
+                .with_expr_adapter(Some(Arc::new(PinAdapterFactory)))
                 .with_projection_indices(Some(self.scan_indices(projection)))?
                 .build();
         Ok(DataSourceExec::from_data_source(config))
@@ -156,8 +165,8 @@ impl TableProvider for PinTable {
 
 /// A schema with a key that no file has: then no file's schema equals it, and DataFusion adapts each file. A foreign
 /// column called `content` must not pass for ours. Answers do not show the key.
-fn marked(fields: Fields) -> SchemaRef {
-    Arc::new(Schema::new_with_metadata(fields, [(schema::TABLE_KEY.to_owned(), String::new())].into()))
+fn marked(fields: Fields, kind: &str) -> SchemaRef {
+    Arc::new(Schema::new_with_metadata(fields, [(schema::TABLE_KEY.to_owned(), kind.to_owned())].into()))
 }
 
 /// Whether a filter speaks of `backend_name` alone, so that it can be settled without opening a file.
@@ -201,18 +210,15 @@ fn partitioned(file: &Arc<PinnedFile>) -> PartitionedFile {
         .with_extension(Arc::new(FileHandle::opened(Arc::clone(file))))
 }
 
-/// The columns of a file that `pins` does not have.
-fn extra_columns(file: &PinnedFile) -> Result<Fields> {
-    let metadata = file.footer.file_metadata();
-    let schema =
-        parquet::arrow::parquet_to_arrow_schema(metadata.schema_descr(), metadata.key_value_metadata());
-    let schema = schema.map_err(|error| external(file.unreadable(super::file::parquet_in_words(&error))))?;
-    let known = |field: &Arc<Field>| {
-        schema::pins().iter().any(|column| column.name().eq_ignore_ascii_case(field.name()))
-            // A type without values cannot be the type of a table's column that other part files fill.
-            || *field.data_type() == DataType::Null
-    };
-    Ok(schema.fields().iter().filter(|field| !known(field)).cloned().collect())
+/// The columns of a file that `pins` does not have. A type without values is no type for a column of a table that other
+/// part files fill.
+fn extra_columns(file: &PinnedFile) -> impl Iterator<Item = &Field> {
+    let pins = schema::pins();
+    let columns = file.columns.fields().iter().map(AsRef::as_ref);
+    columns.filter(move |field: &&Field| {
+        let known = pins.iter().any(|column| column.name().eq_ignore_ascii_case(field.name()));
+        !known && *field.data_type() != DataType::Null
+    })
 }
 
 /// One of our errors inside of one of DataFusion's.

@@ -8,11 +8,14 @@ use std::path::Path as FilePath;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use datafusion::catalog::memory::MemorySourceConfig;
+use datafusion::common::tree_node::TreeNode;
 use datafusion::common::{DataFusionError, Result};
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::{
     FileGroup, FileScanConfig, FileScanConfigBuilder, ParquetSource,
 };
+use datafusion::datasource::sink::DataSinkExec;
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::execution::TaskContext;
 use datafusion::physical_plan::ExecutionPlan;
@@ -24,16 +27,18 @@ use object_store::{ObjectMeta, ObjectStore, path::Path};
 use prost::Message;
 use serde::{Deserialize, Serialize};
 
+use super::adapter::PinAdapterFactory;
 use super::reader::{FileHandle, LateFile};
 use super::source::PinSource;
 use super::table::external;
+use crate::store::DataDir;
 
 /// Writes and reads scans of pin mappings below one root.
 #[derive(Debug)]
 pub(crate) struct PinCodec {
     pub store: Arc<dyn ObjectStore>,
-    /// Plans may read files below it and no others.
-    pub root: std::path::PathBuf,
+    /// Plans may read files in it and no others.
+    pub dir: DataDir,
 }
 
 /// One file of a scan, as it was when the query was planned.
@@ -78,8 +83,11 @@ impl PhysicalExtensionCodec for PinCodec {
                 }
             })
             .collect();
-        let inside =
-            FileScanConfigBuilder::from(config.clone()).with_source(Arc::clone(source.parquet())).build();
+        let inside = FileScanConfigBuilder::from(config.clone())
+            .with_source(Arc::clone(source.parquet()))
+            // The wire has 32 bits for it; the limit stands above the scan, too.
+            .with_limit(config.limit.filter(|limit| u32::try_from(*limit).is_ok()))
+            .build();
         let inside =
             PhysicalPlanNode::try_from_physical_plan(DataSourceExec::from_data_source(inside), self)?;
         let files = serde_json::to_vec(&files).map_err(external)?;
@@ -119,16 +127,16 @@ impl PhysicalExtensionCodec for PinCodec {
         let config = FileScanConfigBuilder::from(config.clone())
             .with_file_groups(groups)
             .with_source(Arc::new(PinSource::new(parquet.clone())))
+            .with_expr_adapter(Some(Arc::new(PinAdapterFactory)))
             .build();
         Ok(DataSourceExec::from_data_source(config))
     }
 }
 
 impl PinCodec {
-    /// How to open one file here; refused if it does not lie below the root.
+    /// How to open one file here; refused if it does not lie in the data directory.
     fn late(&self, file: WireFile) -> Result<LateFile> {
-        let path = FilePath::new("/").join(&file.location);
-        if !path.starts_with(&self.root) {
+        if !self.dir.holds(&FilePath::new("/").join(&file.location)) {
             return Err(DataFusionError::Plan(format!("{} is outside of the data directory", file.shown)));
         }
         let modified = DateTime::parse_from_rfc3339(&file.modified).map_err(external)?;
@@ -140,6 +148,22 @@ impl PinCodec {
             version: None,
         };
         Ok(LateFile { store: Arc::clone(&self.store), backend: file.backend, shown: file.shown, meta })
+    }
+}
+
+/// Refuses a plan from elsewhere that would write, or read anything but pin mappings and what it brings along:
+/// `datafusion-proto` builds whatever it is told to.
+pub(crate) fn refuse_foreign(plan: &Arc<dyn ExecutionPlan>) -> Result<()> {
+    let foreign = |node: &Arc<dyn ExecutionPlan>| {
+        let reads = node.downcast_ref::<DataSourceExec>().is_some_and(|scan| {
+            let in_memory = scan.data_source().as_ref().is::<MemorySourceConfig>();
+            !in_memory && pin_scan(node.as_ref()).is_none()
+        });
+        Ok(reads || node.is::<DataSinkExec>())
+    };
+    match plan.exists(foreign)? {
+        true => Err(DataFusionError::Plan("the plan reads or writes other things than pin mappings".into())),
+        false => Ok(()),
     }
 }
 

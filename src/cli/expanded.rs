@@ -29,7 +29,10 @@ impl<W: Write + Send> Expanded<W> {
         }
         for (name, value) in names.iter().zip(values) {
             let blanks = " ".repeat(width - name.width());
-            writeln!(self.out, "{}", format!("{name}{blanks} │ {value}").trim_end())?;
+            // NULL as tables have it. No value writes to a terminal what is not text.
+            let shown: String =
+                if *value == "\\N" { "NULL".into() } else { value.chars().map(visible).collect() };
+            writeln!(self.out, "{}", format!("{name}{blanks} │ {shown}").trim_end())?;
         }
         Ok(())
     }
@@ -60,4 +63,8 @@ impl<W: Write + Send> Encoder for Expanded<W> {
         self.out.flush().map_err(|source| Error::Output { source })?;
         Ok(self.written)
     }
+}
+
+fn visible(letter: char) -> String {
+    if letter.is_control() { letter.escape_default().to_string() } else { letter.to_string() }
 }

@@ -3,7 +3,6 @@
 //! To add a command: a module here, its clap command in [`args::command`], an arm in [`dispatch`].
 
 mod args;
-mod engine;
 mod excerpt;
 mod expanded;
 mod failure;
@@ -15,6 +14,7 @@ mod quantity;
 mod query;
 mod repl;
 mod report;
+mod runner;
 mod trace;
 mod ui;
 
@@ -28,10 +28,11 @@ use pinql::session::{self, Session};
 use tracing::info;
 
 use args::{Args, Early, Input, Options};
-use engine::Engine;
 use failure::{Failure, Outcome};
 use output::Output;
+use pinql::store::layout;
 use report::Asked;
+use runner::Runner;
 use ui::Ui;
 
 /// How a run ended, as its exit code says it.
@@ -112,8 +113,8 @@ fn run_report(args: &Args, reports: &Reports, given: &ArgMatches, ui: &mut Ui) -
             Ok(Exit::Done)
         }
         Asked::Run(report, bindings) => {
-            let mut engine = open(&args.options)?;
-            query::answer(&mut engine, &report.sql, &bindings, &output, ui)
+            let mut runner = open(&args.options, ui)?;
+            query::answer(&mut runner, &report.sql, &bindings, &output, ui)
                 .map_err(|failure| failure.over(&report::passage(report)))?;
             Ok(if ui.has_skipped() { Exit::Found } else { Exit::Done })
         }
@@ -124,8 +125,8 @@ fn run_script(args: &Args, inputs: &[Input], ui: &mut Ui) -> Outcome<Exit> {
     let output = output(&args.options)?;
     let passages = query::read(inputs)?;
     output.can_hold(passages.len())?;
-    let mut engine = open(&args.options)?;
-    let well = query::run(&mut engine, &passages, &output, args.options.keep_going, ui)?;
+    let mut runner = open(&args.options, ui)?;
+    let well = query::run(&mut runner, &passages, &output, args.options.keep_going, ui)?;
     Ok(match well {
         false => Exit::Failed,
         true if ui.has_skipped() => Exit::Found,
@@ -141,7 +142,7 @@ fn run_shell(args: &Args, reports: &Reports, ui: &mut Ui) -> Outcome<Exit> {
         ));
     }
     let output = output(&args.options)?;
-    repl::run(&mut open(&args.options)?, reports, output, ui)?;
+    repl::run(&mut open(&args.options, ui)?, reports, output, ui)?;
     Ok(Exit::Done)
 }
 
@@ -149,7 +150,7 @@ fn output(options: &Options) -> Outcome<Output> {
     Output::new(options.output.as_deref(), options.format, options.max_rows)
 }
 
-fn open(options: &Options) -> Outcome<Engine> {
+fn open(options: &Options, ui: &Ui) -> Outcome<Runner> {
     let threads = options.threads.map(usize::from);
     let limits = session::Options {
         memory_limit: options.memory_limit.unwrap_or_default().bytes(),
@@ -159,5 +160,10 @@ fn open(options: &Options) -> Outcome<Engine> {
     };
     let root = places::root(options.root.as_deref())?;
     info!(root = %root.display(), ?limits, "opening the data directory");
-    Engine::new(Session::open(&root, limits)?, threads, options.timeout)
+    let session = Session::open(&root, limits)?;
+    // No pins in the wrong place are not no pins.
+    if !root.join(layout::BACKENDS).is_dir() {
+        ui.say(&format!("note: there is no {}/ in {}", layout::BACKENDS, root.display()));
+    }
+    Runner::new(session, threads, options.timeout)
 }

@@ -17,6 +17,8 @@ use super::ui::Ui;
 /// The rows of a table that a terminal gets to see unless `--max-rows` says otherwise.
 const ROWS_ON_TERMINAL: usize = 1000;
 const BUFFER: usize = 64 << 10;
+/// Names of stdout.
+const STDOUT: [&str; 4] = ["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"];
 /// The cells that a lone row may take where there is no terminal to measure.
 const WIDE: usize = 160;
 
@@ -177,7 +179,8 @@ impl Target {
     fn new(path: Option<&Path>) -> Target {
         match path {
             None => Target::Stdout,
-            Some(path) if path.as_os_str() == "-" => Target::Stdout,
+            // Opened by its name, it would have a place in the file of its own.
+            Some(path) if STDOUT.iter().any(|name| path.as_os_str() == *name) => Target::Stdout,
             Some(path) => Target::File(path.into()),
         }
     }

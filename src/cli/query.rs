@@ -12,10 +12,10 @@ use pinql::session;
 use tracing::debug;
 
 use super::args::Input;
-use super::engine::Engine;
 use super::excerpt::Passage;
 use super::failure::{Failure, Outcome};
 use super::output::Output;
+use super::runner::Runner;
 use super::ui::Ui;
 
 /// All statements of the inputs, in order. Nothing runs unless all of them can be read.
@@ -67,7 +67,7 @@ pub fn split(origin: &str, text: String) -> Outcome<Vec<Passage>> {
 
 /// Runs statements one after another and says whether all of them did well.
 pub fn run(
-    engine: &mut Engine,
+    engine: &mut Runner,
     passages: &[Passage],
     output: &Output,
     keep_going: bool,
@@ -91,7 +91,7 @@ pub fn run(
 
 /// Runs one statement, writes its answer, and says what there is to say about it.
 pub fn answer(
-    engine: &mut Engine,
+    engine: &mut Runner,
     sql: &str,
     bindings: &Bindings,
     output: &Output,

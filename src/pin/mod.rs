@@ -1,7 +1,7 @@
 //! Vocabulary: what a pin mapping is made of. No I/O, no async, no SQL.
 //!
 //! A *pin mapping* says that one CID is kept on one backend. Its parts are a [`Cid`] and the [`Content`](cid::Content)
-//! it names, a [`PinStatus`], a time and a size; [`schema`] puts them into columns.
+//! it names, a [`status`], a [`time`] and a [`size`]; [`schema`] puts them into columns.
 
 pub mod cid;
 mod fast;
@@ -11,4 +11,3 @@ pub mod status;
 pub mod time;
 
 pub use cid::Cid;
-pub use status::PinStatus;

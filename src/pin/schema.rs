@@ -38,8 +38,10 @@ pub const LAYOUT_VERSION: &str = "1";
 /// not this.
 pub const CREATED_BY: &str = "pinql version ";
 
-/// A key that the schemas of tables have and no file has.
+/// A key that the schemas of tables have and no file has; its value is the table's kind.
 pub const TABLE_KEY: &str = "pinql.table";
+/// The kind of the table `records`.
+pub const RECORDS: &str = "records";
 
 /// The type of `created_at`: microseconds in UTC.
 pub fn timestamp_type() -> DataType {

@@ -86,8 +86,11 @@ impl Report {
         }
         let mut bindings = BTreeMap::new();
         for param in &self.params {
-            // The last one counts, as with most programs' flags.
-            let given = values.iter().rev().find(|(name, _)| *name == param.name).map(|(_, text)| text);
+            let mut given = values.iter().filter(|(name, _)| *name == param.name).map(|(_, text)| text);
+            let (given, again) = (given.next(), given.next());
+            if again.is_some() {
+                return Err(wrong(&param.name, "it is given twice".into()));
+            }
             let text = given
                 .or(param.default.as_ref())
                 .ok_or_else(|| wrong(&param.name, "it must be given".into()))?;
@@ -186,13 +189,13 @@ mod tests {
     fn values_are_checked_and_defaults_filled_in() {
         let sql = "-- title: T\n-- param: n integer 2  how many\n-- param: at timestamp now  when\n-- param: cid text  which\nSELECT $n, $at, $cid";
         let report = Report::parse("r", sql, "r.sql").unwrap();
-        let bound =
-            report.bind(&values(&[("cid", "x'; DROP TABLE pins"), ("n", "1"), ("n", "3")]), now()).unwrap();
+        let bound = report.bind(&values(&[("cid", "x'; DROP TABLE pins"), ("n", "3")]), now()).unwrap();
         assert_eq!(bound.0["n"], Value::Integer(3));
         assert_eq!(bound.0["at"], Value::Timestamp(1_700_000_000_000_000));
         assert_eq!(bound.0["cid"], Value::Text("x'; DROP TABLE pins".into()));
         for (given, problem) in [
             (values(&[]), "it must be given"),
+            (values(&[("cid", "x"), ("cid", "x")]), "it is given twice"),
             (values(&[("cid", "x"), ("n", "two")]), "`two` is no whole number"),
             (values(&[("cid", "x"), ("at", "soon")]), "`soon` is no time"),
             (values(&[("cid", "x"), ("m", "1")]), "the report has no such parameter; it has n, at, cid"),

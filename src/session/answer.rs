@@ -4,19 +4,22 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::datatypes::SchemaRef;
 use datafusion::common::DataFusionError;
+use datafusion::common::tree_node::TreeNode;
 use datafusion::execution::SessionState;
+use datafusion::physical_plan::joins::HashJoinExec;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use futures::{Stream, StreamExt};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use tokio::time::{Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::diagnose::{innermost, unreadable_in};
-use super::engine::{Engine, Query};
+use super::planner::{Planner, Query};
 use crate::catalog::{Snapshot, UnreadableFile};
 use crate::error::{Error, Result};
 
@@ -32,6 +35,20 @@ pub struct Skipped {
     pub path: String,
     /// What is wrong with it.
     pub reason: String,
+}
+
+/// When a query has to end, and how long it had.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Deadline {
+    pub at: Instant,
+    pub limit: Duration,
+}
+
+impl Deadline {
+    /// `limit` from now.
+    pub fn after(limit: Duration) -> Deadline {
+        Deadline { at: Instant::now() + limit, limit }
+    }
 }
 
 /// What a query has read so far.
@@ -52,18 +69,19 @@ pub struct Answer {
     snapshot: Arc<Snapshot>,
     batches: mpsc::Receiver<Result<RecordBatch>>,
     task: JoinHandle<()>,
-    timeout: Option<(std::time::Duration, Pin<Box<Sleep>>)>,
+    timeout: Option<(Duration, Pin<Box<Sleep>>)>,
     ended: bool,
 }
 
 impl Answer {
-    pub(super) fn start(engine: Arc<Engine>, query: Query) -> Answer {
+    /// Starts a query that was planned and has until `deadline`.
+    pub(super) fn start(planner: Arc<Planner>, query: Query, deadline: Option<Deadline>) -> Answer {
         let (sender, batches) = mpsc::channel(WAITING);
         let schema = Arc::clone(&query.columns);
         let snapshot = Arc::clone(&query.snapshot);
-        let timeout = engine.options.timeout.map(|limit| (limit, Box::pin(sleep(limit))));
+        let timeout = deadline.map(|deadline| (deadline.limit, Box::pin(sleep_until(deadline.at))));
         let task = tokio::spawn(async move {
-            let mut run = Run { engine, query, sender, handed_over: false };
+            let mut run = Run { planner, query, sender, handed_over: false };
             if let Err(error) = run.until_done().await {
                 // A closed channel means that nobody waits for the answer any more.
                 let _ = run.sender.send(Err(error)).await;
@@ -96,20 +114,23 @@ impl Stream for Answer {
         if self.ended {
             return Poll::Ready(None);
         }
-        let item = match self.batches.poll_recv(context) {
-            // The engine's names for columns, and its notes on them, are not part of the answer.
-            Poll::Ready(Some(item)) => Some(item.and_then(|batch| with_schema(&batch, &self.schema))),
-            Poll::Ready(None) => match Pin::new(&mut self.task).poll(context) {
-                Poll::Ready(Err(failed)) if failed.is_panic() => Some(Err(panicked(failed.into_panic()))),
-                Poll::Ready(_) => None,
+        // First, so that an answer which is taken slowly ends in time, too.
+        let late = self.timeout.as_mut().and_then(|(limit, sleep)| {
+            let over = sleep.as_mut().poll(context).is_ready();
+            over.then_some(*limit)
+        });
+        let item = match late {
+            Some(limit) => Some(Err(Error::Timeout { limit })),
+            None => match self.batches.poll_recv(context) {
+                // The engine's names for columns, and its notes on them, are not part of the answer.
+                Poll::Ready(Some(item)) => Some(item.and_then(|batch| with_schema(&batch, &self.schema))),
+                Poll::Ready(None) => match Pin::new(&mut self.task).poll(context) {
+                    Poll::Ready(Err(failed)) if failed.is_panic() => Some(Err(panicked(failed.into_panic()))),
+                    Poll::Ready(_) => None,
+                    Poll::Pending => return Poll::Pending,
+                },
                 Poll::Pending => return Poll::Pending,
             },
-            Poll::Pending => {
-                match self.timeout.as_mut().map(|(limit, sleep)| (*limit, sleep.as_mut().poll(context))) {
-                    Some((limit, Poll::Ready(()))) => Some(Err(Error::Timeout { limit })),
-                    _ => return Poll::Pending,
-                }
-            }
         };
         if !matches!(item, Some(Ok(_))) {
             self.ended = true;
@@ -133,7 +154,7 @@ impl std::fmt::Debug for Answer {
 
 /// A query while it runs.
 struct Run {
-    engine: Arc<Engine>,
+    planner: Arc<Planner>,
     query: Query,
     sender: mpsc::Sender<Result<RecordBatch>>,
     /// Whether a batch has been sent, after which the query cannot begin anew.
@@ -150,14 +171,14 @@ impl Run {
             let again = !self.handed_over && self.change_course(&error, &mut state);
             let next = match again {
                 true => {
-                    self.engine.settle().await;
-                    self.engine.plan_again(&self.query, &state).await
+                    self.planner.settle().await;
+                    self.planner.plan_again(&self.query, &state).await
                 }
                 false => None,
             };
             match next {
                 Some(next) => plan = next?,
-                None => return Err(self.engine.explain(error, &self.query)),
+                None => return Err(self.planner.explain(error, &self.query)),
             }
         }
     }
@@ -186,11 +207,15 @@ impl Run {
         if let Some(file) = unreadable_in(error) {
             return self.query.snapshot.exclude(file.clone());
         }
-        let joins = &mut state.config_mut().options_mut().optimizer.prefer_hash_join;
-        let out_of_memory = matches!(innermost(error), DataFusionError::ResourcesExhausted(_));
         // A hash join cannot spill in DataFusion 55; a sort-merge join can.
-        out_of_memory && std::mem::replace(joins, false)
+        let out_of_memory = matches!(innermost(error), DataFusionError::ResourcesExhausted(_));
+        let joins = &mut state.config_mut().options_mut().optimizer.prefer_hash_join;
+        out_of_memory && has_hash_join(&self.query.plan) && std::mem::replace(joins, false)
     }
+}
+
+fn has_hash_join(plan: &Arc<dyn ExecutionPlan>) -> bool {
+    plan.exists(|node| Ok(node.is::<HashJoinExec>())).unwrap_or_default()
 }
 
 fn with_schema(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {

@@ -58,11 +58,20 @@ impl FunctionRewrite for CheckIntegers {
 
 /// Whether all numbers of a type are 64-bit integers.
 fn fits(kind: &DataType) -> bool {
-    kind.is_integer() && !unsigned(kind)
+    numbers(kind).is_integer() && !unsigned(kind)
 }
 
 fn unsigned(kind: &DataType) -> bool {
-    *kind == DataType::UInt64
+    *numbers(kind) == DataType::UInt64
+}
+
+/// The type of what a column holds, however it is encoded.
+fn numbers(kind: &DataType) -> &DataType {
+    match kind {
+        DataType::Dictionary(_, values) => numbers(values),
+        DataType::RunEndEncoded(_, values) => numbers(values.data_type()),
+        plain => plain,
+    }
 }
 
 fn symbol(op: Operator) -> Option<&'static str> {

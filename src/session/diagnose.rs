@@ -29,7 +29,7 @@ pub(super) fn explain(error: &DataFusionError, sql: &str, known: Known<'_>) -> E
         DataFusionError::SQL(cause, _) => syntax(cause),
         DataFusionError::SchemaError(cause, _) => column(cause, span, sql),
         DataFusionError::ResourcesExhausted(detail) => Error::Memory {
-            limit: known.options.memory_limit.map_or_else(|| "the system".to_owned(), in_mib),
+            limit: known.options.memory_limit.map_or_else(|| "the system".to_owned(), in_words),
             detail: consumers(detail),
         },
         DataFusionError::ArrowError(cause, _) => calculation(cause),
@@ -142,16 +142,18 @@ fn parse_place(text: &str) -> Option<Place> {
 fn column(cause: &SchemaError, span: Option<Place>, sql: &str) -> Error {
     match cause {
         SchemaError::FieldNotFound { field, valid_fields } => {
-            let known = valid_fields.iter().map(Column::name);
-            let hint = nearest(field.name(), known)
-                .map(|name| format!("did you mean `{}`?", quoted(name)))
-                .or_else(|| {
-                    let mut names: Vec<_> = valid_fields.iter().map(|column| quoted(column.name())).collect();
-                    let mut seen = HashSet::new();
-                    names.retain(|name| seen.insert(name.clone()));
-                    (!names.is_empty()).then(|| format!("known columns: {}", names.join(", ")))
-                });
             let place = span.or_else(|| find_word(sql, field.name()));
+            if let Some(table) = field
+                .relation
+                .as_ref()
+                .filter(|_| valid_fields.iter().any(|known| known.name() == field.name()))
+            {
+                let hint = Some("name it in FROM, or use the alias that stands there".to_owned());
+                return Error::Sql { message: format!("no table or alias `{table}` here"), place, hint };
+            }
+            let known = valid_fields.iter().map(Column::name);
+            let hint = nearest(field.name(), known).map(|name| format!("did you mean `{}`?", quoted(name)));
+            let hint = hint.or_else(|| known_columns(valid_fields));
             Error::Sql { message: format!("no column named `{}`", field.name()), place, hint }
         }
         SchemaError::AmbiguousReference { field } => {
@@ -161,6 +163,14 @@ fn column(cause: &SchemaError, span: Option<Place>, sql: &str) -> Error {
         }
         other => Error::Sql { message: other.to_string(), place: span, hint: None },
     }
+}
+
+fn known_columns(columns: &[Column]) -> Option<String> {
+    let mut names: Vec<_> = columns.iter().map(|column| quoted(column.name())).collect();
+    let mut seen = HashSet::new();
+    names.retain(|name| seen.insert(name.clone()));
+    let known = format!("known columns: {}; text stands in single quotes", names.join(", "));
+    (!names.is_empty()).then_some(known)
 }
 
 fn planning(text: &str, span: Option<Place>, sql: &str, known: Known<'_>) -> Error {
@@ -258,8 +268,12 @@ fn consumers(detail: &str) -> String {
     }
 }
 
-fn in_mib(bytes: usize) -> String {
-    format!("{:.1} MiB", bytes as f64 / (1 << 20) as f64)
+fn in_words(bytes: usize) -> String {
+    match bytes {
+        0..1024 => format!("{bytes} bytes"),
+        1024..1_048_576 => format!("{:.1} KiB", bytes as f64 / 1024.0),
+        _ => format!("{:.1} MiB", bytes as f64 / 1_048_576.0),
+    }
 }
 
 /// The known name that looks most like `name`, if any does.

@@ -7,9 +7,10 @@ mod answer;
 mod arithmetic;
 mod diagnose;
 mod dialect;
-mod engine;
+mod distinct;
 mod names;
 mod options;
+mod planner;
 mod rules;
 mod script;
 mod sums;
@@ -21,17 +22,18 @@ pub use script::{Statement, is_complete, split_statements};
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::report::Bindings;
 use crate::store::DataDir;
-use engine::Engine;
+use answer::Deadline;
+use planner::Planner;
 
 /// One engine over one data directory. Cheap to clone.
 ///
 /// Needs a multi-threaded tokio runtime with its timer on.
 #[derive(Debug, Clone)]
 pub struct Session {
-    engine: Arc<Engine>,
+    planner: Arc<Planner>,
 }
 
 impl Session {
@@ -40,8 +42,8 @@ impl Session {
     /// # Errors
     /// If there is no such directory.
     pub fn open(root: &Path, options: Options) -> Result<Session> {
-        let engine = Engine::new(DataDir::open(root)?, options)?;
-        Ok(Session { engine: Arc::new(engine) })
+        let planner = Planner::new(DataDir::open(root)?, options)?;
+        Ok(Session { planner: Arc::new(planner) })
     }
 
     /// Plans one statement and starts it. The answer sees the files as they are now, whatever happens to them later.
@@ -57,8 +59,15 @@ impl Session {
     /// # Errors
     /// As [`Session::query`], and if a parameter has no value.
     pub async fn query_with(&self, sql: &str, bindings: &Bindings) -> Result<Answer> {
-        let query = self.engine.plan(sql, bindings).await?;
-        Ok(Answer::start(Arc::clone(&self.engine), query))
+        let deadline = self.planner.options.timeout.map(Deadline::after);
+        let plan = self.planner.plan(sql, bindings);
+        let query = match deadline {
+            Some(Deadline { at, limit }) => {
+                tokio::time::timeout_at(at, plan).await.map_err(|_| Error::Timeout { limit })??
+            }
+            None => plan.await?,
+        };
+        Ok(Answer::start(Arc::clone(&self.planner), query, deadline))
     }
 
     /// Plans one statement for another process: the physical plan as bytes, for [`Session::run_plan`].
@@ -66,8 +75,8 @@ impl Session {
     /// # Errors
     /// As [`Session::query`], and if a part of the plan cannot travel.
     pub async fn encode_plan(&self, sql: &str) -> Result<Vec<u8>> {
-        let query = self.engine.plan(sql, &Bindings::default()).await?;
-        self.engine.encode(&query)
+        let query = self.planner.plan(sql, &Bindings::default()).await?;
+        self.planner.encode(&query)
     }
 
     /// Runs a plan that [`Session::encode_plan`] made over the same root, perhaps in another process.
@@ -75,9 +84,10 @@ impl Session {
     /// The files must be what they were when it was planned; a changed one is an error, never a different answer.
     ///
     /// # Errors
-    /// If the bytes are no plan, or name files outside of the root.
+    /// If the bytes are no plan, or one that writes, or reads anything but pin mappings below the root.
     pub async fn run_plan(&self, plan: &[u8]) -> Result<Answer> {
-        let query = self.engine.decode(plan)?;
-        Ok(Answer::start(Arc::clone(&self.engine), query))
+        let query = self.planner.decode(plan)?;
+        let deadline = self.planner.options.timeout.map(Deadline::after);
+        Ok(Answer::start(Arc::clone(&self.planner), query, deadline))
     }
 }

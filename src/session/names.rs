@@ -25,6 +25,9 @@ fn written(statement: &Statement) -> Option<Vec<Option<String>>> {
     let Statement::Statement(statement) = statement else { return None };
     let SqlStatement::Query(query) = statement.as_ref() else { return None };
     let SetExpr::Select(select) = query.body.as_ref() else { return None };
+    if !query.pipe_operators.is_empty() {
+        return None;
+    }
     let name = |item: &SelectItem| match item {
         SelectItem::UnnamedExpr(Expr::Identifier(_) | Expr::CompoundIdentifier(_)) => Some(None),
         SelectItem::UnnamedExpr(expr) => Some(Some(expr.to_string()).filter(|text| text.len() <= LONGEST)),

@@ -7,7 +7,7 @@ use std::time::Duration;
 pub struct Options {
     /// Bytes that queries may hold in memory together; beyond it they spill to disk or fail. `None`: no limit.
     pub memory_limit: Option<usize>,
-    /// How long one query may run. `None`: no limit.
+    /// How long one query may take, from its planning until its answer has been taken. `None`: no limit.
     pub timeout: Option<Duration>,
     /// Partitions that one query works on at once. `None`: the number of cores.
     pub threads: Option<usize>,

@@ -2,9 +2,10 @@
 //!
 //! DataFusion 55 sums whole numbers in 64 bits and wraps: <https://github.com/apache/datafusion/issues/17539>.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, BooleanArray};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray};
 use arrow::compute::sum_checked;
 use arrow::datatypes::{DataType, Decimal128Type, FieldRef};
 use datafusion::common::{Result, ScalarValue, exec_err, plan_err};
@@ -73,9 +74,10 @@ impl AggregateUDFImpl for WideSum {
 
     fn accumulator(&self, args: AccumulatorArgs<'_>) -> Result<Box<dyn Accumulator>> {
         match args.return_type() {
-            DataType::Decimal128(_, scale) if !args.is_distinct => {
-                Ok(Box::new(CheckedSum { sum: None, scale: *scale }))
+            DataType::Decimal128(_, scale) if args.is_distinct => {
+                Ok(Box::new(CheckedDistinctSum { values: HashSet::new(), scale: *scale }))
             }
+            DataType::Decimal128(_, scale) => Ok(Box::new(CheckedSum { sum: 0, count: 0, scale: *scale })),
             _ => self.sum.accumulator(args),
         }
     }
@@ -99,7 +101,10 @@ impl AggregateUDFImpl for WideSum {
     }
 
     fn create_sliding_accumulator(&self, args: AccumulatorArgs<'_>) -> Result<Box<dyn Accumulator>> {
-        self.sum.create_sliding_accumulator(args)
+        match args.return_type() {
+            DataType::Decimal128(..) if !args.is_distinct => self.accumulator(args),
+            _ => self.sum.create_sliding_accumulator(args),
+        }
     }
 
     fn reverse_expr(&self) -> ReversedUDAF {
@@ -126,35 +131,50 @@ fn too_large<T>() -> Result<T> {
     exec_err!("a sum has more than {DIGITS} digits")
 }
 
-/// A sum without groups.
+/// A sum without groups, which rows can leave again.
 #[derive(Debug)]
 struct CheckedSum {
-    sum: Option<i128>,
+    sum: i128,
+    /// The values in it: without any, the sum is NULL.
+    count: usize,
     scale: i8,
 }
 
 impl CheckedSum {
+    fn change(&mut self, values: &ArrayRef, by: fn(i128, i128) -> Option<i128>) -> Result<usize> {
+        let values = values.as_primitive::<Decimal128Type>();
+        let added = sum_checked(values)?.unwrap_or_default();
+        match by(self.sum, added) {
+            Some(sum) => self.sum = sum,
+            None => return too_large(),
+        }
+        Ok(values.len() - values.null_count())
+    }
+
     fn value(&self) -> ScalarValue {
-        ScalarValue::Decimal128(self.sum, DIGITS, self.scale)
+        ScalarValue::Decimal128((self.count > 0).then_some(self.sum), DIGITS, self.scale)
     }
 }
 
 impl Accumulator for CheckedSum {
     fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
-        let values = values[0].as_primitive::<Decimal128Type>();
-        if let Some(added) = sum_checked(values)? {
-            match self.sum.unwrap_or_default().checked_add(added) {
-                Some(sum) => self.sum = Some(sum),
-                None => return too_large(),
-            }
-        }
+        self.count += self.change(&values[0], i128::checked_add)?;
         Ok(())
     }
 
+    fn retract_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
+        self.count -= self.change(&values[0], i128::checked_sub)?;
+        Ok(())
+    }
+
+    fn supports_retract_batch(&self) -> bool {
+        true
+    }
+
     fn evaluate(&mut self) -> Result<ScalarValue> {
-        match self.sum {
-            Some(sum) if sum.unsigned_abs() >= TOO_LARGE => too_large(),
-            _ => Ok(self.value()),
+        match self.sum.unsigned_abs() >= TOO_LARGE {
+            true => too_large(),
+            false => Ok(self.value()),
         }
     }
 
@@ -168,6 +188,55 @@ impl Accumulator for CheckedSum {
 
     fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
         self.update_batch(states)
+    }
+}
+
+/// A sum of distinct values. Its state is the list of them.
+#[derive(Debug)]
+struct CheckedDistinctSum {
+    values: HashSet<i128>,
+    scale: i8,
+}
+
+impl CheckedDistinctSum {
+    fn kind(&self) -> DataType {
+        DataType::Decimal128(DIGITS, self.scale)
+    }
+}
+
+impl Accumulator for CheckedDistinctSum {
+    fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
+        self.values.extend(values[0].as_primitive::<Decimal128Type>().iter().flatten());
+        Ok(())
+    }
+
+    fn evaluate(&mut self) -> Result<ScalarValue> {
+        let sum = self.values.iter().try_fold(0i128, |sum, value| sum.checked_add(*value));
+        match sum {
+            Some(sum) if sum.unsigned_abs() < TOO_LARGE => {
+                let sum = (!self.values.is_empty()).then_some(sum);
+                Ok(ScalarValue::Decimal128(sum, DIGITS, self.scale))
+            }
+            _ => too_large(),
+        }
+    }
+
+    fn size(&self) -> usize {
+        size_of_val(self) + self.values.capacity() * (size_of::<i128>() + 1)
+    }
+
+    fn state(&mut self) -> Result<Vec<ScalarValue>> {
+        let values =
+            self.values.iter().map(|value| ScalarValue::Decimal128(Some(*value), DIGITS, self.scale));
+        let values: Vec<_> = values.collect();
+        Ok(vec![ScalarValue::List(ScalarValue::new_list_nullable(&values, &self.kind()))])
+    }
+
+    fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
+        for list in states[0].as_list::<i32>().iter().flatten() {
+            self.update_batch(&[list])?;
+        }
+        Ok(())
     }
 }
 

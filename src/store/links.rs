@@ -6,23 +6,39 @@ use std::path::{Path, PathBuf};
 
 use super::{BackendDir, DataDir, Mappings, layout, plain};
 
+/// The directories that files may lie in: the root, and where `backends/` really is, which may be a link itself.
+pub(super) struct Inside {
+    root: PathBuf,
+    backends: PathBuf,
+}
+
 impl DataDir {
+    pub(super) fn inside(&self) -> std::io::Result<Inside> {
+        let backends = fs::canonicalize(self.root.join(layout::BACKENDS))?;
+        Ok(Inside { root: self.root.clone(), backends })
+    }
+
+    /// Whether a path leads to a file or a directory in the data directory, links and all.
+    pub(crate) fn holds(&self, path: &Path) -> bool {
+        self.inside().is_ok_and(|inside| inside.resolve(path).is_ok())
+    }
+}
+
+impl Inside {
     /// Where `path` really lies.
     ///
     /// # Errors
-    /// In words, if it cannot be reached, or is a link that leaves the root. `backends/` itself may be a link: what lies
-    /// below its target is inside.
-    pub(super) fn resolve(&self, path: &Path) -> Result<PathBuf, String> {
+    /// In words, if it cannot be reached, or is a link that leaves the data directory.
+    pub fn resolve(&self, path: &Path) -> Result<PathBuf, String> {
         let metadata = fs::symlink_metadata(path).map_err(|error| plain(&error))?;
         let real = fs::canonicalize(path).map_err(|error| match metadata.is_symlink() {
             true => format!("a link to nowhere: {}", plain(&error)),
             false => plain(&error),
         })?;
-        let backends = fs::canonicalize(self.root.join(layout::BACKENDS)).map_err(|error| plain(&error))?;
-        if real == self.root || real == backends {
+        if real == self.root || real == self.backends {
             return Err("a link to a directory above it".into());
         }
-        if !real.starts_with(&self.root) && !real.starts_with(&backends) {
+        if !real.starts_with(&self.root) && !real.starts_with(&self.backends) {
             return Err(format!("a link that leaves the data directory, to {}", real.display()));
         }
         Ok(real)
@@ -43,15 +59,27 @@ pub(super) fn name_twins(backends: &mut [BackendDir], dir: &Path) {
     let mut owner: HashMap<PathBuf, String> = HashMap::new();
     for index in order {
         let backend = &backends[index];
-        let places: Vec<PathBuf> = match &backend.mappings {
-            Mappings::Files(files) => files.iter().map(|file| file.path.clone()).collect(),
-            _ => Vec::new(),
+        let mut places = vec![(backend.path.clone(), None)];
+        places.extend(backend.files().iter().map(|file| (file.path.clone(), Some(file.shown.clone()))));
+        let taken: Vec<_> =
+            places.iter().filter_map(|(place, shown)| Some((owner.get(place)?.clone(), shown))).collect();
+        let files_taken = taken.iter().filter(|(_, shown)| shown.is_some()).count();
+        let mappings = match taken.first() {
+            None => None,
+            // The same directory, or the same files in another one.
+            Some((other, None)) => Some(Mappings::SameAs(other.clone())),
+            Some((other, Some(_))) if files_taken == backend.files().len() => {
+                Some(Mappings::SameAs(other.clone()))
+            }
+            // Neither counting nor leaving out the whole backend would be right.
+            Some((other, Some(shown))) => {
+                let reason = format!("the same file as one of backend {other}");
+                Some(Mappings::Unreadable { path: shown.clone(), reason })
+            }
         };
-        let places = places.into_iter().chain([backend.path.clone()]);
-        let (taken, free): (Vec<_>, Vec<_>) = places.partition(|place| owner.contains_key(place));
-        match taken.first() {
-            None => owner.extend(free.into_iter().map(|place| (place, backend.name.clone()))),
-            Some(place) => backends[index].mappings = Mappings::SameAs(owner[place].clone()),
+        match mappings {
+            Some(mappings) => backends[index].mappings = mappings,
+            None => owner.extend(places.into_iter().map(|(place, _)| (place, backend.name.clone()))),
         }
     }
 }

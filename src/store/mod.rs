@@ -7,10 +7,12 @@ pub mod layout;
 mod links;
 mod publish;
 
+use links::Inside;
 pub use publish::StagedFile;
 
+use std::collections::HashSet;
 use std::fs;
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -99,12 +101,13 @@ impl DataDir {
             Err(source) if source.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             Err(source) => return Err(Error::Read { path: dir, source }),
         };
+        let inside = self.inside().map_err(|source| Error::Read { path: dir.clone(), source })?;
         let mut found = Vec::new();
         for entry in entries {
             let entry = entry.map_err(|source| Error::Read { path: dir.clone(), source })?;
             // A name that is no Unicode is shown with replacement characters; its path stays exact.
             let name = entry.file_name().to_string_lossy().into_owned();
-            found.extend(self.look_at(name, &entry.path()));
+            found.extend(look_at(&inside, name, &entry.path()));
         }
         // Names that are no Unicode may look alike; a table needs a name of its own.
         found.sort_by(|one, other| (&one.name, &one.path).cmp(&(&other.name, &other.path)));
@@ -116,92 +119,98 @@ impl DataDir {
         links::name_twins(&mut found, &dir);
         Ok(found)
     }
+}
 
-    /// What one entry of `backends/` is; `None` if it is no backend.
-    fn look_at(&self, name: String, entry: &Path) -> Option<BackendDir> {
-        let shown = format!("{}/{name}", layout::BACKENDS);
-        let mut backend = BackendDir {
-            name,
-            path: entry.into(),
-            mappings: Mappings::Absent,
-            has_car: false,
-            has_legacy: false,
-        };
-        match self.resolve(entry) {
-            Ok(path) if path.is_dir() => backend.path = path,
-            Ok(_) => return None,
-            Err(reason) => {
-                backend.mappings = Mappings::Unreadable { path: shown, reason };
-                return Some(backend);
-            }
-        }
-        backend.has_car = backend.path.join(layout::CAR).exists();
-        backend.has_legacy = fs::symlink_metadata(backend.path.join(layout::LEGACY)).is_ok();
-        backend.mappings = self.mappings(&backend.path, format!("{shown}/{}", layout::MAPPINGS));
-        // A hidden directory is a tool's own, such as .git, unless it holds mappings.
-        let holds_nothing =
-            matches!(backend.mappings, Mappings::Absent) && !backend.has_legacy && !backend.has_car;
-        (!(backend.name.starts_with('.') && holds_nothing)).then_some(backend)
-    }
-
-    /// The files in the place of `pin_mappings.parquet` in `dir`.
-    fn mappings(&self, dir: &Path, shown: String) -> Mappings {
-        let place = dir.join(layout::MAPPINGS);
-        match fs::symlink_metadata(&place) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Mappings::Absent,
-            Err(error) => return Mappings::Unreadable { path: shown, reason: plain(&error) },
-            Ok(_) => {}
-        }
-        let files = self.resolve(&place).and_then(|path| {
-            let mut files = Vec::new();
-            self.collect(&path, &shown, 0, &mut files)?;
-            files.sort_by(|one: &MappingsFile, other| one.shown.cmp(&other.shown));
-            Ok(files)
-        });
-        match files {
-            Ok(files) => Mappings::Files(files),
-            Err(reason) => Mappings::Unreadable { path: shown, reason },
+/// What one entry of `backends/` is; `None` if it is no backend.
+fn look_at(inside: &Inside, name: String, entry: &Path) -> Option<BackendDir> {
+    let shown = format!("{}/{name}", layout::BACKENDS);
+    let mut backend = BackendDir {
+        name,
+        path: entry.into(),
+        mappings: Mappings::Absent,
+        has_car: false,
+        has_legacy: false,
+    };
+    match inside.resolve(entry) {
+        Ok(path) if path.is_dir() => backend.path = path,
+        Ok(_) => return None,
+        Err(reason) => {
+            backend.mappings = Mappings::Unreadable { path: shown, reason };
+            return Some(backend);
         }
     }
+    backend.has_car = backend.path.join(layout::CAR).exists();
+    backend.has_legacy = fs::symlink_metadata(backend.path.join(layout::LEGACY)).is_ok();
+    backend.mappings = mappings(inside, &backend.path, format!("{shown}/{}", layout::MAPPINGS));
+    // A hidden directory is a tool's own, such as .git, unless it holds mappings.
+    let holds_nothing =
+        matches!(backend.mappings, Mappings::Absent) && !backend.has_legacy && !backend.has_car;
+    (!(backend.name.starts_with('.') && holds_nothing)).then_some(backend)
+}
 
-    /// Adds the file at `path`, or the part files below it, to `files`.
-    fn collect(
-        &self,
-        path: &Path,
-        shown: &str,
-        depth: usize,
-        files: &mut Vec<MappingsFile>,
-    ) -> Result<(), String> {
-        let metadata = fs::metadata(path).map_err(|error| plain(&error))?;
-        if metadata.is_file() {
-            let modified = metadata.modified().ok();
-            files.push(MappingsFile {
-                path: path.into(),
-                shown: shown.into(),
-                size: metadata.len(),
-                modified,
-            });
-            return Ok(());
-        }
-        if !metadata.is_dir() || depth > 8 {
-            return Err("neither a file nor a directory of part files".into());
-        }
-        for entry in fs::read_dir(path).map_err(|error| plain(&error))? {
-            let entry = entry.map_err(|error| plain(&error))?;
-            let name = entry.file_name().to_string_lossy().into_owned();
-            // Writers put their own files beside the parts, hidden or with an underscore: _SUCCESS, ._tmp.
-            if name.starts_with(['.', '_']) {
-                continue;
-            }
-            let part = self.resolve(&entry.path())?;
-            let is_part =
-                Path::new(&name).extension().is_some_and(|end| end.eq_ignore_ascii_case(layout::PART));
-            if is_part || part.is_dir() {
-                self.collect(&part, &format!("{shown}/{name}"), depth + 1, files)?;
-            }
-        }
-        Ok(())
+/// The files in the place of `pin_mappings.parquet` in `dir`.
+fn mappings(inside: &Inside, dir: &Path, shown: String) -> Mappings {
+    let place = dir.join(layout::MAPPINGS);
+    match fs::symlink_metadata(&place) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Mappings::Absent,
+        Err(error) => return Mappings::Unreadable { path: shown, reason: plain(&error) },
+        Ok(_) => {}
     }
+    let files = inside.resolve(&place).and_then(|path| {
+        let mut files = Vec::new();
+        collect(inside, &path, &shown, 0, &mut files)?;
+        files.sort_by(|one: &MappingsFile, other| one.shown.cmp(&other.shown));
+        // A part may be there twice, by a link to it.
+        let mut seen = HashSet::new();
+        files.retain(|file| seen.insert(file.path.clone()));
+        Ok(files)
+    });
+    match files {
+        Ok(files) => Mappings::Files(files),
+        Err(reason) => Mappings::Unreadable { path: shown, reason },
+    }
+}
+
+/// Adds the file at `path`, or the part files below it, to `files`.
+fn collect(
+    inside: &Inside,
+    path: &Path,
+    shown: &str,
+    depth: usize,
+    files: &mut Vec<MappingsFile>,
+) -> Result<(), String> {
+    let metadata = fs::metadata(path).map_err(|error| plain(&error))?;
+    if metadata.is_file() {
+        let modified = metadata.modified().ok();
+        files.push(MappingsFile { path: path.into(), shown: shown.into(), size: metadata.len(), modified });
+        return Ok(());
+    }
+    if !metadata.is_dir() || depth > 8 {
+        return Err("neither a file nor a directory of part files".into());
+    }
+    for entry in fs::read_dir(path).map_err(|error| plain(&error))? {
+        let entry = entry.map_err(|error| plain(&error))?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        // Writers put their own files beside the parts, hidden or with an underscore: _SUCCESS, ._tmp.
+        if name.starts_with(['.', '_']) {
+            continue;
+        }
+        let part = inside.resolve(&entry.path())?;
+        let is_part = Path::new(&name).extension().is_some_and(|end| end.eq_ignore_ascii_case(layout::PART));
+        if is_part || part.is_dir() || begins_as_parquet(&part) {
+            collect(inside, &part, &format!("{shown}/{name}"), depth + 1, files)?;
+        }
+    }
+    Ok(())
+}
+
+/// Some writers give their parts other names.
+fn begins_as_parquet(path: &Path) -> bool {
+    let mut magic = [0; 4];
+    // Nothing but a file is opened: a pipe would wait for its writer.
+    path.is_file()
+        && fs::File::open(path).and_then(|mut file| file.read_exact(&mut magic)).is_ok()
+        && magic == *b"PAR1"
 }
 
 impl BackendDir {

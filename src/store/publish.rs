@@ -27,10 +27,12 @@ impl StagedFile {
     /// Starts a file in the directory of `target`, so that the rename is atomic.
     pub fn beside(target: &Path) -> Result<StagedFile> {
         let failed = |source| Error::Write { path: target.into(), source };
+        // What stands under these names is open already, and is written to; even a file behind it is not ours to replace.
+        let is_open = ["/dev/", "/proc/"].iter().any(|place| target.starts_with(place));
         match fs::metadata(target) {
             Ok(found) if found.is_dir() => return Err(failed(io::ErrorKind::IsADirectory.into())),
-            Ok(found) if !found.is_file() => {
-                let file = File::options().write(true).open(target).map_err(failed)?;
+            Ok(found) if !found.is_file() || is_open => {
+                let file = File::options().append(true).open(target).map_err(failed)?;
                 return Ok(StagedFile { sink: Sink::Direct(file), target: target.into() });
             }
             _ => {}
@@ -41,8 +43,14 @@ impl StagedFile {
             _ => target.to_owned(),
         };
         // The name of the file in the making, which the error has in it, is nobody's concern.
-        let failed = |error: io::Error| Error::Write { path: target.clone(), source: error.kind().into() };
         let directory = directory_of(&target);
+        let failed = |error: io::Error| {
+            let source = match directory.is_dir() {
+                true => error.kind().into(),
+                false => io::Error::new(error.kind(), "no such directory"),
+            };
+            Error::Write { path: target.clone(), source }
+        };
         let prefix = format!(".{}.", target.file_name().unwrap_or_default().to_string_lossy());
         let file =
             tempfile::Builder::new().prefix(&prefix).suffix(".tmp").tempfile_in(directory).map_err(failed)?;

@@ -90,6 +90,9 @@ fn links_are_followed_once_and_never_out_of_the_root() {
     symlink("nowhere", backends.join("dangling")).unwrap();
     symlink("..", backends.join("up")).unwrap();
     symlink("cycle", backends.join("cycle")).unwrap();
+    let mixed = dir(temp.path(), "mixed").join(layout::MAPPINGS);
+    touch(&mixed.join("own.parquet"));
+    symlink("../../real/pin_mappings.parquet", mixed.join("borrowed.parquet")).unwrap();
     symlink("../real/pin_mappings.parquet", dir(temp.path(), "linked_file").join(layout::MAPPINGS)).unwrap();
     let shown = found(temp.path());
     let word = |name: &str| shown.iter().find(|(found, _)| found == name).unwrap().1.clone();
@@ -101,6 +104,7 @@ fn links_are_followed_once_and_never_out_of_the_root() {
     assert_eq!(word("up"), "a link to a directory above it");
     assert!(word("cycle").starts_with("a link to nowhere"), "{}", word("cycle"));
     assert_eq!(word("linked_file"), "same as real");
+    assert_eq!(word("mixed"), "the same file as one of backend real");
 }
 
 #[test]

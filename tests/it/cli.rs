@@ -391,7 +391,7 @@ fn an_error_shows_the_line_and_the_place() {
     error: no column named `foo`
     2 |     '漢字', foo
       |             ^
-    hint: known columns: cid, car_file_path, backend_name, created_at, status, metadata, content, size_bytes
+    hint: known columns: cid, car_file_path, backend_name, created_at, status, metadata, content, size_bytes; text stands in single quotes
     --- exit 2
     ");
 }
@@ -578,6 +578,51 @@ fn ctrl_c_ends_a_script_at_once_and_leaves_no_file() {
     assert!(interrupt.expect("kill runs").success());
     assert_eq!(child.wait().expect("the program ends").code(), Some(130));
     assert_eq!(home.files(""), ["data"], "nothing is left of the answer");
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_leaves_no_spill_files() {
+    let home = Home::new();
+    fs::create_dir(home.path("spill")).expect("a directory");
+    let sort = "SELECT SUM(r) FROM (SELECT row_number() OVER (ORDER BY -value) AS r FROM generate_series(1, 100000000))";
+    let mut command = home.pinql(&["--memory-limit", "10MB", "-c", sort]);
+    let mut child = command.env("TMPDIR", home.path("spill")).spawn().expect("the program starts");
+    let since = Instant::now();
+    while home.files("spill").is_empty() && since.elapsed() < Duration::from_secs(20) {
+        sleep(Duration::from_millis(20));
+    }
+    assert!(!home.files("spill").is_empty(), "nothing was spilled");
+    let interrupt = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+    assert!(interrupt.expect("kill runs").success());
+    assert_eq!(child.wait().expect("the program ends").code(), Some(130));
+    assert_eq!(home.files("spill"), [""; 0]);
+}
+
+#[cfg(unix)]
+#[test]
+fn stdout_by_its_name_keeps_what_stands_there() {
+    let home = Home::new();
+    for name in ["/dev/stdout", "/dev/fd/1", "-"] {
+        let script =
+            format!("(echo before; \"$0\" -c 'SELECT 1 AS a' --format csv -o {name}; echo after) > kept");
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &script, env!("CARGO_BIN_EXE_pinql")]).current_dir(home.path(""));
+        assert!(shell.env("PINQL_ROOT", home.path("data")).status().expect("sh runs").success());
+        assert_eq!(home.read("kept"), "before\na\n1\nafter\n", "{name}");
+    }
+}
+
+#[test]
+fn a_root_without_backends_is_remarked_on() {
+    let home = Home::new();
+    insta::assert_snapshot!(home.run(&["--root", "data/backends", "--format", "csv", "-c", "SELECT COUNT(*) AS n FROM pins"]), @r"
+    n
+    0
+    --- stderr
+    note: there is no backends/ in data/backends
+    --- exit 0
+    ");
 }
 
 #[test]

@@ -83,3 +83,33 @@ fn a_join_that_does_not_fit_is_done_another_way() {
         assert_eq!(as_csv(session.query(sql).await.unwrap()).await.unwrap(), "n\n1200000");
     });
 }
+
+#[test]
+fn distinct_values_of_many_groups_stay_within_the_memory_limit() {
+    runtime().block_on(async {
+        let options = Options { memory_limit: Some(96 << 20), ..options() };
+        let session = Session::open(&repository("examples/ipfs_kit"), options).unwrap();
+        let sql = "SELECT n, COUNT(*) AS groups FROM (SELECT value % 200000 AS g, COUNT(DISTINCT CAST(value % 3 AS VARCHAR)) AS n, COUNT(*) AS m \
+                   FROM generate_series(0, 599999) GROUP BY 1) GROUP BY n ORDER BY n";
+        assert_eq!(as_csv(session.query(sql).await.unwrap()).await.unwrap(), "n,groups\n3,200000");
+    });
+}
+
+#[test]
+fn an_answer_that_is_taken_slowly_ends_at_the_timeout_too() {
+    runtime().block_on(async {
+        let options = Options { timeout: Some(Duration::from_millis(300)), ..options() };
+        let session = Session::open(&repository("examples/ipfs_kit"), options).unwrap();
+        let mut answer = session.query("SELECT value FROM generate_series(1, 100000000)").await.unwrap();
+        let start = Instant::now();
+        let error = loop {
+            match answer.try_next().await {
+                Ok(Some(_)) => tokio::time::sleep(Duration::from_millis(20)).await,
+                Ok(None) => panic!("a hundred million rows in {:?}", start.elapsed()),
+                Err(error) => break error,
+            }
+        };
+        assert!(matches!(error, Error::Timeout { .. }), "{error}");
+        assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+    });
+}

@@ -288,7 +288,13 @@ fn derived_columns_are_trusted_only_in_files_that_pinql_wrote() {
     let ours = "pinql version 0.1.0";
     write_with(&place(temp.path(), "ours"), &batch("ours"), properties(ours, layout()));
     write_with(&place(temp.path(), "no_key"), &batch("no_key"), properties(ours, None));
-    // A tool that rewrites a file copies its keys.
+    // A tool that rewrites a file copies its keys, and arrow schemas hold them a second time.
+    let copied = batch("copied_schema");
+    let keys = [("pinql.layout", "1"), ("pinql.note.laid_out", "true")]
+        .map(|(key, value)| (key.to_owned(), value.to_owned()));
+    let schema = copied.schema().as_ref().clone().with_metadata(keys.into());
+    let copied = RecordBatch::try_new(Arc::new(schema), copied.columns().to_vec()).unwrap();
+    write_with(&place(temp.path(), "copied_schema"), &copied, properties("another tool", layout()));
     write_with(
         &place(temp.path(), "copied_key"),
         &batch("copied_key"),
@@ -301,9 +307,124 @@ fn derived_columns_are_trusted_only_in_files_that_pinql_wrote() {
     );
     assert_eq!(
         rows,
-        "backend_name,status,right,size_bytes\ncopied_key,stored,true,10\nlater_layout,stored,true,10\n\
+        "backend_name,status,right,size_bytes\ncopied_key,stored,true,10\ncopied_schema,stored,true,10\nlater_layout,stored,true,10\n\
          no_key,stored,true,10\nours,STORED,false,999"
     );
     let laid_out = csv(temp.path(), "SELECT name, laid_out FROM backends ORDER BY 1");
-    assert_eq!(laid_out, "name,laid_out\ncopied_key,false\nlater_layout,false\nno_key,false\nours,true");
+    assert_eq!(
+        laid_out,
+        "name,laid_out\ncopied_key,false\ncopied_schema,false\nlater_layout,false\nno_key,false\nours,true"
+    );
+}
+
+#[test]
+fn bytes_that_are_no_text_are_shown_and_are_no_cid() {
+    let bytes =
+        |values: [&[u8]; 2]| -> ArrayRef { Arc::new(arrow::array::BinaryArray::from(values.to_vec())) };
+    let columns = [
+        ("cid", bytes([HELLO.as_bytes(), b"\xf0\xff"])),
+        ("status", bytes([b"Stored", b"fai\xffled"])),
+        ("created_at", bytes([b"2024-05-01", b"\xff"])),
+        ("metadata", bytes([br#"{"size": 3}"#, b"{\"size\": 4, \"name\": \"\xff\"}"])),
+    ];
+    let temp = tempfile::tempdir().unwrap();
+    write(temp.path(), "binary", &RecordBatch::try_from_iter(columns).unwrap());
+    let rows = csv(
+        temp.path(),
+        "SELECT cid, status, created_at, size_bytes, cid_valid(cid) AS valid FROM pins ORDER BY valid DESC",
+    );
+    let expected = format!(
+        "cid,status,created_at,size_bytes,valid\n{HELLO},stored,2024-05-01T00:00:00Z,3,true\n\u{fffd}\u{fffd},fai\u{fffd}led,,4,false"
+    );
+    assert_eq!(rows, expected);
+    assert_eq!(csv(temp.path(), "SELECT COUNT(*) AS n FROM pins WHERE cid = 'x'"), "n\n0");
+}
+
+#[test]
+fn a_file_that_is_written_over_in_place_is_an_error_and_never_a_mixture() {
+    let temp = tempfile::tempdir().unwrap();
+    let rows = |status: &str| mappings("s3", &vec![(HELLO, status); 3000]);
+    write(temp.path(), "s3", &rows("before"));
+    runtime().block_on(async {
+        let session = Session::open(temp.path(), Options::default()).unwrap();
+        let plan = session.encode_plan("SELECT status FROM pins").await.unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        write(temp.path(), "s3", &rows("behind"));
+        let answer = session.run_plan(&plan).await.unwrap();
+        let error = crate::support::as_csv(answer).await.unwrap_err().to_string();
+        assert!(error.contains("changed since"), "{error}");
+    });
+    // The same within one process: a writer that never renames, and queries all the while.
+    let stop = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let (root, told) = (temp.path().to_owned(), Arc::clone(&stop));
+    let writer = std::thread::spawn(move || {
+        while !told.load(std::sync::atomic::Ordering::Relaxed) {
+            for status in ["before", "behind"] {
+                write(&root, "s3", &mappings("s3", &vec![(HELLO, status); 3000]));
+            }
+        }
+    });
+    for _ in 0..60 {
+        let answer =
+            try_csv(temp.path(), "SELECT status, COUNT(*) AS n FROM pins GROUP BY 1", Options::default());
+        match answer {
+            Ok(text) => assert!(text == "status,n\nbefore,3000" || text == "status,n\nbehind,3000", "{text}"),
+            Err(error) => assert!(error.to_string().contains("`s3` is unreadable"), "{error}"),
+        }
+    }
+    stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    writer.join().unwrap();
+}
+
+#[test]
+fn any_flipped_byte_gives_the_right_rows_or_an_error_that_names_the_file() {
+    let sample = fs::read(repository("tests/data/writers/backends/codec_zstd/pin_mappings.parquet")).unwrap();
+    let temp = tempfile::tempdir().unwrap();
+    let target = place(temp.path(), "flipped");
+    fs::write(&target, &sample).unwrap();
+    let sql = "SELECT cid, status, created_at, size_bytes, metadata FROM pins ORDER BY car_file_path";
+    let right = csv(temp.path(), sql);
+    let mut refused = 0;
+    // Headers, pages and footer: every 41st byte, each flipped in another bit.
+    for (turn, at) in (0..sample.len()).step_by(41).enumerate() {
+        let mut bytes = sample.clone();
+        bytes[at] ^= 1 << (turn % 8);
+        fs::write(&target, &bytes).unwrap();
+        match try_csv(temp.path(), sql, Options::default()) {
+            // Statistics, names and the like may differ without a row being another.
+            Ok(rows) => assert_eq!(rows.lines().count(), right.lines().count(), "byte {at}"),
+            Err(error) => {
+                refused += 1;
+                let text = error.to_string();
+                assert!(
+                    text.contains("`flipped` is unreadable") || text.contains("no column"),
+                    "byte {at}: {text}"
+                );
+            }
+        }
+    }
+    assert!(refused > 20, "{refused} of {}", sample.len() / 41);
+}
+
+#[test]
+fn part_files_that_disagree_on_a_type_are_shown_as_text() {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = place(temp.path(), "parts");
+    fs::create_dir_all(&dir).unwrap();
+    let part = |name: &str, n: ArrayRef| {
+        let cid: ArrayRef = Arc::new(StringArray::from(vec![name]));
+        let batch = RecordBatch::try_from_iter([("cid", cid), ("n", n)]).unwrap();
+        write_with(&dir.join(name), &batch, WriterProperties::builder().build());
+    };
+    part("a.parquet", Arc::new(Int64Array::from(vec![5])));
+    part("b.parquet", Arc::new(arrow::array::Float64Array::from(vec![5.4])));
+    // A part by another name, and one that is there twice.
+    part("part-0", Arc::new(StringArray::from(vec!["five"])));
+    #[cfg(unix)]
+    std::os::unix::fs::symlink("a.parquet", dir.join("c.parquet")).unwrap();
+    assert_eq!(
+        csv(temp.path(), "SELECT cid, n FROM backends.parts ORDER BY cid"),
+        "cid,n\na.parquet,5\nb.parquet,5.4\npart-0,five"
+    );
+    assert_eq!(csv(temp.path(), "SELECT cid FROM backends.parts WHERE n = '5.4'"), "cid\nb.parquet");
 }

@@ -98,3 +98,35 @@ fn a_plan_reads_no_file_outside_of_the_root() {
     assert!(answer.contains("is outside of the data directory"), "{answer}");
     assert!(elsewhere(&root, &[1, 2, 3]).starts_with("error: "));
 }
+
+#[test]
+fn a_plan_that_writes_or_reads_something_else_is_refused() {
+    use datafusion::prelude::{CsvReadOptions, ParquetReadOptions, SessionContext};
+    use datafusion_proto::bytes::physical_plan_to_bytes;
+    let root = repository("examples/ipfs_kit");
+    let temp = tempfile::tempdir().unwrap();
+    let target = temp.path().join("written.csv");
+    let parquet = root.join("backends/s3_main/pin_mappings.parquet");
+    let plans = runtime().block_on(async {
+        let context = SessionContext::new();
+        context
+            .register_parquet("p", parquet.to_str().unwrap(), ParquetReadOptions::default())
+            .await
+            .unwrap();
+        let csv = temp.path().join("secret.csv");
+        std::fs::write(&csv, "a,b\n1,2\n").unwrap();
+        context.register_csv("c", csv.to_str().unwrap(), CsvReadOptions::default()).await.unwrap();
+        let copy = format!("COPY (SELECT 1 AS a) TO '{}' STORED AS CSV", target.display());
+        let mut plans = Vec::new();
+        for sql in ["SELECT cid FROM p", "SELECT * FROM c", &copy] {
+            let plan = context.sql(sql).await.unwrap().create_physical_plan().await.unwrap();
+            plans.push(physical_plan_to_bytes(plan).unwrap().to_vec());
+        }
+        plans
+    });
+    for plan in plans {
+        let answer = elsewhere(&root, &plan);
+        assert!(answer.contains("the plan reads or writes other things than pin mappings"), "{answer}");
+    }
+    assert!(!target.exists());
+}

@@ -6,16 +6,16 @@ mod meta;
 
 use pinql::report::{Bindings, Reports};
 
-use super::engine::Engine;
 use super::failure::{Failure, Outcome};
 use super::output::Output;
 use super::query;
+use super::runner::Runner;
 use super::ui::Ui;
 use editor::{Prompt, Typed};
 
 /// What the shell works with, and what its commands change.
 struct Shell<'s> {
-    engine: &'s mut Engine,
+    engine: &'s mut Runner,
     reports: &'s Reports,
     output: Output,
     ui: &'s mut Ui,
@@ -29,7 +29,7 @@ enum Next {
 }
 
 /// Runs the shell until it is left.
-pub fn run(engine: &mut Engine, reports: &Reports, output: Output, ui: &mut Ui) -> Outcome<()> {
+pub fn run(engine: &mut Runner, reports: &Reports, output: Output, ui: &mut Ui) -> Outcome<()> {
     let mut prompt = Prompt::new(ui.stderr_colors())?;
     ui.say(&format!(
         "pinql {}. End statements with a semicolon; \\? lists the commands.",

@@ -22,8 +22,11 @@ use object_store::ObjectStore;
 
 use super::diagnose::{Known, explain, written};
 use super::options::Options;
-use super::{arithmetic, dialect, names, rules, script, sums};
-use crate::catalog::{self, PinCatalog, Snapshot, Unreadable, functions, wire::PinCodec};
+use super::{arithmetic, dialect, distinct, names, rules, script, sums};
+use crate::catalog::{
+    self, PinCatalog, Snapshot, Unreadable, functions,
+    wire::{PinCodec, refuse_foreign},
+};
 use crate::error::{Error, Result};
 use crate::report::{Bindings, Value};
 use crate::store::DataDir;
@@ -35,7 +38,7 @@ const SETTLING: Duration = Duration::from_millis(500);
 
 /// What all queries of a session share.
 #[derive(Debug)]
-pub(super) struct Engine {
+pub(super) struct Planner {
     dir: DataDir,
     store: Arc<dyn ObjectStore>,
     /// Without tables: each query adds its own.
@@ -55,8 +58,8 @@ pub(super) struct Query {
     logical: Option<LogicalPlan>,
 }
 
-impl Engine {
-    pub fn new(dir: DataDir, options: Options) -> Result<Engine> {
+impl Planner {
+    pub fn new(dir: DataDir, options: Options) -> Result<Planner> {
         let mut runtime = RuntimeEnvBuilder::new();
         if let Some(limit) = options.memory_limit {
             let named = std::num::NonZeroUsize::new(NAMED_CONSUMERS).unwrap_or(std::num::NonZeroUsize::MIN);
@@ -71,7 +74,7 @@ impl Engine {
             .with_physical_optimizer_rule(Arc::new(rules::YieldInJoins))
             .build();
         register_functions(&mut state).map_err(broken)?;
-        Ok(Engine { dir, store, state, options })
+        Ok(Planner { dir, store, state, options })
     }
 
     /// A snapshot of the data directory, and a state whose tables are over it.
@@ -139,6 +142,7 @@ impl Engine {
         let (snapshot, state) = self.begin();
         let context = TaskContext::from(&state);
         let plan = physical_plan_from_bytes_with_extension_codec(bytes, &context, &self.codec())
+            .and_then(|plan| refuse_foreign(&plan).map(|()| plan))
             .map_err(|error| explain(&error, "", self.known(&snapshot)))?;
         let columns = names::columns(&plan.schema(), None);
         Ok(Query { sql: String::new(), snapshot, state, plan, columns, logical: None })
@@ -154,7 +158,7 @@ impl Engine {
     }
 
     fn codec(&self) -> PinCodec {
-        PinCodec { store: Arc::clone(&self.store), root: self.dir.root().to_owned() }
+        PinCodec { store: Arc::clone(&self.store), dir: self.dir.clone() }
     }
 }
 
@@ -179,6 +183,8 @@ fn config(options: &Options) -> SessionConfig {
     config.options_mut().sql_parser.collect_spans = true;
     // Each bloom filter and page index that is asked for costs a read; they are asked for only with a predicate.
     config.options_mut().execution.parquet.pushdown_filters = false;
+    // The times of old files, in nanoseconds, would wrap beyond the year 2262.
+    config.options_mut().execution.parquet.coerce_int96 = Some("us".to_owned());
     config
 }
 
@@ -189,6 +195,7 @@ fn register_functions(state: &mut SessionState) -> datafusion::common::Result<()
     }
     state.register_udf(arithmetic::checked())?;
     state.register_udaf(sums::wide_sum())?;
+    state.register_udaf(distinct::count())?;
     state.register_function_rewrite(Arc::new(arithmetic::CheckIntegers))?;
     // json_get and its kin, and the operators -> and ->> for `metadata`.
     datafusion_functions_json::register_all(state)

@@ -20,12 +20,14 @@ use super::interrupt::Interrupts;
 const WAITING: usize = 4;
 /// The engine keeps its own time limit; this much later the main thread stops waiting for it.
 const GRACE: Duration = Duration::from_millis(500);
+/// How long the end of the program waits for queries that were stopped.
+const PARTING: Duration = Duration::from_millis(300);
 /// Plans nest deeply, and threads' stacks take no memory until they are used.
 const STACK: usize = 16 << 20;
 
 /// One session and the threads that work for it.
 #[derive(Debug)]
-pub struct Engine {
+pub struct Runner {
     session: Arc<Session>,
     /// `None` only while it is dropped.
     workers: Option<Runtime>,
@@ -40,7 +42,7 @@ pub struct Engine {
 
 /// A query that has been started. Dropped before its end, it is stopped.
 pub struct Running<'e> {
-    engine: &'e mut Engine,
+    engine: &'e mut Runner,
     messages: mpsc::Receiver<Message>,
     task: JoinHandle<()>,
     /// How much longer the main thread waits for the engine, without the time that the output takes.
@@ -57,11 +59,11 @@ enum Message {
     End(Vec<Skipped>),
 }
 
-impl Engine {
+impl Runner {
     /// Sets up the threads. Queries that run longer than `timeout` are stopped even where the session cannot.
-    pub fn new(session: Session, threads: Option<usize>, timeout: Option<Duration>) -> Outcome<Engine> {
+    pub fn new(session: Session, threads: Option<usize>, timeout: Option<Duration>) -> Outcome<Runner> {
         let front = Builder::new_current_thread().enable_time().build();
-        Ok(Engine {
+        Ok(Runner {
             session: Arc::new(session),
             workers: Some(workers(threads)?),
             front: front.map_err(cannot_start)?,
@@ -105,10 +107,11 @@ impl Engine {
     }
 }
 
-impl Drop for Engine {
+impl Drop for Runner {
     fn drop(&mut self) {
         if let Some(workers) = self.workers.take() {
-            workers.shutdown_background();
+            // A moment for what was stopped to remove its spill files; not for what does not stop.
+            workers.shutdown_timeout(PARTING);
         }
     }
 }
