@@ -2,6 +2,7 @@
 //!
 //! Each command runs as a process of its own, 21 times after one that does not count; the median, the fastest and the
 //! slowest are printed. The thousand backends are made in a temporary directory, each with a mapping of its own.
+#![allow(clippy::print_stdout)]
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,6 +1,7 @@
 //! Runs a report of one's own, with a parameter that its header declares, and reads the numbers from the batches.
 //!
 //! `cargo run --example custom_report -- examples/ipfs_kit storacha_hot`
+#![allow(clippy::print_stdout, clippy::print_stderr)]
 
 use std::path::Path;
 

@@ -1,6 +1,7 @@
 //! Exports all mappings of one status to a CSV file that appears whole or not at all.
 //!
 //! `cargo run --example export_csv -- examples/ipfs_kit failed failed.csv`
+#![allow(clippy::print_stdout, clippy::print_stderr)]
 
 use std::path::Path;
 

@@ -1,6 +1,7 @@
 //! Opens a data directory, asks a question in SQL and prints the answer.
 //!
 //! `cargo run --example quickstart -- examples/ipfs_kit`
+#![allow(clippy::print_stdout, clippy::print_stderr)]
 
 use std::io;
 use std::path::Path;
