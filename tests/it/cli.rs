@@ -613,6 +613,38 @@ fn stdout_by_its_name_keeps_what_stands_there() {
     }
 }
 
+/// The most memory that a run takes, in bytes, as the system counts it.
+#[cfg(target_os = "linux")]
+fn peak_memory(home: &Home, args: &[&str]) -> u64 {
+    let mut child = home.pinql(args).stdout(Stdio::null()).spawn().expect("the program starts");
+    let status = format!("/proc/{}/status", child.id());
+    let mut peak = 0;
+    while child.try_wait().expect("a child").is_none() {
+        let text = fs::read_to_string(&status).unwrap_or_default();
+        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kilobytes = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
+        peak = kilobytes.map_or(peak, |kilobytes| kilobytes << 10);
+        sleep(Duration::from_millis(10));
+    }
+    assert!(child.wait().expect("the program ends").success());
+    peak
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn an_answer_of_any_length_takes_no_more_memory_than_a_short_one() {
+    let home = Home::new();
+    for format in ["csv", "ndjson", "table"] {
+        let rows = |count: &str| {
+            let sql = format!("SELECT value, repeat('x', 200) AS text FROM generate_series(1, {count})");
+            peak_memory(&home, &["--format", format, "-c", &sql])
+        };
+        let (short, long) = (rows("50000"), rows("1000000"));
+        // The long one is 190 MB more.
+        assert!(long < short + (64 << 20), "{format}: {short} bytes, then {long}");
+    }
+}
+
 #[test]
 fn a_root_without_backends_is_remarked_on() {
     let home = Home::new();
