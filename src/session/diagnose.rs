@@ -7,6 +7,7 @@ use datafusion::common::{Column, DataFusionError, Diagnostic, SchemaError};
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::sqlparser::parser::ParserError;
+use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
 use super::dialect::PinqlDialect;
 use super::options::Options;
@@ -23,6 +24,10 @@ pub(super) struct Known<'a> {
 
 /// What to say of an error of the statement `sql`.
 pub(super) fn explain(error: &DataFusionError, sql: &str, known: Known<'_>) -> Error {
+    // That it is not allowed matters more than what else is wrong with it.
+    if let Some(statement) = writing_word(sql) {
+        return Error::ReadOnly { statement };
+    }
     let span = error.diagnostic().and_then(Diagnostic::start);
     match innermost(error) {
         DataFusionError::External(cause) => foreign(cause.as_ref()),
@@ -78,6 +83,18 @@ pub(super) fn written(plan: &LogicalPlan) -> String {
         },
         other => other.inputs().first().map_or_else(|| "this statement".to_owned(), |input| written(input)),
     }
+}
+
+/// The word that a statement begins with, if it is one that changes something.
+fn writing_word(sql: &str) -> Option<String> {
+    const WORDS: [&str; 20] = [
+        "ALTER", "ATTACH", "BEGIN", "COMMIT", "COPY", "CREATE", "DELETE", "DETACH", "DROP", "GRANT",
+        "INSERT", "LOAD", "MERGE", "RESET", "REVOKE", "ROLLBACK", "SET", "START", "TRUNCATE", "UPDATE",
+    ];
+    let tokens = Tokenizer::new(&PinqlDialect, sql).tokenize().ok()?;
+    let first =
+        tokens.into_iter().find(|token| !matches!(token, Token::Whitespace(_)))?.to_string().to_uppercase();
+    WORDS.contains(&first.as_str()).then_some(first)
 }
 
 /// `CreateExternalTable` as `CREATE EXTERNAL TABLE`.
@@ -297,7 +314,6 @@ fn always_quoted(name: &str) -> String {
 
 /// Where a name stands in the statement, in any case and quoted or not.
 fn find_word(sql: &str, word: &str) -> Option<Place> {
-    use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
     let tokens = Tokenizer::new(&PinqlDialect, sql).tokenize_with_location().ok()?;
     let found = tokens
         .iter()
