@@ -51,10 +51,8 @@ pub(super) fn parse(name: &str, sql: &str, origin: &str) -> Result<Report> {
         }
         in_description = said.starts_with("description:");
     }
-    match report.title.is_empty() {
-        true => Err(wrong(1, "a report begins with `-- title: …`".into())),
-        false => Ok(report),
-    }
+    let titled = !report.title.is_empty();
+    if titled { Ok(report) } else { Err(wrong(1, "a report begins with `-- title: …`".into())) }
 }
 
 fn parse_param(text: &str) -> Result<Param, String> {
