@@ -9,7 +9,7 @@ use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, ListArray
 use arrow::buffer::{NullBuffer, OffsetBuffer};
 use arrow::compute::{cast, filter, sort_to_indices, take};
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, UInt32Type};
-use datafusion::common::{Result, ScalarValue, exec_datafusion_err};
+use datafusion::common::{Result, ScalarValue, exec_datafusion_err, exec_err};
 use datafusion::functions_aggregate::count::Count;
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::{
@@ -108,12 +108,18 @@ impl DistinctCounts {
             DataType::Dictionary(_, value) => value.as_ref(),
             other => other,
         };
-        let pairs = Schema::new(vec![
-            Field::new("group", DataType::UInt32, false),
-            Field::new("value", kind.clone(), false),
-        ]);
-        let pairs = new_group_values(Arc::new(pairs), &GroupOrdering::None)?;
+        let pairs = no_pairs(kind)?;
         Ok(DistinctCounts { kind: kind.clone(), pairs, counts: Vec::new(), places: Vec::new() })
+    }
+
+    /// Takes all pairs out: the numbers of the groups, and the values.
+    fn take_pairs(&mut self) -> Result<(ArrayRef, ArrayRef)> {
+        // Once emptied, a table of pairs still finds what was in it: it is not used again.
+        let mut pairs = std::mem::replace(&mut self.pairs, no_pairs(&self.kind)?);
+        match &pairs.emit(EmitTo::All)?[..] {
+            [groups, values] => Ok((Arc::clone(groups), Arc::clone(values))),
+            other => exec_err!("pairs have two columns, not {}", other.len()),
+        }
     }
 
     /// Adds the pairs of `groups` and `values`, none of them NULL.
@@ -134,8 +140,8 @@ impl DistinctCounts {
 
     /// Takes the values of the first `groups` groups, in the order of the groups. Those of the others stay.
     fn take_values(&mut self, groups: usize) -> Result<ArrayRef> {
-        let pairs = self.pairs.emit(EmitTo::All)?;
-        let (numbers, values) = (pairs[0].as_primitive::<UInt32Type>(), &pairs[1]);
+        let (numbers, values) = self.take_pairs()?;
+        let (numbers, values) = (numbers.as_primitive::<UInt32Type>(), &values);
         let first: BooleanArray =
             numbers.values().iter().map(|number| Some((*number as usize) < groups)).collect();
         let rest = arrow::compute::not(&first)?;
@@ -162,6 +168,15 @@ impl DistinctCounts {
             false => Ok(cast(values, &self.kind)?),
         }
     }
+}
+
+/// An empty table of pairs.
+fn no_pairs(kind: &DataType) -> Result<Box<dyn GroupValues>> {
+    let pairs = Schema::new(vec![
+        Field::new("group", DataType::UInt32, false),
+        Field::new("value", kind.clone(), false),
+    ]);
+    new_group_values(Arc::new(pairs), &GroupOrdering::None)
 }
 
 /// The rows that count: their value is not NULL and the filter holds. `None`: all of them.
@@ -216,7 +231,7 @@ impl GroupsAccumulator for DistinctCounts {
     fn evaluate(&mut self, emit: EmitTo) -> Result<ArrayRef> {
         let counts = emit.take_needed(&mut self.counts);
         match emit {
-            EmitTo::All => self.pairs.clear_shrink(0),
+            EmitTo::All => self.pairs = no_pairs(&self.kind)?,
             EmitTo::First(_) => drop(self.take_values(counts.len())?),
         }
         Ok(Arc::new(Int64Array::from(counts)))

@@ -85,14 +85,21 @@ fn a_join_that_does_not_fit_is_done_another_way() {
 }
 
 #[test]
-fn distinct_values_of_many_groups_stay_within_the_memory_limit() {
-    runtime().block_on(async {
-        let options = Options { memory_limit: Some(96 << 20), ..options() };
-        let session = Session::open(&repository("examples/ipfs_kit"), options).unwrap();
-        let sql = "SELECT n, COUNT(*) AS groups FROM (SELECT value % 200000 AS g, COUNT(DISTINCT CAST(value % 3 AS VARCHAR)) AS n, COUNT(*) AS m \
-                   FROM generate_series(0, 599999) GROUP BY 1) GROUP BY n ORDER BY n";
-        assert_eq!(as_csv(session.query(sql).await.unwrap()).await.unwrap(), "n,groups\n3,200000");
-    });
+fn distinct_values_of_many_groups_stay_within_the_memory_limit_and_are_right() {
+    // Without a limit, and with ones at which the aggregate writes out what it has and begins anew, many times over.
+    for limit in [None, Some(64 << 20), Some(24 << 20), Some(12 << 20)] {
+        runtime().block_on(async {
+            let options = Options { memory_limit: limit, ..options() };
+            let session = Session::open(&repository("examples/ipfs_kit"), options).unwrap();
+            let sql = "SELECT n, filtered, COUNT(*) AS groups FROM ( \
+                       SELECT value % 200000 AS g, COUNT(DISTINCT CAST(value / 200000 % 3 AS VARCHAR)) AS n, COUNT(*) AS m, \
+                       COUNT(DISTINCT value / 200000) FILTER (WHERE value % 2 = 0) AS filtered \
+                       FROM generate_series(0, 799999) GROUP BY 1) GROUP BY n, filtered ORDER BY n, filtered";
+            let answer = as_csv(session.query(sql).await.unwrap()).await;
+            let answer = answer.unwrap_or_else(|error| panic!("{limit:?}: {error}\n{:?}", error.hint()));
+            assert_eq!(answer, "n,filtered,groups\n3,0,100000\n3,4,100000", "{limit:?}");
+        });
+    }
 }
 
 #[test]
