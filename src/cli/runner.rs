@@ -8,10 +8,11 @@ use arrow::datatypes::SchemaRef;
 use futures::StreamExt;
 use pinql::Error;
 use pinql::report::Bindings;
-use pinql::session::{Session, Skipped};
+use pinql::session::{Receipt, Session, Skipped};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use tracing::info;
 
 use super::failure::{Failure, Outcome};
 use super::interrupt::Interrupts;
@@ -208,6 +209,8 @@ async fn stream(
     while open && let Some(batch) = answer.next().await {
         open = sender.send(Message::Batch(batch?)).await.is_ok();
     }
+    let Receipt { files, bytes } = answer.receipt();
+    info!(files, bytes, "read");
     Ok(answer.skipped())
 }
 

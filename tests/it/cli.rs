@@ -646,6 +646,16 @@ fn an_answer_of_any_length_takes_no_more_memory_than_a_short_one() {
 }
 
 #[test]
+fn verbose_runs_tell_what_was_read() {
+    let home = Home::new();
+    let sample = crate::support::repository("examples/ipfs_kit");
+    let sql = "SELECT COUNT(cid) FROM pins WHERE backend_name = 'cluster_eu'";
+    let output = home.bare(&["-v", "-c", sql, "--root"]).arg(&sample).output().expect("the program starts");
+    let stderr = String::from_utf8(output.stderr).expect("text");
+    assert!(output.status.success() && stderr.contains("read files=2 bytes="), "{stderr}");
+}
+
+#[test]
 fn a_root_without_backends_is_remarked_on() {
     let home = Home::new();
     insta::assert_snapshot!(home.run(&["--root", "data/backends", "--format", "csv", "-c", "SELECT COUNT(*) AS n FROM pins"]), @r"
