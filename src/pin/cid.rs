@@ -81,12 +81,12 @@ impl Cid {
 
     /// The name of the codec in the multicodec table, or its number in hexadecimal.
     pub fn codec_name(&self) -> String {
-        name_in(CODECS, self.codec)
+        codec_name(self.codec)
     }
 
     /// The name of the hash function in the multicodec table, or its number in hexadecimal.
     pub fn hash_name(&self) -> String {
-        name_in(HASHES, self.content.hash_code())
+        hash_name(self.content.hash_code())
     }
 
     /// The name of the base in the multibase table, such as `base32`.
@@ -164,14 +164,23 @@ impl fmt::Debug for Content {
 ///
 /// The same as parsing a [`Cid`], without its allocations: this runs once per row of files without a `content` column.
 pub fn content_of(text: &str, out: &mut Vec<u8>) -> bool {
+    codec_and_content_of(text, out).is_some()
+}
+
+/// Appends the multihash that `text` names to `out` and gives the codec: the two that tell the pins of a backend apart.
+pub fn codec_and_content_of(text: &str, out: &mut Vec<u8>) -> Option<u64> {
     let mut scratch = [0; MAX_BYTES];
-    if let Some(bytes) = fast::decode(text.as_bytes(), &mut scratch) {
-        return parts(bytes).map(|parts| out.extend_from_slice(parts.multihash)).is_ok();
-    }
-    let Ok((bytes, _)) = decode_any(text) else {
-        return false;
+    let decoded;
+    let bytes = match fast::decode(text.as_bytes(), &mut scratch) {
+        Some(bytes) => bytes,
+        None => {
+            decoded = decode_any(text).ok()?.0;
+            &decoded
+        }
     };
-    parts(&bytes).map(|parts| out.extend_from_slice(parts.multihash)).is_ok()
+    let parts = parts(bytes).ok()?;
+    out.extend_from_slice(parts.multihash);
+    Some(parts.codec)
 }
 
 /// Decodes a CID in any spelling.
@@ -247,6 +256,16 @@ fn write_varint(out: &mut Vec<u8>, mut value: u64) {
         value >>= 7;
     }
     out.push(value as u8);
+}
+
+/// The name of a codec in the multicodec table, or its number in hexadecimal.
+pub fn codec_name(code: u64) -> String {
+    name_in(CODECS, code)
+}
+
+/// The name of a hash function in the multicodec table, or its number in hexadecimal.
+pub fn hash_name(code: u64) -> String {
+    name_in(HASHES, code)
 }
 
 fn name_in(table: &[(u64, &str)], code: u64) -> String {

@@ -5,9 +5,11 @@
 
 pub mod cid;
 mod fast;
+pub mod mapping;
 pub mod schema;
 pub mod size;
 pub mod status;
 pub mod time;
 
 pub use cid::Cid;
+pub use mapping::Mapping;

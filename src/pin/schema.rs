@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, Fields, TimeUnit};
+use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
 
 /// The CID as its source wrote it.
 pub const CID: &str = "cid";
@@ -34,6 +34,10 @@ pub const RECORDED_STATUS: &str = "recorded_status";
 pub const LAYOUT_KEY: &str = "pinql.layout";
 /// The version that this pinql writes and trusts.
 pub const LAYOUT_VERSION: &str = "1";
+/// The key in a Parquet file's metadata that holds the root of the CAR with the same mappings.
+pub const CAR_ROOT_KEY: &str = "pinql.car_root";
+/// The key that holds when that CAR says it was made, in microseconds since 1970.
+pub const CAR_CREATED_AT_KEY: &str = "pinql.car_created_at";
 /// What pinql writes into a Parquet file's `created_by`, before its version. Tools that rewrite a file keep its keys but
 /// not this.
 pub const CREATED_BY: &str = "pinql version ";
@@ -67,6 +71,21 @@ pub fn records() -> Fields {
     let recorded =
         [RECORDED_BACKEND_NAME, RECORDED_CREATED_AT, RECORDED_STATUS].map(|name| Arc::new(text(name)));
     pins().iter().cloned().chain(recorded).collect()
+}
+
+/// The columns of a file of rejects: what a migration could not take for a pin.
+pub fn rejects() -> SchemaRef {
+    let text = |name: &str| Field::new(name, DataType::Utf8, false);
+    Arc::new(Schema::new(vec![
+        text(BACKEND_NAME),
+        // When the pins.json that the entry stands in last changed.
+        Field::new("source_modified_at", timestamp_type(), false),
+        Field::new("entry", DataType::Int64, false),
+        Field::new("line", DataType::Int64, false),
+        Field::new("column", DataType::Int64, false),
+        text("reason"),
+        text("entry_text"),
+    ]))
 }
 
 /// The column that tells the backends apart.

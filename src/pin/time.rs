@@ -1,6 +1,6 @@
 //! When a mapping was created: the forms in which tools have written it → microseconds since 1970 in UTC.
 
-use chrono::{NaiveDate, NaiveTime, Timelike};
+use chrono::{DateTime, NaiveDate, NaiveTime, SecondsFormat, Timelike};
 
 /// Reads a recorded time: ISO 8601 with or without a zone (without one it is UTC), a date alone, or an epoch number
 /// written as text. `None` if it is none of these; never a guess.
@@ -13,6 +13,12 @@ pub fn parse(text: &str) -> Option<i64> {
         return if whole.len() < 9 { None } else { parse_number(text) };
     }
     parse_iso(text)
+}
+
+/// A time as RFC 3339 in UTC, with as many digits of a second as it needs.
+pub fn format(micros: i64) -> String {
+    let time = DateTime::from_timestamp_micros(micros);
+    time.map_or_else(|| micros.to_string(), |time| time.to_rfc3339_opts(SecondsFormat::AutoSi, true))
 }
 
 fn parse_number(text: &str) -> Option<i64> {
