@@ -37,6 +37,48 @@ pub enum Error {
         source: io::Error,
     },
 
+    /// Another process writes in the same place.
+    #[error("{} is being written by another process", path.display())]
+    Locked {
+        /// The backend's directory.
+        path: PathBuf,
+    },
+
+    /// A file that is not what its name says, and the place where that shows.
+    #[error("{}, {place}: {problem}", path.display())]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// Where in it: `line 3, column 7`, or `byte 59`.
+        place: String,
+        /// What is wrong.
+        problem: String,
+    },
+
+    /// A change that would lose something, or that there is nothing to make from.
+    #[error("backend `{backend}`: {reason}")]
+    Refused {
+        /// The backend.
+        backend: String,
+        /// Why nothing was changed.
+        reason: String,
+        /// The way out.
+        hint: String,
+    },
+
+    /// What was written reads back as something else; it was not published.
+    #[error("{} does not read back as it was written: {problem}", path.display())]
+    Unproved {
+        /// The file that would have been replaced.
+        path: PathBuf,
+        /// What differs.
+        problem: String,
+    },
+
+    /// The work was told to stop. What was there before is still there.
+    #[error("stopped")]
+    Stopped,
+
     /// An answer could not be written to the stream it was meant for.
     #[error("cannot write the answer")]
     Output {
@@ -175,6 +217,11 @@ impl Error {
                 true => "raise --memory-limit, or ask for less at once".into(),
                 false => format!("raise --memory-limit, or ask for less at once ({detail})"),
             }),
+            Error::Locked { .. } => Some("wait until it is done, then run this again".into()),
+            Error::Refused { hint, .. } => Some(hint.clone()),
+            Error::Write { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
+                Some("nothing was replaced: make room and run this again".into())
+            }
             Error::Timeout { .. } => Some("raise --timeout, or ask for less at once".into()),
             Error::UnknownReport { known, .. } => Some(format!("known reports: {}", known.join(", "))),
             Error::Unknown { known, .. } => Some(format!("known: {}", known.join(", "))),

@@ -14,3 +14,17 @@ pub const LEGACY: &str = "pins.json";
 
 /// How the part files in a directory of mappings end.
 pub const PART: &str = "parquet";
+
+/// In a backend's directory: what a migration could not take for a pin, with reasons.
+pub const REJECTS: &str = "pin_rejects.parquet";
+/// Between the name of a file and the time when it was replaced, in the name of what is kept of it.
+pub const BACKUP: &str = ".backup.";
+/// How the name of a file in the making ends; it begins with a dot and the name of the file that it will be.
+pub const STAGED: &str = ".tmp";
+
+/// Whether a file is one in the making that nobody will finish, if nobody is writing.
+pub fn is_leftover(name: &str) -> bool {
+    let ours = [MAPPINGS, CAR, REJECTS, LEGACY];
+    let rest = name.strip_prefix('.').and_then(|name| name.strip_suffix(STAGED));
+    rest.is_some_and(|rest| ours.iter().any(|file| rest.starts_with(file)))
+}

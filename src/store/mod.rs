@@ -2,12 +2,17 @@
 //!
 //! [`DataDir::backends`] looks at names and file metadata only; what is inside the files is the catalog's to read.
 
+pub mod backup;
 pub mod config;
 pub mod layout;
+mod legacy;
 mod links;
+mod lock;
 mod publish;
 
+pub use legacy::LegacyFile;
 use links::Inside;
+pub use lock::WriteLock;
 pub use publish::StagedFile;
 
 use std::collections::HashSet;
@@ -89,6 +94,27 @@ impl DataDir {
     /// The root, absolute and without links.
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// The backend of this name.
+    ///
+    /// # Errors
+    /// If there is none, or it is only another name for one.
+    pub fn backend(&self, name: &str) -> Result<BackendDir> {
+        let mut all = self.backends()?;
+        let known: Vec<_> = all.iter().map(|backend| backend.name.clone()).collect();
+        let Some(index) = known.iter().position(|found| found == name) else {
+            return Err(Error::Unknown { what: "a backend", text: name.into(), known });
+        };
+        let backend = all.swap_remove(index);
+        match &backend.mappings {
+            Mappings::SameAs(other) => Err(Error::Refused {
+                backend: name.into(),
+                reason: format!("it is the same as backend {other}"),
+                hint: format!("ask for {other}"),
+            }),
+            _ => Ok(backend),
+        }
     }
 
     /// All backends, by name. Reads directories and file metadata, no file's contents.

@@ -1,11 +1,12 @@
 //! Files are replaced, never edited: written beside their target, synced, then renamed over it.
 
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
+use super::layout;
 use crate::error::{Error, Result};
 
 /// A file in the making, beside its target. Dropped without [`StagedFile::publish`], it leaves nothing.
@@ -52,17 +53,38 @@ impl StagedFile {
             Error::Write { path: target.clone(), source }
         };
         let prefix = format!(".{}.", target.file_name().unwrap_or_default().to_string_lossy());
-        let file =
-            tempfile::Builder::new().prefix(&prefix).suffix(".tmp").tempfile_in(directory).map_err(failed)?;
+        let file = tempfile::Builder::new()
+            .prefix(&prefix)
+            .suffix(layout::STAGED)
+            .tempfile_in(directory)
+            .map_err(failed)?;
         Ok(StagedFile { sink: Sink::Beside(file), target })
     }
 
     /// Makes it the target: syncs the file, gives it the mode of what it replaces (else the usual one), renames it, and
     /// syncs the directory.
     pub fn publish(self) -> Result<()> {
-        let StagedFile { sink, target } = self;
+        let target = self.target.clone();
+        self.publish_at(&target)
+    }
+
+    /// The same under another name in the same directory.
+    pub(crate) fn publish_at(self, target: &Path) -> Result<()> {
+        let StagedFile { sink, .. } = self;
         let Sink::Beside(file) = sink else { return Ok(()) };
-        put_in_place(file, &target).map_err(|source| Error::Write { path: target, source })
+        put_in_place(file, target).map_err(|source| Error::Write { path: target.into(), source })
+    }
+
+    /// Waits until what was written is on the disk, and opens it for reading: nothing is published unproved.
+    pub fn read_back(&self) -> Result<File> {
+        let failed = |source| Error::Write { path: self.target.clone(), source };
+        match &self.sink {
+            Sink::Beside(file) => {
+                file.as_file().sync_all().map_err(failed)?;
+                file.reopen().map_err(failed)
+            }
+            Sink::Direct(_) => Err(failed(io::ErrorKind::Unsupported.into())),
+        }
     }
 }
 
@@ -71,7 +93,12 @@ fn put_in_place(file: NamedTempFile, target: &Path) -> io::Result<()> {
     file.as_file().sync_all()?;
     file.persist(target).map_err(|error| error.error)?;
     // A rename is durable once its directory is.
-    File::open(directory_of(target))?.sync_all()
+    sync_directory(target)
+}
+
+/// Waits until the names in the directory of `file` are on the disk.
+pub(super) fn sync_directory(file: &Path) -> io::Result<()> {
+    File::open(directory_of(file))?.sync_all()
 }
 
 impl Write for StagedFile {
@@ -85,6 +112,15 @@ impl Write for StagedFile {
     fn flush(&mut self) -> io::Result<()> {
         // Neither has a buffer of its own.
         Ok(())
+    }
+}
+
+impl Seek for StagedFile {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        match &mut self.sink {
+            Sink::Beside(file) => file.seek(to),
+            Sink::Direct(file) => file.seek(to),
+        }
     }
 }
 
