@@ -1,0 +1,7 @@
+//! Bytes ⇄ pins: pure codecs. Nothing here opens, renames or syncs a file; the callers own the files.
+
+pub mod car;
+pub mod envelope;
+pub mod json;
+pub mod legacy;
+pub mod parquet;

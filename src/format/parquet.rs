@@ -1,0 +1,121 @@
+//! The layout of the `pin_mappings.parquet` that pinql writes: sorted by content, small pages, a Bloom filter on `cid`.
+//!
+//! docs/design.md says why it is as it is. To change it in a way that older readers must not trust, count up
+//! [`LAYOUT_VERSION`](crate::pin::schema::LAYOUT_VERSION).
+
+use std::collections::HashMap;
+use std::io::Write;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use parquet::arrow::ArrowWriter;
+use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::errors::{ParquetError, Result};
+use parquet::file::metadata::{KeyValue, ParquetMetaData, SortingColumn};
+use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
+use parquet::schema::types::ColumnPath;
+
+use crate::pin::schema::{
+    BACKEND_NAME, CAR_CREATED_AT_KEY, CAR_FILE_PATH, CAR_ROOT_KEY, CID, CONTENT, CREATED_AT, CREATED_BY,
+    LAYOUT_KEY, LAYOUT_VERSION, METADATA, SIZE_BYTES, STATUS, timestamp_type,
+};
+
+/// Rows of a row group: about 20 MB of text.
+const GROUP_ROWS: usize = 128 * 1024;
+/// Rows of a page: what a look-up of one CID decodes.
+const PAGE_ROWS: usize = 2_000;
+/// Bytes of a page at most, for long metadata.
+const PAGE_BYTES: usize = 1 << 20;
+
+/// The columns of a file: the documented ones, the derived ones, then `extras`.
+pub fn file_schema(extras: &[Field]) -> SchemaRef {
+    let text = |name: &str| Field::new(name, DataType::Utf8, true);
+    let mut fields = vec![
+        text(CID),
+        text(CAR_FILE_PATH),
+        Field::new(BACKEND_NAME, DataType::Utf8, false),
+        Field::new(CREATED_AT, timestamp_type(), true),
+        Field::new(STATUS, DataType::Utf8, false),
+        text(METADATA),
+        Field::new(CONTENT, DataType::Binary, false),
+        Field::new(SIZE_BYTES, DataType::Int64, true),
+    ];
+    fields.extend(extras.iter().cloned());
+    Arc::new(Schema::new(fields))
+}
+
+/// Writes batches of [`file_schema`], whose rows must come sorted by `content`.
+pub struct LayoutWriter<W: Write + Send> {
+    writer: ArrowWriter<W>,
+}
+
+impl<W: Write + Send> LayoutWriter<W> {
+    /// Starts a file.
+    pub fn new(out: W, schema: SchemaRef) -> Result<LayoutWriter<W>> {
+        let content = schema.index_of(CONTENT).map_err(|error| ParquetError::General(error.to_string()))?;
+        let writer = ArrowWriter::try_new(out, schema, Some(properties(content as i32)))?;
+        Ok(LayoutWriter { writer })
+    }
+
+    /// Appends rows.
+    pub fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        self.writer.write(batch)
+    }
+
+    /// Ends the file. `car_root` and `created_at` are those of the CAR with the same mappings, so that the pair can be
+    /// held together and the CAR made anew.
+    pub fn finish(mut self, car_root: Option<&str>, created_at: i64) -> Result<W> {
+        let root = car_root.map(|root| KeyValue::new(CAR_ROOT_KEY.to_owned(), root.to_owned()));
+        let created_at = KeyValue::new(CAR_CREATED_AT_KEY.to_owned(), created_at.to_string());
+        root.into_iter().chain([created_at]).for_each(|key| self.writer.append_key_value_metadata(key));
+        self.writer.into_inner()
+    }
+}
+
+fn properties(content: i32) -> WriterProperties {
+    let column = |name: &str| ColumnPath::from(name);
+    let sorted = SortingColumn { column_idx: content, descending: false, nulls_first: false };
+    let keys = vec![KeyValue::new(LAYOUT_KEY.to_owned(), LAYOUT_VERSION.to_owned())];
+    let builder = WriterProperties::builder()
+        .set_created_by(format!("{CREATED_BY}{}", env!("CARGO_PKG_VERSION")))
+        .set_key_value_metadata(Some(keys))
+        .set_sorting_columns(Some(vec![sorted]))
+        .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        .set_max_row_group_row_count(Some(GROUP_ROWS))
+        .set_data_page_row_count_limit(PAGE_ROWS)
+        .set_data_page_size_limit(PAGE_BYTES)
+        .set_write_batch_size(PAGE_ROWS)
+        .set_statistics_enabled(EnabledStatistics::Page)
+        .set_column_bloom_filter_enabled(column(CID), true)
+        .set_column_bloom_filter_max_ndv(column(CID), GROUP_ROWS as u64);
+    // Each value is another: a dictionary would be filled, given up, and written for nothing.
+    [CID, CAR_FILE_PATH, METADATA, CONTENT].into_iter().fold(builder, plain).build()
+}
+
+/// A column of texts that share their beginnings with their neighbours, because they are sorted.
+fn plain(builder: WriterPropertiesBuilder, name: &str) -> WriterPropertiesBuilder {
+    let column = ColumnPath::from(name);
+    builder.set_column_dictionary_enabled(column.clone(), false).set_column_encoding(column, Encoding::PLAIN)
+}
+
+/// The root of the CAR that a file was written together with, if pinql wrote it.
+pub fn car_root(footer: &ParquetMetaData) -> Option<String> {
+    keys(footer).remove(CAR_ROOT_KEY)
+}
+
+/// When that CAR says it was made, in microseconds since 1970.
+pub fn backup_created_at(footer: &ParquetMetaData) -> Option<i64> {
+    keys(footer).get(CAR_CREATED_AT_KEY)?.parse().ok()
+}
+
+/// Whether this pinql wrote the file, in the layout of this version.
+pub fn is_laid_out(footer: &ParquetMetaData) -> bool {
+    let ours = footer.file_metadata().created_by().is_some_and(|writer| writer.starts_with(CREATED_BY));
+    ours && keys(footer).get(LAYOUT_KEY).is_some_and(|version| version == LAYOUT_VERSION)
+}
+
+fn keys(footer: &ParquetMetaData) -> HashMap<String, String> {
+    let pairs = footer.file_metadata().key_value_metadata().into_iter().flatten();
+    pairs.filter_map(|pair| Some((pair.key.clone(), pair.value.clone()?))).collect()
+}
