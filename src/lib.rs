@@ -24,6 +24,8 @@
 mod catalog;
 pub mod error;
 pub mod export;
+pub mod format;
+pub mod migrate;
 pub mod pin;
 pub mod report;
 pub mod session;

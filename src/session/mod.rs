@@ -46,6 +46,11 @@ impl Session {
         Ok(Session { planner: Arc::new(planner) })
     }
 
+    /// The data directory that it is over.
+    pub fn data_dir(&self) -> &DataDir {
+        self.planner.data_dir()
+    }
+
     /// Plans one statement and starts it. The answer sees the files as they are now, whatever happens to them later.
     ///
     /// # Errors

@@ -77,6 +77,10 @@ impl Planner {
         Ok(Planner { dir, store, state, options })
     }
 
+    pub fn data_dir(&self) -> &DataDir {
+        &self.dir
+    }
+
     /// A snapshot of the data directory, and a state whose tables are over it.
     fn begin(&self) -> (Arc<Snapshot>, SessionState) {
         let unreadable = if self.options.skip_unreadable { Unreadable::Skip } else { Unreadable::Fail };

@@ -1,0 +1,327 @@
+//! One backend: from its `pins.json` and what it has already to what it will have.
+
+use std::fs::File;
+use std::io::{self, BufReader, Read};
+use std::time::UNIX_EPOCH;
+
+use super::encode::{Encoded, Targets, encode};
+use super::existing::Existing;
+use super::merge::{Counts, Merge};
+use super::outcome::{BackendOutcome, EntryCounts, State};
+use super::publish::{Change, publish};
+use super::rejects::Rejects;
+use super::rows::{NEW, sort_schema};
+use super::sort::Sorter;
+use super::target::Target;
+use super::{CarFormat, Mode, Options, Progress, spill_place};
+use crate::error::{Error, Result};
+use crate::format::car::{CarReader, Kind, sniff};
+use crate::format::legacy::{self, CarPaths, Pin, Reject, Sink, Summary};
+use crate::format::parquet::file_schema;
+use crate::session::Session;
+use crate::store::backup;
+use crate::store::{BackendDir, LegacyFile, Mappings, WriteLock, layout};
+
+/// Migrates one backend.
+///
+/// # Errors
+/// [`Error::Stopped`] only: everything else is in the outcome.
+pub(super) fn migrate(
+    session: &Session,
+    backend: &BackendDir,
+    legacy: Result<Option<LegacyFile>>,
+    options: &Options,
+    progress: &Progress,
+) -> Result<BackendOutcome> {
+    let name = &backend.name;
+    let mut outcome = BackendOutcome::new(name, State::UpToDate);
+    if let Mappings::SameAs(other) = &backend.mappings {
+        outcome.state = State::Alias;
+        outcome.notes.push(format!("the same directory as backend {other}"));
+        return Ok(outcome);
+    }
+    let migrated = match legacy {
+        Ok(None) => {
+            outcome.notes.extend(lacks(backend));
+            return Ok(outcome);
+        }
+        Ok(Some(legacy)) => {
+            let migration = Migration { session, backend, options, progress };
+            migration.run(legacy, &mut outcome)
+        }
+        Err(error) => Err(error),
+    };
+    match migrated {
+        Ok(()) => outcome.state = State::Migrated,
+        Err(Error::Stopped) => return Err(Error::Stopped),
+        Err(error) => {
+            outcome.state = State::Failed;
+            outcome.error = Some(error);
+        }
+    }
+    Ok(outcome)
+}
+
+/// What a backend without `pins.json` lacks, and the command that helps.
+fn lacks(backend: &BackendDir) -> Option<String> {
+    match (&backend.mappings, backend.has_car) {
+        (Mappings::Absent, true) => Some(format!(
+            "has only its CAR: `pinql backend restore {} --from car` makes the mappings of it",
+            backend.name
+        )),
+        (Mappings::Files(_), false) => {
+            Some(format!("has no CAR: `pinql backend export-car {}` writes one", backend.name))
+        }
+        _ => None,
+    }
+}
+
+struct Migration<'a> {
+    session: &'a Session,
+    backend: &'a BackendDir,
+    options: &'a Options,
+    progress: &'a Progress,
+}
+
+impl Migration<'_> {
+    fn run(&self, legacy: LegacyFile, outcome: &mut BackendOutcome) -> Result<()> {
+        let dir = &self.backend.path;
+        let lock = WriteLock::take(dir)?;
+        self.may_change()?;
+        if self.options.mode == Mode::Apply {
+            backup::clear_leftovers(dir)?;
+        }
+        let created_at = modified(&legacy)?;
+        let mut rejects = Rejects::new(dir, &self.backend.name, created_at, self.options.mode);
+        let (mut merge, summary, existing_rows) = self.sort(&legacy, &mut rejects)?;
+        outcome.shape = Some(summary.shape.to_string());
+        outcome.counts.found = summary.found + summary.rejected;
+        outcome.counts.rejected = summary.rejected;
+        outcome.rejects.clone_from(&rejects.first);
+        outcome.notes.extend(remarks(&summary));
+        self.refuse_what_is_no_pins_json(&summary, outcome)?;
+        let encoded = self.encode(&mut merge, created_at)?;
+        if !legacy.is_unchanged() {
+            let source = io::Error::other("it was written to while it was being read; run this again");
+            return Err(Error::Read { path: legacy.place, source });
+        }
+        count(&mut outcome.counts, &merge.counts);
+        self.keep_a_lone_car(&encoded)?;
+        let unchanged = existing_rows.is_some() && !changes(&merge.counts) && self.backend.has_car;
+        let change = Change {
+            mappings: (!unchanged).then_some(encoded),
+            rejects: rejects.finish()?,
+            legacy: Some(legacy),
+        };
+        publish(&self.backend.path, change, self.options, &mut outcome.files)?;
+        drop(lock);
+        Ok(())
+    }
+
+    /// What can be told before anything is read.
+    fn may_change(&self) -> Result<()> {
+        let place = self.backend.path.join(layout::MAPPINGS);
+        if let Err(reason) = backup::may_write(&self.backend.path) {
+            let source = io::Error::new(io::ErrorKind::PermissionDenied, reason);
+            return Err(Error::Write { path: place, source });
+        }
+        match &self.backend.mappings {
+            Mappings::Unreadable { path, reason } => Err(self.unreadable(path, reason)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Mappings that cannot be read are never written over.
+    fn unreadable(&self, path: &str, reason: &str) -> Error {
+        let name = &self.backend.name;
+        Error::Refused {
+            backend: name.clone(),
+            reason: format!("its mappings cannot be read, and are not written over: {path}: {reason}"),
+            hint: format!(
+                "put them back with `pinql backend restore {name} --from car` or `--from backup`, then run this again"
+            ),
+        }
+    }
+
+    /// Reads both files into one merge of sorted rows. Also: how many rows there were, if there were mappings.
+    fn sort(&self, legacy: &LegacyFile, rejects: &mut Rejects) -> Result<(Merge, Summary, Option<u64>)> {
+        let name = &self.backend.name;
+        let mut existing = match self.backend.files() {
+            [] => None,
+            _ => Some(Existing::open(self.session, name).map_err(|error| self.refused(error))?),
+        };
+        let extras = existing.as_ref().map(|existing| existing.extras.clone()).unwrap_or_default();
+        let spill = spill_place(&self.backend.path, self.options.mode);
+        let mut sorter = Sorter::new(sort_schema(&extras), &spill, self.options.sort_memory);
+        if let Some(existing) = &mut existing {
+            existing.push_into(&mut sorter, self.progress).map_err(|error| self.refused(error))?;
+        }
+        let summary = self.read(legacy, &mut sorter, rejects)?;
+        let merge = Merge::new(sorter.finish()?, name, file_schema(&extras))?;
+        Ok((merge, summary, existing.map(|existing| existing.rows)))
+    }
+
+    fn refused(&self, error: Error) -> Error {
+        match error {
+            Error::UnreadableBackend { path, reason, .. } => self.unreadable(&path, &reason),
+            other => other,
+        }
+    }
+
+    fn read(&self, legacy: &LegacyFile, sorter: &mut Sorter, rejects: &mut Rejects) -> Result<Summary> {
+        let name = &self.backend.name;
+        let kind = self.session.data_dir().backend_type(name);
+        let paths = CarPaths::new(name, kind.as_deref());
+        let source = Counted { file: &legacy.file, progress: self.progress };
+        let mut sink = Taken { sorter, rejects, progress: self.progress };
+        let read = legacy::read(BufReader::new(source), name, &paths, &mut sink);
+        read.map_err(|failed| failed.in_file(&legacy.place))
+    }
+
+    /// A file called `pins.json` may be anything.
+    fn refuse_what_is_no_pins_json(&self, summary: &Summary, outcome: &BackendOutcome) -> Result<()> {
+        let Some(first) = outcome.rejects.first().filter(|_| summary.found == 0) else { return Ok(()) };
+        Err(Error::Refused {
+            backend: self.backend.name.clone(),
+            reason: format!(
+                "none of the {} entries of {} is a pin; the first one, line {}: {}",
+                summary.rejected,
+                layout::LEGACY,
+                first.line,
+                first.reason
+            ),
+            hint: "nothing was changed: look at what the file really is".into(),
+        })
+    }
+
+    fn encode(&self, merge: &mut Merge, created_at: i64) -> Result<Encoded> {
+        let dir = &self.backend.path;
+        let (mappings_place, car_place) = (dir.join(layout::MAPPINGS), dir.join(layout::CAR));
+        let mode = self.options.mode;
+        let targets = Targets {
+            mappings: Target::beside(&mappings_place, mode)?,
+            car: Target::new(&car_place, mode)?,
+            car_format: self.options.car_format,
+            created_at,
+            mappings_place: &mappings_place,
+            car_place: &car_place,
+        };
+        let schema = merge.schema();
+        let encoded = encode(targets, &schema, self.progress, || merge.next())?;
+        encoded.prove(&mappings_place, &car_place)?;
+        Ok(encoded)
+    }
+
+    /// A CAR without mappings may be all that is left of them. One that a migration which was stopped has written is just
+    /// the one that was written now.
+    fn keep_a_lone_car(&self, encoded: &Encoded) -> Result<()> {
+        if !self.backend.has_car || !matches!(self.backend.mappings, Mappings::Absent) {
+            return Ok(());
+        }
+        let place = self.backend.path.join(layout::CAR);
+        let same = match self.options.car_format {
+            CarFormat::Car => encoded.car_root.is_some() && root_of(&place) == encoded.car_root,
+            CarFormat::Json => encoded.is_car_of(&place),
+        };
+        if same {
+            return Ok(());
+        }
+        let name = &self.backend.name;
+        Err(Error::Refused {
+            backend: name.clone(),
+            reason: format!("it has a {} and no mappings: the CAR is not written over", layout::CAR),
+            hint: format!(
+                "make the mappings of it with `pinql backend restore {name} --from car`, then run this again"
+            ),
+        })
+    }
+}
+
+/// The root of a CAR, if it is one with a single root.
+pub(super) fn root_of(place: &std::path::Path) -> Option<String> {
+    let mut file = File::open(place).ok()?;
+    if !matches!(sniff(&mut file).ok()?, Kind::CarV1 | Kind::CarV2) {
+        return None;
+    }
+    let car = CarReader::open(file).ok()?;
+    match &car.header().roots[..] {
+        [root] => Some(root.to_string()),
+        _ => None,
+    }
+}
+
+/// Takes what is read of a `pins.json`.
+struct Taken<'a> {
+    sorter: &'a mut Sorter,
+    rejects: &'a mut Rejects,
+    progress: &'a Progress,
+}
+
+impl Sink for Taken<'_> {
+    type Error = Error;
+
+    fn pin(&mut self, pin: Pin<'_>) -> Result<()> {
+        self.progress.read_rows(1)?;
+        self.sorter.push(&pin.mapping, pin.content, pin.codec, NEW + pin.index)
+    }
+
+    fn reject(&mut self, reject: Reject<'_>) -> Result<()> {
+        self.progress.read_rows(1)?;
+        self.rejects.push(&reject)
+    }
+}
+
+/// A file whose reader is watched.
+struct Counted<'a> {
+    file: &'a File,
+    progress: &'a Progress,
+}
+
+impl Read for Counted<'_> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read(out)?;
+        self.progress.read_bytes(read as u64);
+        Ok(read)
+    }
+}
+
+/// When the file last changed, in microseconds since 1970: the time of the backup that is made of it, so that running
+/// again makes the same bytes.
+fn modified(legacy: &LegacyFile) -> Result<i64> {
+    let changed = legacy.modified.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+    Ok(changed.and_then(|since| i64::try_from(since.as_micros()).ok()).unwrap_or_default())
+}
+
+/// What the file says of itself that its pins do not show.
+fn remarks(summary: &Summary) -> Vec<String> {
+    let mut remarks = Vec::new();
+    if let Some(told) = summary.told_count.filter(|told| *told > summary.found + summary.rejected) {
+        let have = summary.found + summary.rejected;
+        remarks.push(format!(
+            "the file says that there are {told} pins and has {have}: it is a part of a listing"
+        ));
+    }
+    if summary.incomplete {
+        remarks.push("the tool that wrote the file says in it that it failed before the end".into());
+    }
+    if summary.other_backend > 0 {
+        remarks.push(format!(
+            "{} entries name another backend; the directory's name counts, theirs is in the metadata",
+            summary.other_backend
+        ));
+    }
+    remarks
+}
+
+fn changes(counts: &Counts) -> bool {
+    counts.added + counts.updated + counts.old_repeated > 0
+}
+
+fn count(entries: &mut EntryCounts, merged: &Counts) {
+    entries.added = merged.added;
+    entries.updated = merged.updated;
+    entries.repeated = merged.repeated;
+    entries.already_there = merged.already_there;
+    entries.old_repeated = merged.old_repeated;
+    entries.rows = merged.kept;
+}

@@ -1,0 +1,232 @@
+//! Sorted mappings → Parquet and CAR, both at once, and the proof that they read back as they were written.
+
+use std::fs::File;
+use std::io::{self, BufReader, Read};
+use std::path::Path;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::errors::ParquetError;
+
+use super::columns::FileRows;
+use super::digest::Digest;
+use super::target::Target;
+use super::{CarFormat, Progress};
+use crate::error::{Error, Result};
+use crate::format::car::{self, JsonWriter, MappingsWriter};
+use crate::format::envelope;
+use crate::format::json::Failed;
+use crate::format::parquet::LayoutWriter;
+
+/// Batches that wait for each encoder.
+const WAITING: usize = 4;
+
+/// The two files that are to be written.
+pub(super) struct Targets<'a> {
+    pub mappings: Target,
+    pub car: Target,
+    pub car_format: CarFormat,
+    /// When the backup says it was made, in microseconds since 1970.
+    pub created_at: i64,
+    /// The names that errors give.
+    pub mappings_place: &'a Path,
+    pub car_place: &'a Path,
+}
+
+/// Two files that are written and not yet in their places.
+pub(super) struct Encoded {
+    pub mappings: Target,
+    pub car: Target,
+    /// The root of the CAR; plain JSON has none.
+    pub car_root: Option<String>,
+    pub rows: u64,
+    digest: Digest,
+    schema: SchemaRef,
+}
+
+/// Writes both files from the batches that `next` gives, in order.
+pub(super) fn encode(
+    targets: Targets<'_>,
+    schema: &SchemaRef,
+    progress: &Progress,
+    mut next: impl FnMut() -> Result<Option<RecordBatch>>,
+) -> Result<Encoded> {
+    let Targets { mappings, car, car_format, created_at, mappings_place, car_place } = targets;
+    thread::scope(|scope| {
+        let (to_parquet, batches) = sync_channel(WAITING);
+        let (to_car, car_batches) = sync_channel(WAITING);
+        let (root_sender, root) = sync_channel(1);
+        let car = scope.spawn(move || {
+            let written = write_car(car, car_format, created_at, || Ok(car_batches.recv().ok()));
+            let WrittenCar { car, root } =
+                written.map_err(|source: io::Error| Error::Write { path: car_place.into(), source })?;
+            let _ = root_sender.send(root.clone());
+            Ok((car, root))
+        });
+        let parquet = scope.spawn(move || {
+            let written = write_parquet(mappings, schema, created_at, &batches, &root);
+            written.map_err(|error| parquet_error(error, mappings_place))
+        });
+        let fed = feed(progress, &[&to_parquet, &to_car], &mut next);
+        drop((to_parquet, to_car));
+        let car = car.join().unwrap_or_else(|_| Err(panicked("CAR")));
+        let parquet = parquet.join().unwrap_or_else(|_| Err(panicked("Parquet")));
+        fed?;
+        let ((car, car_root), (mappings, digest, rows)) = (car?, parquet?);
+        Ok(Encoded { mappings, car, car_root, rows, digest, schema: SchemaRef::clone(schema) })
+    })
+}
+
+/// Gives each batch to both encoders. One that has failed takes no more; its error is told by itself.
+fn feed(
+    progress: &Progress,
+    encoders: &[&SyncSender<RecordBatch>],
+    next: &mut dyn FnMut() -> Result<Option<RecordBatch>>,
+) -> Result<()> {
+    while let Some(batch) = next()? {
+        progress.wrote(batch.num_rows() as u64)?;
+        if encoders.iter().any(|encoder| encoder.send(batch.clone()).is_err()) {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn write_parquet(
+    target: Target,
+    schema: &SchemaRef,
+    created_at: i64,
+    batches: &Receiver<RecordBatch>,
+    root: &Receiver<Option<String>>,
+) -> std::result::Result<(Target, Digest, u64), ParquetError> {
+    let mut writer = LayoutWriter::new(target, SchemaRef::clone(schema))?;
+    let (mut digest, mut rows) = (Digest::new(schema), 0);
+    for batch in batches {
+        digest.add(&batch)?;
+        rows += batch.num_rows() as u64;
+        writer.write(&batch)?;
+    }
+    let root = root.recv().map_err(|_| ParquetError::General("the CAR was not written".into()))?;
+    Ok((writer.finish(root.as_deref(), created_at)?, digest, rows))
+}
+
+/// A CAR that is written and not yet in its place.
+pub(super) struct WrittenCar {
+    pub car: Target,
+    pub root: Option<String>,
+}
+
+/// Writes a CAR from the batches that `next` gives, in order.
+pub(super) fn write_car<E: From<io::Error>>(
+    target: Target,
+    format: CarFormat,
+    created_at: i64,
+    mut next: impl FnMut() -> std::result::Result<Option<RecordBatch>, E>,
+) -> std::result::Result<WrittenCar, E> {
+    match format {
+        CarFormat::Car => {
+            let mut writer = MappingsWriter::new(target, created_at)?;
+            while let Some(batch) = next()? {
+                let rows = FileRows::of(&batch);
+                (0..batch.num_rows()).try_for_each(|row| writer.push(&rows.mapping(row)))?;
+            }
+            let (car, written) = writer.finish()?;
+            Ok(WrittenCar { car, root: Some(written.root) })
+        }
+        CarFormat::Json => {
+            let mut writer = JsonWriter::new(target, created_at);
+            while let Some(batch) = next()? {
+                let rows = FileRows::of(&batch);
+                (0..batch.num_rows()).try_for_each(|row| writer.push(&rows.mapping(row)))?;
+            }
+            Ok(WrittenCar { car: writer.finish()?.0, root: None })
+        }
+    }
+}
+
+impl Encoded {
+    /// Reads both files back from the disk and holds them to what they were made of.
+    ///
+    /// # Errors
+    /// [`Error::Unproved`] if they differ.
+    pub fn prove(&self, mappings_place: &Path, car_place: &Path) -> Result<()> {
+        thread::scope(|scope| {
+            let car = scope.spawn(|| match &self.car {
+                Target::File(file) => prove_car(file.read_back()?, self.car_root.as_deref(), self.rows)
+                    .map_err(|problem| Error::Unproved { path: car_place.into(), problem }),
+                Target::Nowhere { .. } => Ok(()),
+            });
+            if let Target::File(file) = &self.mappings {
+                let problem = match self.read_mappings(file.read_back()?) {
+                    Ok(problem) => problem,
+                    Err(error) => Some(error.to_string()),
+                };
+                if let Some(problem) = problem {
+                    return Err(Error::Unproved { path: mappings_place.into(), problem });
+                }
+            }
+            car.join().unwrap_or_else(|_| Err(panicked("CAR")))
+        })
+    }
+
+    /// Whether the CAR in the making has the same bytes as the file at `place`.
+    pub fn is_car_of(&self, place: &Path) -> bool {
+        let Target::File(car) = &self.car else { return false };
+        let (Ok(ours), Ok(theirs)) = (car.read_back(), File::open(place)) else { return false };
+        let lengths = (ours.metadata().map(|file| file.len()), theirs.metadata().map(|file| file.len()));
+        let (ours, theirs) = (BufReader::new(ours).bytes(), BufReader::new(theirs).bytes());
+        matches!(lengths, (Ok(one), Ok(other)) if one == other)
+            && ours.zip(theirs).all(|bytes| matches!(bytes, (Ok(one), Ok(other)) if one == other))
+    }
+
+    fn read_mappings(&self, file: File) -> std::result::Result<Option<String>, ParquetError> {
+        let reader = ParquetRecordBatchReaderBuilder::try_new(file)?;
+        let reader = reader.with_batch_size(super::sort::CHUNK).build()?;
+        let mut digest = Digest::new(&self.schema);
+        for batch in reader {
+            digest.add(&batch?)?;
+        }
+        Ok(self.digest.difference(&digest, &self.schema))
+    }
+}
+
+/// Checks the hash of every block, and so everything that the root leads to; of plain JSON that it has all its rows.
+pub(super) fn prove_car(file: File, root: Option<&str>, rows: u64) -> std::result::Result<(), String> {
+    let Some(root) = root else {
+        let counted = count_json(file)?;
+        return if counted == rows { Ok(()) } else { Err(format!("{counted} rows instead of {rows}")) };
+    };
+    let check = car::check(file).map_err(|error| error.to_string())?;
+    let found: Vec<String> = check.header.roots.iter().map(ToString::to_string).collect();
+    match found == [root] && check.missing_roots.is_empty() && check.unchecked == 0 {
+        true => Ok(()),
+        false => Err(format!("its root is {} instead of {root}", found.join(", "))),
+    }
+}
+
+fn count_json(file: File) -> std::result::Result<u64, String> {
+    let read = envelope::read_json(file, &mut |_| Ok::<(), String>(()));
+    read.map(|backup| backup.rows).map_err(|failed| match failed {
+        Failed::File(error) => error.to_string(),
+        Failed::Sink(error) => error,
+    })
+}
+
+/// A Parquet error as one of writing, with the system's own words where the disk is at fault.
+pub(super) fn parquet_error(error: ParquetError, path: &Path) -> Error {
+    let source = match error {
+        ParquetError::External(cause) => match cause.downcast::<io::Error>() {
+            Ok(cause) => *cause,
+            Err(cause) => io::Error::other(cause),
+        },
+        other => io::Error::other(other),
+    };
+    Error::Write { path: path.into(), source }
+}
+
+fn panicked(what: &str) -> Error {
+    Error::Engine { message: format!("the {what} writer panicked") }
+}

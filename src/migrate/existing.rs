@@ -1,0 +1,88 @@
+//! The mappings that a backend has already, through the engine: it reads what any tool has written.
+
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::datatypes::{Field, TimestampMicrosecondType};
+use futures::TryStreamExt;
+use tokio::runtime::Handle;
+
+use super::Progress;
+use super::sort::Sorter;
+use crate::error::Result;
+use crate::pin::{Mapping, cid, schema};
+use crate::session::{Answer, Session};
+
+/// The mappings of one backend, in the order of its files.
+pub(super) struct Existing {
+    answer: Answer,
+    /// The columns that `pins` does not have.
+    pub extras: Vec<Field>,
+    /// How many rows have come.
+    pub rows: u64,
+}
+
+impl Existing {
+    /// Starts reading. Must be called where a tokio runtime may be waited for: on a blocking thread of its own.
+    ///
+    /// # Errors
+    /// If the backend cannot be read.
+    pub fn open(session: &Session, backend: &str) -> Result<Existing> {
+        let sql = format!("SELECT * FROM backends.\"{}\"", backend.replace('"', "\"\""));
+        let answer = Handle::current().block_on(session.query(&sql))?;
+        let known = schema::pins().len();
+        let fields = answer.schema().fields()[known..].iter().map(|field| field.as_ref().clone()).collect();
+        Ok(Existing { answer, extras: fields, rows: 0 })
+    }
+
+    /// Gives all rows to `sorter`, numbered from 0.
+    pub fn push_into(&mut self, sorter: &mut Sorter, progress: &Progress) -> Result<()> {
+        while let Some(batch) = self.next()? {
+            sorter.make_room()?;
+            push(&batch, self.rows, sorter)?;
+            let extras: Vec<usize> = (schema::pins().len()..batch.num_columns()).collect();
+            sorter.push_extras(batch.project(&extras).map_err(crate::Error::of_spill)?);
+            self.rows += batch.num_rows() as u64;
+            progress.read_rows(batch.num_rows() as u64)?;
+        }
+        Ok(())
+    }
+
+    /// The same for a sorter that has no place for further columns.
+    pub fn push_without_extras(&mut self, sorter: &mut Sorter, progress: &Progress) -> Result<()> {
+        while let Some(batch) = self.next()? {
+            sorter.make_room()?;
+            push(&batch, self.rows, sorter)?;
+            self.rows += batch.num_rows() as u64;
+            progress.read_rows(batch.num_rows() as u64)?;
+        }
+        Ok(())
+    }
+
+    /// The next rows: the columns of `pins`, then the others.
+    fn next(&mut self) -> Result<Option<RecordBatch>> {
+        Handle::current().block_on(self.answer.try_next())
+    }
+}
+
+/// Gives the rows of a batch of `pins` to `sorter`, numbered from `first`.
+fn push(batch: &RecordBatch, first: u64, sorter: &mut Sorter) -> Result<()> {
+    let text = |index: usize| batch.column(index).as_string_view();
+    let (cids, cars, statuses, metadata) = (text(0), text(1), text(4), text(5));
+    let created = batch.column(3).as_primitive::<TimestampMicrosecondType>();
+    let mut content = Vec::new();
+    for row in 0..batch.num_rows() {
+        let cid = cids.is_valid(row).then(|| cids.value(row));
+        content.clear();
+        // An invalid CID has no content: such a row is kept, as a pin of its own.
+        let codec = cid.and_then(|cid| cid::codec_and_content_of(cid, &mut content)).unwrap_or_default();
+        let mapping = Mapping {
+            cid,
+            car_file_path: cars.is_valid(row).then(|| cars.value(row)),
+            backend_name: None,
+            created_at: created.is_valid(row).then(|| created.value(row)),
+            status: statuses.is_valid(row).then(|| statuses.value(row)),
+            metadata: metadata.is_valid(row).then(|| metadata.value(row)),
+        };
+        sorter.push_kept(&mapping, &content, codec, first + row as u64);
+    }
+    Ok(())
+}

@@ -1,0 +1,103 @@
+//! Puts what is written and proved in its places, in an order in which no moment loses anything: the CAR, the mappings
+//! (from then on the migration has happened), the rejects, and last the old `pins.json`, which is kept.
+
+use std::path::Path;
+
+use super::encode::Encoded;
+use super::outcome::WrittenFile;
+use super::target::Target;
+use super::{Mode, Options};
+use crate::error::{Error, Result};
+use crate::store::backup::{self, Stamp};
+use crate::store::{LegacyFile, StagedFile, layout};
+
+/// All that is to change in one backend's directory.
+pub(super) struct Change {
+    /// The mappings and their CAR.
+    pub mappings: Option<Encoded>,
+    /// The file of rejects, and whether the one that it replaces must be kept.
+    pub rejects: Option<(Target, bool)>,
+    /// The `pins.json` that is done with.
+    pub legacy: Option<LegacyFile>,
+}
+
+/// Makes the change, or in a dry run checks that there is room for it. Adds what is written to `files`.
+pub(super) fn publish(
+    dir: &Path,
+    mut change: Change,
+    options: &Options,
+    files: &mut Vec<WrittenFile>,
+) -> Result<()> {
+    list(&mut change, dir, files)?;
+    if options.mode == Mode::DryRun {
+        return check_room(dir, files.iter().map(|file| file.bytes).sum());
+    }
+    let stamp = Stamp::at(options.now);
+    let mut kept = Vec::new();
+    if let Some(encoded) = change.mappings {
+        if let Target::File(car) = encoded.car {
+            kept.push(put(car, &dir.join(layout::CAR), &stamp)?);
+        }
+        if let Target::File(mappings) = encoded.mappings {
+            kept.push(put(mappings, &dir.join(layout::MAPPINGS), &stamp)?);
+        }
+    }
+    if let Some((Target::File(rejects), keep)) = change.rejects {
+        let place = dir.join(layout::REJECTS);
+        if keep {
+            backup::keep(&place, &stamp)?;
+        }
+        rejects.publish()?;
+        kept.push(None);
+    }
+    for (file, kept) in files.iter_mut().zip(kept) {
+        file.kept_as = kept;
+    }
+    match change.legacy {
+        Some(legacy) => legacy.archive(&stamp).map(drop),
+        None => Ok(()),
+    }
+}
+
+/// Replaces what is at `place`, which is kept. Gives the name under which.
+pub(super) fn put(staged: StagedFile, place: &Path, stamp: &Stamp) -> Result<Option<String>> {
+    let name = |path: std::path::PathBuf| path.file_name().map(|name| name.to_string_lossy().into_owned());
+    match std::fs::symlink_metadata(place) {
+        Err(_) => staged.publish_at(place).map(|()| None),
+        Ok(found) if found.is_dir() => backup::exchange(staged, place, stamp).map(name),
+        Ok(_) => {
+            let kept = backup::keep(place, stamp)?;
+            staged.publish_at(place)?;
+            Ok(name(kept))
+        }
+    }
+}
+
+fn list(change: &mut Change, dir: &Path, files: &mut Vec<WrittenFile>) -> Result<()> {
+    let mut add = |target: &mut Target, name: &str| -> Result<()> {
+        let failed = |source| Error::Write { path: dir.join(name), source };
+        let bytes = target.length().map_err(failed)?;
+        files.push(WrittenFile { name: name.to_owned(), bytes, kept_as: None });
+        Ok(())
+    };
+    if let Some(encoded) = &mut change.mappings {
+        add(&mut encoded.car, layout::CAR)?;
+        add(&mut encoded.mappings, layout::MAPPINGS)?;
+    }
+    if let Some((rejects, _)) = &mut change.rejects {
+        add(rejects, layout::REJECTS)?;
+    }
+    Ok(())
+}
+
+/// What is replaced is kept, so the new files need room beside the old ones.
+fn check_room(dir: &Path, needed: u64) -> Result<()> {
+    match backup::free_space(dir) {
+        Some(free) if free < needed => {
+            let words = format!("no room: {needed} bytes are needed, {free} are free");
+            let source = std::io::Error::new(std::io::ErrorKind::StorageFull, words);
+            Err(Error::Write { path: dir.into(), source })
+        }
+        _ => Ok(()),
+    }
+}

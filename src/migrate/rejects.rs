@@ -1,0 +1,189 @@
+//! What a migration could not take for a pin, in a file that SQL reads as the table `rejects`.
+//!
+//! The file keeps the rejects of earlier migrations. Those of the same `pins.json` are replaced, so that a migration that
+//! was stopped and runs again lists nothing twice.
+
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::{Array, AsArray, Int64Builder, RecordBatch, StringBuilder, TimestampMicrosecondBuilder};
+use arrow::compute::filter_record_batch;
+use arrow::datatypes::TimestampMicrosecondType;
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::errors::ParquetError;
+use parquet::file::properties::WriterProperties;
+
+use super::encode::parquet_error;
+use super::target::Target;
+use super::{Mode, sort};
+use crate::error::{Error, Result};
+use crate::format::legacy::Reject;
+use crate::pin::schema;
+use crate::store::layout;
+
+/// Collects rejects and writes them. Makes no file unless there is one.
+pub(super) struct Rejects {
+    place: std::path::PathBuf,
+    mode: Mode,
+    /// When the `pins.json` last changed: what tells it apart from others.
+    source: i64,
+    backend: String,
+    writer: Option<ArrowWriter<Target>>,
+    columns: Columns,
+    /// Where the first ones stand, to be shown.
+    pub first: Vec<ShownReject>,
+    /// The bytes of an earlier file are to be kept because it cannot be read.
+    unreadable: bool,
+}
+
+/// A reject as people see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShownReject {
+    /// Which entry it is, counted from 0.
+    pub entry: u64,
+    /// Its line in the file, counted from 1.
+    pub line: u64,
+    /// Its column, counted from 1.
+    pub column: u64,
+    /// Why it is no pin.
+    pub reason: String,
+}
+
+/// How many rejects are shown.
+const SHOWN: usize = 20;
+/// Bytes of rejects that are handed to the file at once.
+const BATCH: usize = 1 << 20;
+
+#[derive(Default)]
+struct Columns {
+    numbers: [Int64Builder; 3],
+    texts: [StringBuilder; 2],
+    rows: usize,
+    bytes: usize,
+}
+
+impl Rejects {
+    pub fn new(dir: &Path, backend: &str, source: i64, mode: Mode) -> Rejects {
+        Rejects {
+            place: dir.join(layout::REJECTS),
+            mode,
+            source,
+            backend: backend.to_owned(),
+            writer: None,
+            columns: Columns::default(),
+            first: Vec::new(),
+            unreadable: false,
+        }
+    }
+
+    /// Takes one.
+    pub fn push(&mut self, reject: &Reject<'_>) -> Result<()> {
+        if self.first.len() < SHOWN {
+            let reason = reject.reason.to_owned();
+            self.first.push(ShownReject {
+                entry: reject.index,
+                line: reject.line,
+                column: reject.column,
+                reason,
+            });
+        }
+        let columns = &mut self.columns;
+        for (builder, number) in columns.numbers.iter_mut().zip([reject.index, reject.line, reject.column]) {
+            builder.append_value(i64::try_from(number).unwrap_or(i64::MAX));
+        }
+        columns.texts[0].append_value(reject.reason);
+        columns.texts[1].append_value(reject.entry);
+        columns.rows += 1;
+        columns.bytes += reject.entry.len() + reject.reason.len() + 24;
+        if columns.bytes >= BATCH { self.write() } else { Ok(()) }
+    }
+
+    /// The finished file and whether the one that it replaces must be kept; none if there was no reject.
+    pub fn finish(mut self) -> Result<Option<(Target, bool)>> {
+        self.write()?;
+        let unreadable = self.unreadable;
+        let Some(writer) = self.writer else { return Ok(None) };
+        let target = writer.into_inner().map_err(|error| parquet_error(error, &self.place))?;
+        Ok(Some((target, unreadable)))
+    }
+
+    fn write(&mut self) -> Result<()> {
+        if self.columns.rows == 0 {
+            return Ok(());
+        }
+        let batch = self.columns.finish(&self.backend, self.source).map_err(Error::of_spill)?;
+        if self.writer.is_none() {
+            self.writer = Some(self.begin()?);
+        }
+        let writer = self.writer.as_mut().expect("it was just made");
+        writer.write(&batch).map_err(|error| parquet_error(error, &self.place))
+    }
+
+    /// Starts the file with the rejects of earlier migrations.
+    fn begin(&mut self) -> Result<ArrowWriter<Target>> {
+        let failed = |error| parquet_error(error, &self.place);
+        let target = Target::new(&self.place, self.mode)?;
+        let properties = WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::default()));
+        let mut writer =
+            ArrowWriter::try_new(target, schema::rejects(), Some(properties.build())).map_err(failed)?;
+        let Ok(old) = File::open(&self.place) else { return Ok(writer) };
+        let Ok(batches) = read(old) else {
+            self.unreadable = true;
+            return Ok(writer);
+        };
+        for batch in batches {
+            writer.write(&others(&batch.map_err(failed)?, self.source)?).map_err(failed)?;
+        }
+        Ok(writer)
+    }
+}
+
+/// The rows that are not of the `pins.json` that last changed at `source`.
+fn others(batch: &RecordBatch, source: i64) -> Result<RecordBatch> {
+    let sources = batch.column(1).as_primitive::<TimestampMicrosecondType>();
+    let keep = (0..batch.num_rows()).map(|row| Some(sources.is_null(row) || sources.value(row) != source));
+    filter_record_batch(batch, &keep.collect()).map_err(Error::of_spill)
+}
+
+/// The rejects in a file, if it is one of ours.
+pub(crate) fn read(
+    file: File,
+) -> std::result::Result<impl Iterator<Item = std::result::Result<RecordBatch, ParquetError>>, ParquetError> {
+    let reader = ParquetRecordBatchReaderBuilder::try_new(file)?;
+    if reader.schema().fields() != schema::rejects().fields() {
+        return Err(ParquetError::General("it has other columns than a file of rejects".into()));
+    }
+    let reader = reader.with_batch_size(sort::CHUNK).build()?;
+    Ok(reader.map(|batch| batch.map_err(ParquetError::from)))
+}
+
+impl Columns {
+    fn finish(&mut self, backend: &str, source: i64) -> Result<RecordBatch, arrow::error::ArrowError> {
+        let rows = self.rows;
+        let mut backends = StringBuilder::new();
+        let mut sources = TimestampMicrosecondBuilder::new().with_timezone("UTC");
+        for _ in 0..rows {
+            backends.append_value(backend);
+            sources.append_value(source);
+        }
+        let [entry, line, column] = &mut self.numbers;
+        let [reason, text] = &mut self.texts;
+        let batch = RecordBatch::try_new(
+            schema::rejects(),
+            vec![
+                Arc::new(backends.finish()),
+                Arc::new(sources.finish()),
+                Arc::new(entry.finish()),
+                Arc::new(line.finish()),
+                Arc::new(column.finish()),
+                Arc::new(reason.finish()),
+                Arc::new(text.finish()),
+            ],
+        );
+        (self.rows, self.bytes) = (0, 0);
+        batch
+    }
+}

@@ -1,0 +1,219 @@
+//! Back again: mappings from the CAR, or from what was kept of a replaced file.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+
+use super::backend::root_of;
+use super::encode::{Targets, encode, parquet_error};
+use super::merge::Merge;
+use super::publish::put;
+use super::rows::sort_schema;
+use super::sort::Sorter;
+use super::source::push_car;
+use super::target::Target;
+use super::{Mode, Options, Progress, WrittenFile, export};
+use crate::error::{Error, Result};
+use crate::format::parquet::file_schema;
+use crate::session::Session;
+use crate::store::backup::{self, Backup, Stamp};
+use crate::store::{BackendDir, StagedFile, WriteLock, layout};
+
+/// What mappings are restored from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RestoreFrom {
+    /// The CAR beside them.
+    Car {
+        /// Take what a damaged CAR has left.
+        salvage: bool,
+    },
+    /// The kept file of this name in the backend's directory; `None`: the newest that is a file of mappings.
+    Backup(Option<String>),
+}
+
+/// What a restore did, or would do.
+#[derive(Debug, Default)]
+pub struct Restored {
+    /// The file that the mappings came from.
+    pub from: PathBuf,
+    /// Mappings in the file afterwards; unknown where a `pins.json` was put back.
+    pub rows: Option<u64>,
+    /// The files that were written, or would be.
+    pub files: Vec<WrittenFile>,
+    /// What is worth knowing.
+    pub notes: Vec<String>,
+}
+
+/// Puts the mappings of one backend back. What stands in their place, readable or not, is kept.
+///
+/// # Errors
+/// If there is no such backend, nothing to restore from, or it cannot be read; nothing is changed then.
+pub fn restore(
+    session: &Session,
+    name: &str,
+    from: &RestoreFrom,
+    options: &Options,
+    progress: &Progress,
+) -> Result<Restored> {
+    let backend = session.data_dir().backend(name)?;
+    let _lock = WriteLock::take(&backend.path)?;
+    if options.mode == Mode::Apply {
+        backup::clear_leftovers(&backend.path)?;
+    }
+    match from {
+        RestoreFrom::Car { salvage } => {
+            from_car(&backend, &backend.path.join(layout::CAR), *salvage, options, progress)
+        }
+        RestoreFrom::Backup(file) => {
+            let kept = choose(&backend, file.as_deref())?;
+            match kept.of {
+                layout::CAR => from_car(&backend, &kept.path, false, options, progress),
+                layout::MAPPINGS => from_mappings(session, &backend, &kept, options, progress),
+                _ => from_legacy(&backend, &kept, options),
+            }
+        }
+    }
+}
+
+fn choose(backend: &BackendDir, file: Option<&str>) -> Result<Backup> {
+    let mut kept = backup::backups(&backend.path);
+    kept.retain(|backup| backup.of != layout::REJECTS);
+    let names: Vec<_> = kept.iter().map(|backup| backup.name()).collect();
+    let chosen = kept.into_iter().rfind(|backup| match file {
+        Some(file) => backup.name() == file,
+        None => backup.of == layout::MAPPINGS,
+    });
+    chosen.ok_or_else(|| Error::Refused {
+        backend: backend.name.clone(),
+        reason: match file {
+            Some(file) => format!("nothing is kept under the name {file}"),
+            None => format!("nothing is kept of its {}", layout::MAPPINGS),
+        },
+        hint: match names.is_empty() {
+            true => "there are no backups; `--from car` takes the CAR".into(),
+            false => format!("name one with --backup: {}", names.join(", ")),
+        },
+    })
+}
+
+fn from_car(
+    backend: &BackendDir,
+    source: &Path,
+    salvage: bool,
+    options: &Options,
+    progress: &Progress,
+) -> Result<Restored> {
+    let dir = &backend.path;
+    let mut sorter =
+        Sorter::new(sort_schema(&[]), &super::spill_place(dir, options.mode), options.sort_memory);
+    let found = push_car(source, &backend.name, salvage, &mut sorter, progress)?;
+    let mut merge = Merge::new(sorter.finish()?, &backend.name, file_schema(&[]))?;
+    let (mappings_place, car_place) = (dir.join(layout::MAPPINGS), dir.join(layout::CAR));
+    let targets = Targets {
+        mappings: Target::beside(&mappings_place, options.mode)?,
+        car: Target::new(&car_place, options.mode)?,
+        car_format: options.car_format,
+        created_at: found.created_at.unwrap_or(options.now),
+        mappings_place: &mappings_place,
+        car_place: &car_place,
+    };
+    let schema = merge.schema();
+    let mut encoded = encode(targets, &schema, progress, || merge.next())?;
+    encoded.prove(&mappings_place, &car_place)?;
+    let mut restored = Restored { from: source.into(), rows: Some(encoded.rows), ..Restored::default() };
+    let repeated = found.rows - encoded.rows;
+    if repeated > 0 {
+        restored.notes.push(format!("{repeated} mappings lost to another one of the same pin"));
+    }
+    if found.other_backend > 0 {
+        let text =
+            format!("{} mappings name another backend; the directory's name counts", found.other_backend);
+        restored.notes.push(text);
+    }
+    restored.notes.extend(found.damages.iter().map(|damage| format!("passed over {damage}")));
+    let stamp = Stamp::at(options.now);
+    // The CAR stays if it is just what would be written.
+    if encoded.car_root.is_none() || root_of(&car_place) != encoded.car_root {
+        restored.files.push(place(encoded.car, &car_place, &stamp)?);
+    }
+    restored.files.push(place(encoded.mappings, &mappings_place, &stamp)?);
+    let _ = &mut encoded.car_root;
+    Ok(restored)
+}
+
+/// Puts a file into its place, unless it is only counted.
+fn place(mut target: Target, place: &Path, stamp: &Stamp) -> Result<WrittenFile> {
+    let bytes = target.length().map_err(|source| Error::Write { path: place.into(), source })?;
+    let kept_as = match target {
+        Target::File(staged) => put(staged, place, stamp)?,
+        Target::Nowhere { .. } => None,
+    };
+    let name = place.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    Ok(WrittenFile { name, bytes, kept_as })
+}
+
+/// Puts a kept file of mappings back, byte for byte, with a CAR that goes with it.
+fn from_mappings(
+    session: &Session,
+    backend: &BackendDir,
+    kept: &Backup,
+    options: &Options,
+    progress: &Progress,
+) -> Result<Restored> {
+    let mappings_place = backend.path.join(layout::MAPPINGS);
+    if kept.path.is_dir() {
+        return Err(Error::Refused {
+            backend: backend.name.clone(),
+            reason: format!("{} is a directory of part files", kept.name()),
+            hint: format!("move it back by hand: `mv {} {}`", kept.path.display(), mappings_place.display()),
+        });
+    }
+    let rows = rows_of(&kept.path)?;
+    let mut restored = Restored { from: kept.path.clone(), rows: Some(rows), ..Restored::default() };
+    let mut target = Target::beside(&mappings_place, options.mode)?;
+    let copied = File::open(&kept.path).and_then(|mut source| io::copy(&mut source, &mut target));
+    copied.map_err(|source| Error::Write { path: mappings_place.clone(), source })?;
+    restored.files.push(place(target, &mappings_place, &Stamp::at(options.now))?);
+    if options.mode == Mode::Apply {
+        // Listed anew: the file is another one now.
+        let backend = session.data_dir().backend(&backend.name)?;
+        restored.files.extend(export::car_of(session, &backend, None, options, progress)?.file);
+    }
+    Ok(restored)
+}
+
+/// Reads a file of mappings to its end, so that nothing damaged is put in the place of anything.
+fn rows_of(path: &Path) -> Result<u64> {
+    let failed = |error| parquet_error(error, path);
+    let file = File::open(path).map_err(|source| Error::Read { path: path.into(), source })?;
+    let reader = ParquetRecordBatchReaderBuilder::try_new(file).map_err(failed)?.build().map_err(failed)?;
+    let mut rows = 0;
+    for batch in reader {
+        rows += batch.map_err(|error| failed(error.into()))?.num_rows() as u64;
+    }
+    Ok(rows)
+}
+
+/// Puts a `pins.json` back, to be migrated again.
+fn from_legacy(backend: &BackendDir, kept: &Backup, options: &Options) -> Result<Restored> {
+    let place = backend.path.join(layout::LEGACY);
+    if std::fs::symlink_metadata(&place).is_ok() {
+        return Err(Error::Refused {
+            backend: backend.name.clone(),
+            reason: format!("a {} waits to be migrated, and is not written over", layout::LEGACY),
+            hint: "migrate it first, or move it away".into(),
+        });
+    }
+    if options.mode == Mode::Apply {
+        let mut staged = StagedFile::beside(&place)?;
+        let copied = File::open(&kept.path).and_then(|mut source| io::copy(&mut source, &mut staged));
+        copied.map_err(|source| Error::Write { path: place.clone(), source })?;
+        staged.publish()?;
+    }
+    let file = WrittenFile { name: layout::LEGACY.to_owned(), bytes: kept.size, kept_as: None };
+    let note =
+        "the mappings are as they were; `pinql backend migrate-pin-mappings` brings the file into them";
+    Ok(Restored { from: kept.path.clone(), rows: None, files: vec![file], notes: vec![note.into()] })
+}

@@ -1,0 +1,174 @@
+//! Mappings and CAR held against each other, both ways.
+
+use std::cmp::Ordering;
+use std::fs::File;
+
+use ::parquet::file::reader::{FileReader, SerializedFileReader};
+
+use super::existing::Existing;
+use super::ordered::Ordered;
+use super::rows::{Rows, sort_schema};
+use super::sort::{Run, Sorter};
+use super::source::push_car;
+use super::{Options, Progress};
+use crate::error::{Error, Result};
+use crate::format::car::{self, Kind};
+use crate::format::parquet;
+use crate::pin::Mapping;
+use crate::session::Session;
+use crate::store::{Mappings, layout};
+
+/// How many differences are shown.
+const SHOWN: usize = 20;
+
+/// What was found of one backend's pair.
+#[derive(Debug, Default)]
+pub struct Verified {
+    /// The backend.
+    pub backend: String,
+    /// Mappings in `pin_mappings.parquet`.
+    pub rows: u64,
+    /// Mappings in the CAR; none if there is no CAR.
+    pub car_rows: Option<u64>,
+    /// The root of the CAR; plain JSON has none.
+    pub car_root: Option<String>,
+    /// The root that the mappings' file names, if pinql wrote it.
+    pub recorded_root: Option<String>,
+    /// Mappings that only one of the two has, or that differ.
+    pub different: u64,
+    /// The first of them.
+    pub differences: Vec<Difference>,
+    /// What is worth knowing.
+    pub notes: Vec<String>,
+}
+
+/// One mapping that the two do not agree on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    /// Its CID.
+    pub cid: String,
+    /// What differs: `only in pin_mappings.parquet`, or the columns.
+    pub what: String,
+}
+
+impl Verified {
+    /// Whether the two are there and agree.
+    pub fn agrees(&self) -> bool {
+        let roots = self.recorded_root.is_none() || self.recorded_root == self.car_root;
+        self.car_rows.is_some() && self.different == 0 && roots
+    }
+}
+
+/// Holds the mappings of one backend and their CAR against each other, and checks every hash in the CAR.
+///
+/// # Errors
+/// If one of the two cannot be read; the error names it.
+pub fn verify(session: &Session, name: &str, options: &Options, progress: &Progress) -> Result<Verified> {
+    let backend = session.data_dir().backend(name)?;
+    if matches!(backend.mappings, Mappings::Absent) {
+        return Err(Error::Refused {
+            backend: name.into(),
+            reason: format!("it has no {}", layout::MAPPINGS),
+            hint: match backend.has_car {
+                true => format!("make it of the CAR with `pinql backend restore {name} --from car`"),
+                false => "there is nothing to verify".into(),
+            },
+        });
+    }
+    let spill = std::env::temp_dir();
+    let mut sorter = Sorter::new(sort_schema(&[]), &spill, options.sort_memory / 2);
+    let mut existing = Existing::open(session, name)?;
+    existing.push_without_extras(&mut sorter, progress)?;
+    let mut verified = Verified { backend: name.into(), rows: existing.rows, ..Verified::default() };
+    verified.recorded_root = backend.files().first().and_then(|file| {
+        let reader = SerializedFileReader::new(File::open(&file.path).ok()?).ok()?;
+        parquet::car_root(reader.metadata())
+    });
+    let place = backend.path.join(layout::CAR);
+    if !backend.has_car {
+        verified
+            .notes
+            .push(format!("there is no {}: `pinql backend export-car {name}` writes one", layout::CAR));
+        return Ok(verified);
+    }
+    check_blocks(&place)?;
+    let mut car_sorter = Sorter::new(sort_schema(&[]), &spill, options.sort_memory / 2);
+    let found = push_car(&place, name, false, &mut car_sorter, progress)?;
+    verified.car_rows = Some(found.rows);
+    verified.car_root = found.root;
+    if found.other_backend > 0 {
+        verified.notes.push(format!("{} mappings of the CAR name another backend", found.other_backend));
+    }
+    if verified.recorded_root.is_some() && verified.recorded_root != verified.car_root {
+        verified.notes.push(format!("the CAR is not the one that {} was written with", layout::MAPPINGS));
+    }
+    compare(sorter.finish()?, car_sorter.finish()?, &mut verified)?;
+    Ok(verified)
+}
+
+/// Checks the hash of every block, also of those that hold no mappings.
+fn check_blocks(place: &std::path::Path) -> Result<()> {
+    let failed = |source| Error::Read { path: place.into(), source };
+    let mut file = File::open(place).map_err(failed)?;
+    if matches!(car::sniff(&mut file).map_err(failed)?, Kind::Json) {
+        return Ok(());
+    }
+    car::check(file).map(drop).map_err(|error| error.in_file(place))
+}
+
+/// Walks over both in the order of pins.
+fn compare(mappings: Vec<Run>, car: Vec<Run>, verified: &mut Verified) -> Result<()> {
+    let (mut ours, mut theirs) = (Ordered::new(mappings)?, Ordered::new(car)?);
+    let mut tell = |rows: &Rows, row: usize, what: String| {
+        verified.different += 1;
+        if verified.differences.len() < SHOWN {
+            let cid = rows.mapping(row, "").cid.unwrap_or_default().to_owned();
+            verified.differences.push(Difference { cid, what });
+        }
+    };
+    loop {
+        let order = match (ours.first(), theirs.first()) {
+            (None, None) => return Ok(()),
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (Some((one, row)), Some((other, at))) => one.pin(row).cmp(&other.pin(at)),
+        };
+        match (order, ours.first(), theirs.first()) {
+            (Ordering::Less, Some((rows, row)), _) => {
+                tell(rows, row, format!("only in {}", layout::MAPPINGS));
+                step(&mut ours)?;
+            }
+            (Ordering::Greater, _, Some((rows, row))) => {
+                tell(rows, row, format!("only in {}", layout::CAR));
+                step(&mut theirs)?;
+            }
+            (_, Some((one, row)), Some((other, at))) => {
+                let columns = differing(&one.mapping(row, ""), &other.mapping(at, ""));
+                if !columns.is_empty() {
+                    tell(one, row, format!("differs in {}", columns.join(", ")));
+                }
+                step(&mut ours)?;
+                step(&mut theirs)?;
+            }
+            _ => return Ok(()),
+        }
+    }
+}
+
+fn differing(one: &Mapping<'_>, other: &Mapping<'_>) -> Vec<&'static str> {
+    let pairs = [
+        ("cid", one.cid == other.cid),
+        ("car_file_path", one.car_file_path == other.car_file_path),
+        ("created_at", one.created_at == other.created_at),
+        ("status", one.status == other.status),
+        ("metadata", one.metadata == other.metadata),
+    ];
+    pairs.into_iter().filter(|(_, same)| !same).map(|(column, _)| column).collect()
+}
+
+/// Goes on to the next row.
+fn step(rows: &mut Ordered) -> Result<()> {
+    rows.advance()?;
+    rows.let_go();
+    Ok(())
+}
