@@ -11,8 +11,8 @@ use pinql::export::Format;
 use pinql::report::Reports;
 
 use super::quantity::{self, MemoryLimit};
-use super::report;
 use super::ui::When;
+use super::{backend, car, report};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -20,6 +20,7 @@ Examples:
   pinql report under-replicated --min-copies 3 --format json
   pinql -f daily.sql -o daily.csv
   echo 'SELECT * FROM backends' | pinql
+  pinql backend migrate-pin-mappings --dry-run
 
 Without SQL and without a command, pinql opens a shell.";
 
@@ -44,7 +45,7 @@ pub struct Args {
 }
 
 /// The options of all commands.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Options of all commands")]
 pub struct Options {
     /// The data directory, which holds `backends/` [default: $PINQL_ROOT, $IPFS_KIT_PATH or ~/.ipfs_kit].
@@ -109,7 +110,10 @@ pub enum Input {
 
 /// The whole command line, with a subcommand for each report.
 pub fn command(reports: &Reports) -> clap::Command {
-    Args::command().subcommand(report::command(reports))
+    Args::command()
+        .subcommand(report::command(reports))
+        .subcommand(backend::command())
+        .subcommand(car::command())
 }
 
 impl Args {

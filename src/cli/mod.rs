@@ -3,6 +3,8 @@
 //! To add a command: a module here, its clap command in [`args::command`], an arm in [`dispatch`].
 
 mod args;
+mod backend;
+mod car;
 mod excerpt;
 mod expanded;
 mod failure;
@@ -10,10 +12,12 @@ mod interrupt;
 mod output;
 mod places;
 mod plans;
+mod progress;
 mod quantity;
 mod query;
 mod repl;
 mod report;
+mod rows;
 mod runner;
 mod trace;
 mod ui;
@@ -76,6 +80,7 @@ fn parse_and_dispatch(words: &[OsString], early: &Early, ui: &mut Ui) -> Outcome
     match parsed {
         Ok((args, matches)) => {
             trace::start(args.options.verbose, ui.stderr_colors())?;
+            ui.set_verbose(args.options.verbose > 0);
             dispatch(&args, &matches, &reports, ui)
         }
         Err(words) => complain(&words, ui),
@@ -98,6 +103,8 @@ fn dispatch(args: &Args, matches: &ArgMatches, reports: &Reports, ui: &mut Ui) -
             Err(Failure::misuse(format!("-c and -f do not go with `{name}`"), "run them one after the other"))
         }
         Some(("report", given)) => run_report(args, reports, given, ui),
+        Some(("backend", given)) => backend::run(&args.options, given, ui),
+        Some(("car", given)) => car::run(&args.options, given, ui),
         Some((name, _)) => unreachable!("clap knows no command {name}"),
         None if !args.inputs.is_empty() => run_script(args, &args.inputs, ui),
         None if !Ui::stdin_is_terminal() => run_script(args, &[Input::Stdin], ui),

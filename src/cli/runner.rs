@@ -7,6 +7,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use futures::StreamExt;
 use pinql::Error;
+use pinql::migrate::{Progress, Seen};
 use pinql::report::Bindings;
 use pinql::session::{Receipt, Session, Skipped};
 use tokio::runtime::{Builder, Runtime};
@@ -23,6 +24,8 @@ const WAITING: usize = 4;
 const GRACE: Duration = Duration::from_millis(500);
 /// How long the end of the program waits for queries that were stopped.
 const PARTING: Duration = Duration::from_millis(300);
+/// How often long work is looked at.
+const LOOK: Duration = Duration::from_millis(100);
 /// Plans nest deeply, and threads' stacks take no memory until they are used.
 const STACK: usize = 16 << 20;
 
@@ -80,6 +83,11 @@ impl Runner {
         &self.interrupts
     }
 
+    /// The session that the threads work for.
+    pub fn session(&self) -> &Session {
+        &self.session
+    }
+
     /// Starts a query.
     pub fn start(&mut self, sql: &str, bindings: &Bindings) -> Outcome<Running<'_>> {
         if self.abandoned {
@@ -94,6 +102,42 @@ impl Runner {
         let task = workers.spawn(answer(Arc::clone(&self.session), sql.to_owned(), bindings.clone(), sender));
         let patience = self.timeout.map(|limit| limit + GRACE);
         Ok(Running { engine: self, messages, task, patience, skipped: vec![], ended: false })
+    }
+
+    /// Does long work that is no query, on a thread of its own, and looks after `watch` meanwhile. Ctrl-C tells it to stop,
+    /// and it is waited for: it must leave everything as it was.
+    pub fn work<T: Send + 'static>(
+        &mut self,
+        progress: &Arc<Progress>,
+        mut watch: impl FnMut(Seen),
+        task: impl FnOnce(&Session, &Progress) -> Result<T, Error> + Send + 'static,
+    ) -> Outcome<T> {
+        let workers = self.workers.as_ref().expect("only drop takes the workers away");
+        let (session, shared) = (Arc::clone(&self.session), Arc::clone(progress));
+        let mut task = workers.spawn_blocking(move || task(&session, &shared));
+        let interrupts = self.interrupts.clone();
+        let ended = self.front.block_on(async {
+            loop {
+                tokio::select! {
+                    ended = &mut task => return ended,
+                    () = interrupts.pending(), if !interrupts.is_pending() => progress.stop(),
+                    () = tokio::time::sleep(LOOK) => {
+                        if interrupts.is_pending() {
+                            progress.stop();
+                        }
+                        watch(progress.seen());
+                    }
+                }
+            }
+        });
+        match ended {
+            Ok(Err(Error::Stopped)) => Err(Failure::Interrupted),
+            Ok(done) => Ok(done?),
+            Err(error) => {
+                let message = format!("the work panicked: {}", panic_words(error));
+                Err(Error::Engine { message }.into())
+            }
+        }
     }
 
     /// Runs a query whose answer is small, to its end.

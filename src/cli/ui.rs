@@ -3,6 +3,7 @@
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
+use pinql::Error;
 use pinql::export::Written;
 use pinql::session::Skipped;
 
@@ -23,6 +24,7 @@ pub enum When {
 pub struct Ui {
     color: When,
     timing: bool,
+    verbose: bool,
     skipped: Vec<String>,
 }
 
@@ -35,7 +37,17 @@ enum Paint {
 
 impl Ui {
     pub fn new(color: When) -> Ui {
-        Ui { color, timing: true, skipped: vec![] }
+        Ui { color, timing: true, verbose: false, skipped: vec![] }
+    }
+
+    /// Says whether more is to be told than what one needs.
+    pub fn set_verbose(&mut self, verbose: bool) {
+        self.verbose = verbose;
+    }
+
+    /// Whether more is to be told.
+    pub fn is_verbose(&self) -> bool {
+        self.verbose
     }
 
     pub fn stdin_is_terminal() -> bool {
@@ -88,6 +100,16 @@ impl Ui {
         lines.extend(failure.causes().iter().map(|cause| self.labelled(Paint::Error, "caused by:", cause)));
         lines.extend(failure.excerpt().iter().map(|line| printable(line)));
         lines.extend(failure.hint().map(|hint| self.labelled(Paint::Hint, "hint:", &hint)));
+        self.tell(&lines.join("\n"));
+    }
+
+    /// Says what failed at one backend of several.
+    pub fn fail_at(&self, backend: &str, error: &Error) {
+        let first = std::error::Error::source(error);
+        let causes = std::iter::successors(first, |cause| cause.source()).map(ToString::to_string);
+        let mut lines = vec![self.labelled(Paint::Error, "error:", &format!("{backend}: {error}"))];
+        lines.extend(causes.map(|cause| self.labelled(Paint::Error, "caused by:", &cause)));
+        lines.extend(error.hint().map(|hint| self.labelled(Paint::Hint, "hint:", &hint)));
         self.tell(&lines.join("\n"));
     }
 
