@@ -1,7 +1,7 @@
 //! Sorted mappings → Parquet and CAR, both at once, and the proof that they read back as they were written.
 
 use std::fs::File;
-use std::io::{self, BufReader, Read};
+use std::io;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
@@ -16,9 +16,7 @@ use super::digest::Digest;
 use super::target::Target;
 use super::{CarFormat, Progress};
 use crate::error::{Error, Result};
-use crate::format::car::{self, JsonWriter, MappingsWriter};
-use crate::format::envelope;
-use crate::format::json::Failed;
+use crate::format::car::{JsonWriter, MappingsWriter};
 use crate::format::parquet::LayoutWriter;
 
 /// Batches that wait for each encoder.
@@ -148,19 +146,16 @@ pub(super) fn write_car<E: From<io::Error>>(
 }
 
 impl Encoded {
-    /// Reads both files back from the disk and holds them to what they were made of.
+    /// Reads both files back from the disk and holds them to what they were made of: the mappings row by row, the CAR byte
+    /// by byte.
     ///
     /// # Errors
     /// [`Error::Unproved`] if they differ.
     pub fn prove(&self, mappings_place: &Path, car_place: &Path) -> Result<()> {
         thread::scope(|scope| {
-            let car = scope.spawn(|| match &self.car {
-                Target::File(file) => prove_car(file.read_back()?, self.car_root.as_deref(), self.rows)
-                    .map_err(|problem| Error::Unproved { path: car_place.into(), problem }),
-                Target::Nowhere { .. } => Ok(()),
-            });
-            if let Target::File(file) = &self.mappings {
-                let problem = match self.read_mappings(file.read_back()?) {
+            let car = scope.spawn(|| self.car.prove(car_place));
+            if let Target::File(written) = &self.mappings {
+                let problem = match self.read_mappings(written.staged.read_back()?) {
                     Ok(problem) => problem,
                     Err(error) => Some(error.to_string()),
                 };
@@ -174,12 +169,10 @@ impl Encoded {
 
     /// Whether the CAR in the making has the same bytes as the file at `place`.
     pub fn is_car_of(&self, place: &Path) -> bool {
-        let Target::File(car) = &self.car else { return false };
-        let (Ok(ours), Ok(theirs)) = (car.read_back(), File::open(place)) else { return false };
-        let lengths = (ours.metadata().map(|file| file.len()), theirs.metadata().map(|file| file.len()));
-        let (ours, theirs) = (BufReader::new(ours).bytes(), BufReader::new(theirs).bytes());
-        matches!(lengths, (Ok(one), Ok(other)) if one == other)
-            && ours.zip(theirs).all(|bytes| matches!(bytes, (Ok(one), Ok(other)) if one == other))
+        match &self.car {
+            Target::File(written) => File::open(place).is_ok_and(|file| written.is_written_in(file)),
+            Target::Nowhere { .. } => false,
+        }
     }
 
     fn read_mappings(&self, file: File) -> std::result::Result<Option<String>, ParquetError> {
@@ -191,28 +184,6 @@ impl Encoded {
         }
         Ok(self.digest.difference(&digest, &self.schema))
     }
-}
-
-/// Checks the hash of every block, and so everything that the root leads to; of plain JSON that it has all its rows.
-pub(super) fn prove_car(file: File, root: Option<&str>, rows: u64) -> std::result::Result<(), String> {
-    let Some(root) = root else {
-        let counted = count_json(file)?;
-        return if counted == rows { Ok(()) } else { Err(format!("{counted} rows instead of {rows}")) };
-    };
-    let check = car::check(file).map_err(|error| error.to_string())?;
-    let found: Vec<String> = check.header.roots.iter().map(ToString::to_string).collect();
-    match found == [root] && check.missing_roots.is_empty() && check.unchecked == 0 {
-        true => Ok(()),
-        false => Err(format!("its root is {} instead of {root}", found.join(", "))),
-    }
-}
-
-fn count_json(file: File) -> std::result::Result<u64, String> {
-    let read = envelope::read_json(file, &mut |_| Ok::<(), String>(()));
-    read.map(|backup| backup.rows).map_err(|failed| match failed {
-        Failed::File(error) => error.to_string(),
-        Failed::Sink(error) => error,
-    })
 }
 
 /// A Parquet error as one of writing, with the system's own words where the disk is at fault.

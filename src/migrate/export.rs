@@ -6,7 +6,7 @@ use std::time::UNIX_EPOCH;
 
 use ::parquet::file::reader::{FileReader, SerializedFileReader};
 
-use super::encode::{prove_car, write_car};
+use super::encode::write_car;
 use super::existing::Existing;
 use super::merge::Merge;
 use super::publish::put;
@@ -75,27 +75,23 @@ pub(super) fn car_of(
     let mut merge = Merge::keeping_all(sorter.finish()?, name, file_schema(&existing.extras))?;
     let place = output.map_or_else(|| backend.path.join(layout::CAR), PathBuf::from);
     let target = Target::new(&place, options.mode)?;
-    let failed = |source| Error::Write { path: place.clone(), source };
-    let mut written = write_car(target, options.car_format, made_at(backend), || {
+    let written = write_car(target, options.car_format, made_at(backend), || {
         let batch = merge.next().map_err(Stop::Rows)?;
         let rows = batch.as_ref().map_or(0, |batch| batch.num_rows() as u64);
         progress.wrote(rows).map_err(Stop::Rows)?;
         Ok(batch)
     })
     .map_err(|stop: Stop| stop.at(&place))?;
-    if let Target::File(file) = &written.car {
-        prove_car(file.read_back()?, written.root.as_deref(), merge.counts.kept)
-            .map_err(|problem| Error::Unproved { path: place.clone(), problem })?;
-    }
-    let bytes = written.car.length().map_err(failed)?;
+    written.car.prove(&place)?;
+    let bytes = written.car.length();
     let root = written.root;
     let mut exported = ExportedCar { backend: name.clone(), root, rows: merge.counts.kept, file: None };
     let is_there =
         output.is_none() && exported.root.is_some() && super::backend::root_of(&place) == exported.root;
     if !is_there {
         let kept_as = match (written.car, output) {
-            (Target::File(staged), None) => put(staged, &place, &Stamp::at(options.now))?,
-            (Target::File(staged), Some(_)) => staged.publish().map(|()| None)?,
+            (Target::File(written), None) => put(written.staged, &place, &Stamp::at(options.now))?,
+            (Target::File(written), Some(_)) => written.staged.publish().map(|()| None)?,
             (Target::Nowhere { .. }, _) => None,
         };
         let name = place.file_name().unwrap_or_default().to_string_lossy().into_owned();

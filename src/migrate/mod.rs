@@ -85,7 +85,7 @@ impl Options {
             mode: Mode::Apply,
             car_format: CarFormat::Car,
             now,
-            sort_memory: 64 << 20,
+            sort_memory: 96 << 20,
         }
     }
 }

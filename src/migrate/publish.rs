@@ -24,11 +24,11 @@ pub(super) struct Change {
 /// Makes the change, or in a dry run checks that there is room for it. Adds what is written to `files`.
 pub(super) fn publish(
     dir: &Path,
-    mut change: Change,
+    change: Change,
     options: &Options,
     files: &mut Vec<WrittenFile>,
 ) -> Result<()> {
-    list(&mut change, dir, files)?;
+    files.extend(list(&change));
     if options.mode == Mode::DryRun {
         return check_room(dir, files.iter().map(|file| file.bytes).sum());
     }
@@ -36,10 +36,10 @@ pub(super) fn publish(
     let mut kept = Vec::new();
     if let Some(encoded) = change.mappings {
         if let Target::File(car) = encoded.car {
-            kept.push(put(car, &dir.join(layout::CAR), &stamp)?);
+            kept.push(put(car.staged, &dir.join(layout::CAR), &stamp)?);
         }
         if let Target::File(mappings) = encoded.mappings {
-            kept.push(put(mappings, &dir.join(layout::MAPPINGS), &stamp)?);
+            kept.push(put(mappings.staged, &dir.join(layout::MAPPINGS), &stamp)?);
         }
     }
     if let Some((Target::File(rejects), keep)) = change.rejects {
@@ -47,7 +47,7 @@ pub(super) fn publish(
         if keep {
             backup::keep(&place, &stamp)?;
         }
-        rejects.publish()?;
+        rejects.staged.publish()?;
         kept.push(None);
     }
     for (file, kept) in files.iter_mut().zip(kept) {
@@ -73,21 +73,18 @@ pub(super) fn put(staged: StagedFile, place: &Path, stamp: &Stamp) -> Result<Opt
     }
 }
 
-fn list(change: &mut Change, dir: &Path, files: &mut Vec<WrittenFile>) -> Result<()> {
-    let mut add = |target: &mut Target, name: &str| -> Result<()> {
-        let failed = |source| Error::Write { path: dir.join(name), source };
-        let bytes = target.length().map_err(failed)?;
-        files.push(WrittenFile { name: name.to_owned(), bytes, kept_as: None });
-        Ok(())
+fn list(change: &Change) -> Vec<WrittenFile> {
+    let file = |target: &Target, name: &str| WrittenFile {
+        name: name.to_owned(),
+        bytes: target.length(),
+        kept_as: None,
     };
-    if let Some(encoded) = &mut change.mappings {
-        add(&mut encoded.car, layout::CAR)?;
-        add(&mut encoded.mappings, layout::MAPPINGS)?;
-    }
-    if let Some((rejects, _)) = &mut change.rejects {
-        add(rejects, layout::REJECTS)?;
-    }
-    Ok(())
+    let pair = change
+        .mappings
+        .iter()
+        .flat_map(|encoded| [file(&encoded.car, layout::CAR), file(&encoded.mappings, layout::MAPPINGS)]);
+    let rejects = change.rejects.iter().map(|(rejects, _)| file(rejects, layout::REJECTS));
+    pair.chain(rejects).collect()
 }
 
 /// What is replaced is kept, so the new files need room beside the old ones.

@@ -120,7 +120,7 @@ fn from_car(
         car_place: &car_place,
     };
     let schema = merge.schema();
-    let mut encoded = encode(targets, &schema, progress, || merge.next())?;
+    let encoded = encode(targets, &schema, progress, || merge.next())?;
     encoded.prove(&mappings_place, &car_place)?;
     let mut restored = Restored { from: source.into(), rows: Some(encoded.rows), ..Restored::default() };
     let repeated = found.rows - encoded.rows;
@@ -139,15 +139,14 @@ fn from_car(
         restored.files.push(place(encoded.car, &car_place, &stamp)?);
     }
     restored.files.push(place(encoded.mappings, &mappings_place, &stamp)?);
-    let _ = &mut encoded.car_root;
     Ok(restored)
 }
 
 /// Puts a file into its place, unless it is only counted.
-fn place(mut target: Target, place: &Path, stamp: &Stamp) -> Result<WrittenFile> {
-    let bytes = target.length().map_err(|source| Error::Write { path: place.into(), source })?;
+fn place(target: Target, place: &Path, stamp: &Stamp) -> Result<WrittenFile> {
+    let bytes = target.length();
     let kept_as = match target {
-        Target::File(staged) => put(staged, place, stamp)?,
+        Target::File(written) => put(written.staged, place, stamp)?,
         Target::Nowhere { .. } => None,
     };
     let name = place.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -175,6 +174,7 @@ fn from_mappings(
     let mut target = Target::beside(&mappings_place, options.mode)?;
     let copied = File::open(&kept.path).and_then(|mut source| io::copy(&mut source, &mut target));
     copied.map_err(|source| Error::Write { path: mappings_place.clone(), source })?;
+    target.prove(&mappings_place)?;
     restored.files.push(place(target, &mappings_place, &Stamp::at(options.now))?);
     if options.mode == Mode::Apply {
         // Listed anew: the file is another one now.

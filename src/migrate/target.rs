@@ -1,17 +1,20 @@
 //! Where bytes go: into a file in the making, or, in a dry run, nowhere but into its length.
 
-use std::io::{self, Seek, SeekFrom, Write};
+use std::fs::File;
+use std::hash::Hasher;
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
+use twox_hash::XxHash64;
+
 use super::Mode;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::store::StagedFile;
 
 /// A file in the making, or the length that it would have.
-#[derive(Debug)]
 pub(super) enum Target {
     /// Beside the file that it will replace.
-    File(StagedFile),
+    File(Box<Written>),
     /// Counted only.
     Nowhere {
         /// Where the next byte would go.
@@ -21,11 +24,78 @@ pub(super) enum Target {
     },
 }
 
+/// A file in the making, and what was written to it.
+pub(super) struct Written {
+    pub staged: StagedFile,
+    /// The first bytes as they are now: what is written last, when all else is known, goes there.
+    head: Vec<u8>,
+    /// Of the bytes behind the head.
+    hash: XxHash64,
+    at: u64,
+    length: u64,
+}
+
+/// How many bytes may be written over.
+const HEAD: usize = 4096;
+/// What is read back at once, in bytes.
+const BUFFER: usize = 1 << 20;
+
+impl Written {
+    fn note(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let in_head = bytes.len().min(HEAD.saturating_sub(self.at as usize));
+        let (head, rest) = bytes.split_at(in_head);
+        let end = self.at as usize + head.len();
+        if !head.is_empty() {
+            if self.head.len() < end {
+                self.head.resize(end, 0);
+            }
+            self.head[self.at as usize..end].copy_from_slice(head);
+        }
+        if !rest.is_empty() {
+            if self.at + head.len() as u64 != self.length.max(HEAD as u64) {
+                return Err(io::Error::other("a file in the making is only written over at its beginning"));
+            }
+            self.hash.write(rest);
+        }
+        self.at += bytes.len() as u64;
+        self.length = self.length.max(self.at);
+        Ok(())
+    }
+
+    /// Whether `file` has just the bytes that were written.
+    pub fn is_written_in(&self, file: File) -> bool {
+        matches!(self.compare(file), Ok(None))
+    }
+
+    fn compare(&self, mut file: File) -> io::Result<Option<&'static str>> {
+        if file.metadata()?.len() != self.length {
+            return Ok(Some("its length differs"));
+        }
+        let mut head = vec![0; self.head.len()];
+        file.read_exact(&mut head)?;
+        let (mut hash, mut buffer) = (XxHash64::with_seed(0), vec![0; BUFFER]);
+        loop {
+            match file.read(&mut buffer)? {
+                0 => break,
+                read => hash.write(&buffer[..read]),
+            }
+        }
+        let same = head == self.head && hash.finish() == self.hash.finish();
+        Ok((!same).then_some("its bytes differ"))
+    }
+}
+
 impl Target {
     /// Starts a file that will replace `place`, if files may be made at all.
     pub fn new(place: &Path, mode: Mode) -> Result<Target> {
         Ok(match mode {
-            Mode::Apply => Target::File(StagedFile::beside(place)?),
+            Mode::Apply => Target::File(Box::new(Written {
+                staged: StagedFile::beside(place)?,
+                head: Vec::new(),
+                hash: XxHash64::with_seed(0),
+                at: 0,
+                length: 0,
+            })),
             Mode::DryRun => Target::Nowhere { at: 0, length: 0 },
         })
     }
@@ -38,16 +108,24 @@ impl Target {
         }
     }
 
+    /// Reads the file back from the disk and holds it to what was written, byte by byte. `place`: where it will be.
+    ///
+    /// # Errors
+    /// [`Error::Unproved`] if they differ.
+    pub fn prove(&self, place: &Path) -> Result<()> {
+        let Target::File(written) = self else { return Ok(()) };
+        match written.compare(written.staged.read_back()?) {
+            Ok(None) => Ok(()),
+            Ok(Some(problem)) => Err(Error::Unproved { path: place.into(), problem: problem.into() }),
+            Err(source) => Err(Error::Read { path: place.into(), source }),
+        }
+    }
+
     /// The length so far, in bytes.
-    pub fn length(&mut self) -> io::Result<u64> {
+    pub fn length(&self) -> u64 {
         match self {
-            Target::File(file) => {
-                let at = file.stream_position()?;
-                let length = file.seek(SeekFrom::End(0))?;
-                file.seek(SeekFrom::Start(at))?;
-                Ok(length)
-            }
-            Target::Nowhere { length, .. } => Ok(*length),
+            Target::File(written) => written.length,
+            Target::Nowhere { length, .. } => *length,
         }
     }
 }
@@ -55,7 +133,11 @@ impl Target {
 impl Write for Target {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
-            Target::File(file) => file.write(bytes),
+            Target::File(file) => {
+                let written = file.staged.write(bytes)?;
+                file.note(&bytes[..written])?;
+                Ok(written)
+            }
             Target::Nowhere { at, length } => {
                 *at += bytes.len() as u64;
                 *length = (*length).max(*at);
@@ -66,7 +148,7 @@ impl Write for Target {
 
     fn flush(&mut self) -> io::Result<()> {
         match self {
-            Target::File(file) => file.flush(),
+            Target::File(file) => file.staged.flush(),
             Target::Nowhere { .. } => Ok(()),
         }
     }
@@ -75,7 +157,10 @@ impl Write for Target {
 impl Seek for Target {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
         match self {
-            Target::File(file) => file.seek(to),
+            Target::File(file) => {
+                file.at = file.staged.seek(to)?;
+                Ok(file.at)
+            }
             Target::Nowhere { at, length } => {
                 let (from, by) = match to {
                     SeekFrom::Start(to) => (to, 0),
