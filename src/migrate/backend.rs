@@ -13,9 +13,8 @@ use super::rejects::Rejects;
 use super::rows::{NEW, sort_schema};
 use super::sort::Sorter;
 use super::target::Target;
-use super::{CarFormat, Mode, Options, Progress, spill_place};
+use super::{Mode, Options, Progress, spill_place};
 use crate::error::{Error, Result};
-use crate::format::car::{CarReader, Kind, sniff};
 use crate::format::legacy::{self, CarPaths, Pin, Reject, Sink, Summary};
 use crate::format::parquet::file_schema;
 use crate::session::Session;
@@ -219,11 +218,7 @@ impl Migration<'_> {
             return Ok(());
         }
         let place = self.backend.path.join(layout::CAR);
-        let same = match self.options.car_format {
-            CarFormat::Car => encoded.car_root.is_some() && root_of(&place) == encoded.car_root,
-            CarFormat::Json => encoded.is_car_of(&place),
-        };
-        if same {
+        if encoded.is_car_of(&place) {
             return Ok(());
         }
         let name = &self.backend.name;
@@ -234,19 +229,6 @@ impl Migration<'_> {
                 "make the mappings of it with `pinql backend restore {name} --from car`, then run this again"
             ),
         })
-    }
-}
-
-/// The root of a CAR, if it is one with a single root.
-pub(super) fn root_of(place: &std::path::Path) -> Option<String> {
-    let mut file = File::open(place).ok()?;
-    if !matches!(sniff(&mut file).ok()?, Kind::CarV1 | Kind::CarV2) {
-        return None;
-    }
-    let car = CarReader::open(file).ok()?;
-    match &car.header().roots[..] {
-        [root] => Some(root.to_string()),
-        _ => None,
     }
 }
 

@@ -16,7 +16,7 @@ use super::digest::Digest;
 use super::target::Target;
 use super::{CarFormat, Progress};
 use crate::error::{Error, Result};
-use crate::format::car::{JsonWriter, MappingsWriter};
+use crate::format::car::{CarReader, JsonWriter, Kind, MappingsWriter, sniff};
 use crate::format::parquet::LayoutWriter;
 
 /// Batches that wait for each encoder.
@@ -167,11 +167,12 @@ impl Encoded {
         })
     }
 
-    /// Whether the CAR in the making has the same bytes as the file at `place`.
+    /// Whether the file at `place` is the CAR in the making.
     pub fn is_car_of(&self, place: &Path) -> bool {
         match &self.car {
-            Target::File(written) => File::open(place).is_ok_and(|file| written.is_written_in(file)),
-            Target::Nowhere { .. } => false,
+            Target::File(written) => written.is_written_at(place),
+            // Not written, it is told by its root.
+            Target::Nowhere { .. } => self.car_root.is_some() && root_of(place) == self.car_root,
         }
     }
 
@@ -183,6 +184,19 @@ impl Encoded {
             digest.add(&batch?)?;
         }
         Ok(self.digest.difference(&digest, &self.schema))
+    }
+}
+
+/// The root of a CAR, if it is one with a single root.
+fn root_of(place: &Path) -> Option<String> {
+    let mut file = File::open(place).ok()?;
+    if !matches!(sniff(&mut file).ok()?, Kind::CarV1 | Kind::CarV2) {
+        return None;
+    }
+    let car = CarReader::open(file).ok()?;
+    match &car.header().roots[..] {
+        [root] => Some(root.to_string()),
+        _ => None,
     }
 }
 

@@ -29,7 +29,7 @@ pub struct ExportedCar {
     pub root: Option<String>,
     /// Mappings in it.
     pub rows: u64,
-    /// The file; none if the one that is there has the same root.
+    /// The file; none if the one that is there is the same.
     pub file: Option<WrittenFile>,
 }
 
@@ -86,8 +86,10 @@ pub(super) fn car_of(
     let bytes = written.car.length();
     let root = written.root;
     let mut exported = ExportedCar { backend: name.clone(), root, rows: merge.counts.kept, file: None };
-    let is_there =
-        output.is_none() && exported.root.is_some() && super::backend::root_of(&place) == exported.root;
+    let is_there = match &written.car {
+        Target::File(car) => output.is_none() && car.is_written_at(&place),
+        Target::Nowhere { .. } => false,
+    };
     if !is_there {
         let kept_as = match (written.car, output) {
             (Target::File(written), None) => put(written.staged, &place, &Stamp::at(options.now))?,

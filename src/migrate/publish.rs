@@ -35,9 +35,7 @@ pub(super) fn publish(
     let stamp = Stamp::at(options.now);
     let mut kept = Vec::new();
     if let Some(encoded) = change.mappings {
-        if let Target::File(car) = encoded.car {
-            kept.push(put(car.staged, &dir.join(layout::CAR), &stamp)?);
-        }
+        kept.push(put_car(encoded.car, &dir.join(layout::CAR), &stamp)?);
         if let Target::File(mappings) = encoded.mappings {
             kept.push(put(mappings.staged, &dir.join(layout::MAPPINGS), &stamp)?);
         }
@@ -56,6 +54,14 @@ pub(super) fn publish(
     match change.legacy {
         Some(legacy) => legacy.archive(&stamp).map(drop),
         None => Ok(()),
+    }
+}
+
+/// The same for a CAR, which stays if it has the same bytes already: a run that was stopped has got that far.
+pub(super) fn put_car(car: Target, place: &Path, stamp: &Stamp) -> Result<Option<String>> {
+    match car {
+        Target::File(written) if !written.is_written_at(place) => put(written.staged, place, stamp),
+        _ => Ok(None),
     }
 }
 

@@ -6,10 +6,9 @@ use std::path::{Path, PathBuf};
 
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
-use super::backend::root_of;
 use super::encode::{Targets, encode, parquet_error};
 use super::merge::Merge;
-use super::publish::put;
+use super::publish::{put, put_car};
 use super::rows::sort_schema;
 use super::sort::Sorter;
 use super::source::push_car;
@@ -134,10 +133,9 @@ fn from_car(
     }
     restored.notes.extend(found.damages.iter().map(|damage| format!("passed over {damage}")));
     let stamp = Stamp::at(options.now);
-    // The CAR stays if it is just what would be written.
-    if encoded.car_root.is_none() || root_of(&car_place) != encoded.car_root {
-        restored.files.push(place(encoded.car, &car_place, &stamp)?);
-    }
+    let bytes = encoded.car.length();
+    let kept_as = put_car(encoded.car, &car_place, &stamp)?;
+    restored.files.push(WrittenFile { name: layout::CAR.to_owned(), bytes, kept_as });
     restored.files.push(place(encoded.mappings, &mappings_place, &stamp)?);
     Ok(restored)
 }

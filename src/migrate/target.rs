@@ -62,9 +62,9 @@ impl Written {
         Ok(())
     }
 
-    /// Whether `file` has just the bytes that were written.
-    pub fn is_written_in(&self, file: File) -> bool {
-        matches!(self.compare(file), Ok(None))
+    /// Whether the file at `place` has just the bytes that were written.
+    pub fn is_written_at(&self, place: &Path) -> bool {
+        File::open(place).is_ok_and(|file| matches!(self.compare(file), Ok(None)))
     }
 
     fn compare(&self, mut file: File) -> io::Result<Option<&'static str>> {

@@ -51,6 +51,15 @@ impl Session {
         self.planner.data_dir()
     }
 
+    /// The same over the same data directory with one thread: rows come in the order of the files.
+    ///
+    /// # Errors
+    /// As [`Session::open`].
+    pub fn in_order(&self) -> Result<Session> {
+        let options = Options { threads: Some(1), ..self.planner.options.clone() };
+        Session::open(self.data_dir().root(), options)
+    }
+
     /// Plans one statement and starts it. The answer sees the files as they are now, whatever happens to them later.
     ///
     /// # Errors
