@@ -90,10 +90,8 @@ fn properties(content: i32) -> WriterProperties {
         .set_column_bloom_filter_enabled(column(CID), true)
         .set_column_bloom_filter_max_ndv(column(CID), GROUP_ROWS as u64);
     // Each value is another: a dictionary would be filled, given up, and written for nothing.
-    let builder = [CID, CAR_FILE_PATH, METADATA, CONTENT, SIZE_BYTES].into_iter().fold(builder, plain);
+    let builder = [CID, CAR_FILE_PATH, METADATA, CONTENT].into_iter().fold(builder, plain);
     builder
-        .set_column_dictionary_enabled(column(CREATED_AT), false)
-        .set_column_encoding(column(CREATED_AT), Encoding::DELTA_BINARY_PACKED)
         // Digests do not compress.
         .set_column_compression(column(CONTENT), Compression::UNCOMPRESSED)
         .build()
