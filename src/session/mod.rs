@@ -51,6 +51,12 @@ impl Session {
         self.planner.data_dir()
     }
 
+    /// The same for who writes anew what is read: rows come in the order of their files, and a backend that cannot be read
+    /// is an error whatever the options say. Nothing is written in the place of what was skipped.
+    pub(crate) fn faithful(&self) -> Session {
+        Session { planner: Arc::new(self.planner.faithful()) }
+    }
+
     /// Plans one statement and starts it. The answer sees the files as they are now, whatever happens to them later.
     ///
     /// # Errors
