@@ -1,7 +1,7 @@
 //! Tables: backends as the engine sees them.
 //!
-//! A query sees a [`Snapshot`] through a [`PinCatalog`]: `pins`, `records` and `backends` in the default schema, and one
-//! table for each backend in the schema `backends`. To add a system table: a provider like [`system`]'s, and its name in
+//! A query sees a [`Snapshot`] through a [`PinCatalog`]: `pins`, `records`, `rejects` and `backends` in the default schema,
+//! and one table for each backend in the schema `backends`. To add a system table: a provider like [`system`]'s, and its name in
 //! [`TABLES`].
 
 mod adapter;
@@ -37,7 +37,7 @@ pub(crate) const MAIN: &str = "main";
 pub(crate) const BACKENDS: &str = "backends";
 
 /// The tables of [`MAIN`].
-const TABLES: [&str; 3] = ["backends", "pins", "records"];
+const TABLES: [&str; 4] = ["backends", "pins", "records", "rejects"];
 
 /// The tables of one snapshot.
 #[derive(Debug)]
@@ -85,6 +85,7 @@ impl SchemaProvider for MainSchema {
         Ok(match name {
             "pins" => Some(Arc::new(PinTable::pins(snapshot))),
             "records" => Some(Arc::new(PinTable::records(snapshot))),
+            "rejects" => Some(Arc::new(PinTable::rejects(snapshot))),
             "backends" => Some(Arc::new(BackendsTable::new(snapshot))),
             _ => None,
         })

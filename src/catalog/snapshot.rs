@@ -1,9 +1,10 @@
 //! What one query sees: every file it needs, opened once, and held until it ends.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use arrow::datatypes::Field;
 use futures::{StreamExt, TryStreamExt, stream};
 use object_store::ObjectStore;
 use object_store::path::Path;
@@ -11,7 +12,8 @@ use tokio::sync::OnceCell;
 
 use super::file::{OpenError, PinnedFile, UnreadableFile};
 use crate::error::Result;
-use crate::store::{BackendDir, DataDir, Mappings, MappingsFile};
+use crate::pin::schema;
+use crate::store::{BackendDir, DataDir, Mappings, MappingsFile, Unreachable};
 
 /// Files opened at once while planning.
 const OPENING: usize = 64;
@@ -80,6 +82,48 @@ impl Snapshot {
         let opened = stream::iter(opening).buffered(OPENING).map(|opened| self.or_skip(opened));
         let opened: Vec<_> = opened.try_collect().await?;
         Ok(opened.into_iter().flat_map(|files| files.to_vec()).collect())
+    }
+
+    /// The open files of rejects of these backends. One that several backends have by a link counts once.
+    ///
+    /// # Errors
+    /// The first of them that cannot be read, unless unreadable backends are skipped.
+    pub async fn rejects(&self, backends: &[BackendDir]) -> Result<Vec<Arc<PinnedFile>>, UnreadableFile> {
+        let mut seen = HashSet::new();
+        let mut opened = Vec::new();
+        for backend in backends {
+            let file = match self.dir.rejects_file(backend) {
+                Ok(Some(file)) if seen.insert(file.path.clone()) => self.open_rejects(backend, &file).await,
+                Ok(_) => continue,
+                Err(Unreachable { shown, reason }) => {
+                    Err(UnreadableFile { backend: backend.name.clone(), path: shown, reason })
+                }
+            };
+            opened.extend(self.or_skip(file.map(|file| Arc::new(vec![file])))?.iter().cloned());
+        }
+        Ok(opened)
+    }
+
+    async fn open_rejects(
+        &self,
+        backend: &BackendDir,
+        file: &MappingsFile,
+    ) -> Result<Arc<PinnedFile>, UnreadableFile> {
+        if let Some(error) = self.locked_skipped().get(&backend.name) {
+            return Err(error.clone());
+        }
+        let name: Arc<str> = backend.name.as_str().into();
+        let opened = self.open_file(&name, file).await.map_err(|failed| failed.error)?;
+        let columns = opened.columns.fields();
+        let lacks = |field: &&Arc<Field>| !columns.iter().any(|column| column.name() == field.name());
+        match schema::rejects().fields().iter().find(lacks) {
+            None => Ok(Arc::new(opened)),
+            Some(field) => Err(UnreadableFile {
+                backend: backend.name.clone(),
+                path: file.shown.clone(),
+                reason: format!("not a file of rejects: it has no column `{}`", field.name()),
+            }),
+        }
     }
 
     /// The open files of one backend, whatever is done about unreadable ones.

@@ -1,4 +1,5 @@
-//! Tables of mappings: `pins` and `records` over all backends, and one table for each backend.
+//! Tables of mappings: `pins` and `records` over all backends, and one table for each backend. Also `rejects`, whose files
+//! lie beside them.
 //!
 //! Each is one scan over the files of its backends, with `backend_name` as the partition column: what a predicate says of
 //! it is settled before any file is opened.
@@ -33,20 +34,35 @@ use crate::store::{BackendDir, Mappings};
 #[derive(Debug)]
 pub(super) struct PinTable {
     snapshot: Arc<Snapshot>,
-    /// The only backend; `None`: all of them.
-    backend: Option<String>,
+    of: Of,
     schema: SchemaRef,
+}
+
+/// Whose files, and which.
+#[derive(Debug)]
+enum Of {
+    /// The mappings of all backends.
+    All,
+    /// The mappings of one.
+    Backend(String),
+    /// What migrations rejected, of all backends.
+    Rejects,
 }
 
 impl PinTable {
     /// `pins`.
     pub fn pins(snapshot: Arc<Snapshot>) -> PinTable {
-        PinTable { snapshot, backend: None, schema: marked(schema::pins(), "pins") }
+        PinTable { snapshot, of: Of::All, schema: marked(schema::pins(), "pins") }
     }
 
     /// `records`: `pins` with what the files themselves say.
     pub fn records(snapshot: Arc<Snapshot>) -> PinTable {
-        PinTable { snapshot, backend: None, schema: marked(schema::records(), schema::RECORDS) }
+        PinTable { snapshot, of: Of::All, schema: marked(schema::records(), schema::RECORDS) }
+    }
+
+    /// `rejects`: what stood in a `pins.json` and was no pin.
+    pub fn rejects(snapshot: Arc<Snapshot>) -> PinTable {
+        PinTable { snapshot, of: Of::Rejects, schema: marked(schema::rejects_table(), "rejects") }
     }
 
     /// The table of one backend: the columns of `pins`, then the other columns of its files. That they cannot be read is
@@ -67,17 +83,21 @@ impl PinTable {
             }
         }
         let schema = marked(fields.into(), "backend");
-        Ok(PinTable { snapshot, backend: Some(backend.name.clone()), schema })
+        Ok(PinTable { snapshot, of: Of::Backend(backend.name.clone()), schema })
     }
 
     /// The backends that the table is over and that have something to say: not those whose files another one has, too.
     fn backends(&self) -> Result<Vec<BackendDir>> {
         let all = self.snapshot.backends().map_err(external)?;
-        let chosen = all.iter().filter(|backend| match &self.backend {
-            Some(name) => backend.name == *name,
-            None => !matches!(backend.mappings, Mappings::Absent | Mappings::SameAs(_)),
+        let chosen = all.iter().filter(|backend| match &self.of {
+            Of::Backend(name) => backend.name == *name,
+            Of::All => !matches!(backend.mappings, Mappings::Absent | Mappings::SameAs(_)),
+            Of::Rejects => true,
         });
-        Ok(chosen.cloned().collect())
+        let mut chosen: Vec<_> = chosen.cloned().collect();
+        // What is its own goes before a link to it.
+        chosen.sort_by_key(|backend| matches!(backend.mappings, Mappings::SameAs(_)));
+        Ok(chosen)
     }
 
     /// The columns in a scan's order: those of the files, then `backend_name`.
@@ -135,7 +155,11 @@ impl TableProvider for PinTable {
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let backends = keep(state, self.backends()?, filters)?;
-        let files = self.snapshot.files(&backends).await.map_err(external)?;
+        let files = match self.of {
+            Of::Rejects => self.snapshot.rejects(&backends).await,
+            Of::All | Of::Backend(_) => self.snapshot.files(&backends).await,
+        };
+        let files = files.map_err(external)?;
         if files.iter().all(|file| file.columns.fields().is_empty()) {
             // A scan of no files has no partition, which some plans do not expect.
             return Ok(Arc::new(EmptyExec::new(project_schema(&self.schema, projection)?)));

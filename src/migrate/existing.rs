@@ -27,7 +27,7 @@ impl Existing {
     /// If the backend cannot be read.
     pub fn open(session: &Session, backend: &str) -> Result<Existing> {
         let sql = format!("SELECT * FROM backends.\"{}\"", backend.replace('"', "\"\""));
-        let answer = Handle::current().block_on(session.in_order()?.query(&sql))?;
+        let answer = Handle::current().block_on(session.faithful().query(&sql))?;
         let known = schema::pins().len();
         let fields = answer.schema().fields()[known..].iter().map(|field| field.as_ref().clone()).collect();
         Ok(Existing { answer, extras: fields, rows: 0 })

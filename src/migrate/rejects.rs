@@ -1,15 +1,17 @@
 //! What a migration could not take for a pin, in a file that SQL reads as the table `rejects`.
 //!
-//! The file keeps the rejects of earlier migrations. Those of the same `pins.json` are replaced, so that a migration that
-//! was stopped and runs again lists nothing twice.
+//! The file keeps the rejects of earlier migrations. An entry that is listed already, at the same place and with the same
+//! text, is not listed again: neither when a migration that was stopped runs anew, nor when a `pins.json` is put back.
 
+use std::collections::HashSet;
 use std::fs::File;
+use std::hash::{BuildHasher, Hash, Hasher};
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, Int64Builder, RecordBatch, StringBuilder, TimestampMicrosecondBuilder};
-use arrow::compute::filter_record_batch;
-use arrow::datatypes::TimestampMicrosecondType;
+use arrow::array::{AsArray, Int64Builder, RecordBatch, StringBuilder, TimestampMicrosecondBuilder};
+use arrow::datatypes::Int64Type;
+use foldhash::quality::FixedState;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::{Compression, ZstdLevel};
@@ -28,10 +30,12 @@ use crate::store::layout;
 pub(super) struct Rejects {
     place: std::path::PathBuf,
     mode: Mode,
-    /// When the `pins.json` last changed: what tells it apart from others.
+    /// When the `pins.json` last changed.
     source: i64,
     backend: String,
     writer: Option<ArrowWriter<Target>>,
+    /// What the file lists already; not known before the first reject.
+    listed: Option<HashSet<Mark>>,
     columns: Columns,
     /// Where the first ones stand, to be shown.
     pub first: Vec<ShownReject>,
@@ -51,6 +55,9 @@ pub struct ShownReject {
     /// Why it is no pin.
     pub reason: String,
 }
+
+/// A reject in 16 bytes: its place, its reason and its text.
+type Mark = (u64, u64);
 
 /// How many rejects are shown.
 const SHOWN: usize = 20;
@@ -73,6 +80,7 @@ impl Rejects {
             source,
             backend: backend.to_owned(),
             writer: None,
+            listed: None,
             columns: Columns::default(),
             first: Vec::new(),
             unreadable: false,
@@ -90,9 +98,14 @@ impl Rejects {
                 reason,
             });
         }
+        let place = [reject.index, reject.line, reject.column]
+            .map(|number| i64::try_from(number).unwrap_or(i64::MAX));
+        if self.listed().contains(&mark(place, reject.reason, reject.entry)) {
+            return Ok(());
+        }
         let columns = &mut self.columns;
-        for (builder, number) in columns.numbers.iter_mut().zip([reject.index, reject.line, reject.column]) {
-            builder.append_value(i64::try_from(number).unwrap_or(i64::MAX));
+        for (builder, number) in columns.numbers.iter_mut().zip(place) {
+            builder.append_value(number);
         }
         columns.texts[0].append_value(reject.reason);
         columns.texts[1].append_value(reject.entry);
@@ -101,7 +114,18 @@ impl Rejects {
         if columns.bytes >= BATCH { self.write() } else { Ok(()) }
     }
 
-    /// The finished file and whether the one that it replaces must be kept; none if there was no reject.
+    /// What the file lists already.
+    fn listed(&mut self) -> &HashSet<Mark> {
+        self.listed.get_or_insert_with(|| match marks(&self.place) {
+            Ok(marks) => marks,
+            Err(_) => {
+                self.unreadable = true;
+                HashSet::new()
+            }
+        })
+    }
+
+    /// The finished file and whether the one that it replaces must be kept; none if there is nothing new in it.
     pub fn finish(mut self) -> Result<Option<(Target, bool)>> {
         self.write()?;
         let unreadable = self.unreadable;
@@ -129,27 +153,46 @@ impl Rejects {
         let properties = WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::default()));
         let mut writer =
             ArrowWriter::try_new(target, schema::rejects(), Some(properties.build())).map_err(failed)?;
-        let Ok(old) = File::open(&self.place) else { return Ok(writer) };
-        let Ok(batches) = read(old) else {
-            self.unreadable = true;
-            return Ok(writer);
-        };
-        for batch in batches {
-            writer.write(&others(&batch.map_err(failed)?, self.source)?).map_err(failed)?;
+        if !self.unreadable && self.place.exists() {
+            let old =
+                File::open(&self.place).map_err(|source| Error::Read { path: self.place.clone(), source })?;
+            for batch in read(old).map_err(failed)? {
+                writer.write(&batch.map_err(failed)?).map_err(failed)?;
+            }
         }
         Ok(writer)
     }
 }
 
-/// The rows that are not of the `pins.json` that last changed at `source`.
-fn others(batch: &RecordBatch, source: i64) -> Result<RecordBatch> {
-    let sources = batch.column(1).as_primitive::<TimestampMicrosecondType>();
-    let keep = (0..batch.num_rows()).map(|row| Some(sources.is_null(row) || sources.value(row) != source));
-    filter_record_batch(batch, &keep.collect()).map_err(Error::of_spill)
+fn mark(place: [i64; 3], reason: &str, text: &str) -> Mark {
+    let hash = |seed: u64| {
+        let mut hasher = FixedState::with_seed(seed).build_hasher();
+        (place, reason, text).hash(&mut hasher);
+        hasher.finish()
+    };
+    (hash(0), hash(1))
+}
+
+/// What the file at `place` lists, if there is one.
+fn marks(place: &Path) -> std::result::Result<HashSet<Mark>, ParquetError> {
+    let mut marks = HashSet::new();
+    if std::fs::symlink_metadata(place).is_err() {
+        return Ok(marks);
+    }
+    for batch in read(File::open(place)?)? {
+        let batch = batch?;
+        let number = |index: usize| batch.column(index).as_primitive::<Int64Type>();
+        let text = |index: usize| batch.column(index).as_string::<i32>();
+        for row in 0..batch.num_rows() {
+            let place = [2, 3, 4].map(|index| number(index).value(row));
+            marks.insert(mark(place, text(5).value(row), text(6).value(row)));
+        }
+    }
+    Ok(marks)
 }
 
 /// The rejects in a file, if it is one of ours.
-pub(crate) fn read(
+fn read(
     file: File,
 ) -> std::result::Result<impl Iterator<Item = std::result::Result<RecordBatch, ParquetError>>, ParquetError> {
     let reader = ParquetRecordBatchReaderBuilder::try_new(file)?;

@@ -88,6 +88,17 @@ pub fn rejects() -> SchemaRef {
     ]))
 }
 
+/// The columns of the table `rejects`: those of such files, with the directory's name as `backend_name`.
+pub fn rejects_table() -> Fields {
+    let file = rejects();
+    let column = |field: &Arc<Field>| match field.name().as_str() {
+        BACKEND_NAME => Arc::new(backend_name()),
+        name if *field.data_type() == DataType::Utf8 => Arc::new(text(name)),
+        _ => Arc::new(field.as_ref().clone().with_nullable(true)),
+    };
+    file.fields().iter().map(column).collect()
+}
+
 /// The column that tells the backends apart.
 pub fn backend_name() -> Field {
     Field::new(BACKEND_NAME, DataType::Utf8View, false)

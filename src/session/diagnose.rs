@@ -216,10 +216,11 @@ fn table(name: &str, span: Option<Place>, sql: &str, snapshot: &Snapshot) -> Err
         true => format!("backends.{}", always_quoted(name)),
         false => name.to_owned(),
     };
-    let known = ["pins", "backends", "records"].into_iter().chain(backends.iter().copied());
+    let known = ["pins", "backends", "records", "rejects"].into_iter().chain(backends.iter().copied());
     let hint = match nearest(last, known) {
         Some(name) => format!("did you mean `{}`?", spelled(name)),
-        None => "known tables: pins, backends, records, and backends.\"NAME\" for each backend".to_owned(),
+        None => "known tables: pins, backends, records, rejects, and backends.\"NAME\" for each backend"
+            .to_owned(),
     };
     let place = span.or_else(|| find_word(sql, last));
     Error::Sql { message: format!("no table named `{short}`"), place, hint: Some(hint) }

@@ -51,13 +51,10 @@ impl Session {
         self.planner.data_dir()
     }
 
-    /// The same over the same data directory with one thread: rows come in the order of the files.
-    ///
-    /// # Errors
-    /// As [`Session::open`].
-    pub fn in_order(&self) -> Result<Session> {
-        let options = Options { threads: Some(1), ..self.planner.options.clone() };
-        Session::open(self.data_dir().root(), options)
+    /// The same for who writes anew what is read: rows come in the order of their files, and a backend that cannot be read
+    /// is an error whatever the options say. Nothing is written in the place of what was skipped.
+    pub(crate) fn faithful(&self) -> Session {
+        Session { planner: Arc::new(self.planner.faithful()) }
     }
 
     /// Plans one statement and starts it. The answer sees the files as they are now, whatever happens to them later.

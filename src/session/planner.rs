@@ -77,6 +77,15 @@ impl Planner {
         Ok(Planner { dir, store, state, options })
     }
 
+    /// The same for [`Session::faithful`](super::Session::faithful).
+    pub fn faithful(&self) -> Planner {
+        let mut state = self.state.clone();
+        // Several partitions would come as they are done.
+        state.config_mut().options_mut().execution.target_partitions = 1;
+        let options = Options { skip_unreadable: false, threads: Some(1), ..self.options.clone() };
+        Planner { dir: self.dir.clone(), store: Arc::clone(&self.store), state, options }
+    }
+
     pub fn data_dir(&self) -> &DataDir {
         &self.dir
     }

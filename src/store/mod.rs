@@ -9,11 +9,13 @@ mod legacy;
 mod links;
 mod lock;
 mod publish;
+mod rejects;
 
 pub use legacy::LegacyFile;
 use links::Inside;
 pub use lock::WriteLock;
 pub use publish::StagedFile;
+pub(crate) use rejects::Unreachable;
 
 use std::collections::HashSet;
 use std::fs;

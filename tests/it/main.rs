@@ -2,11 +2,16 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod architecture;
+mod car;
 mod cli;
+mod commands;
 mod limits;
+mod merge;
+mod migrate;
 mod pruning;
 mod reading;
 mod recount;
+mod rejects;
 mod reports;
 mod shell;
 mod snapshot;

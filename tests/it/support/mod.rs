@@ -1,5 +1,8 @@
 //! What several rooms' tests need: data directories made of rows, and answers as text.
 
+pub mod cids;
+pub mod tree;
+
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
