@@ -5,9 +5,11 @@
 
 mod answer;
 mod arithmetic;
+mod compact;
 mod diagnose;
 mod dialect;
 mod distinct;
+mod memory;
 mod names;
 mod options;
 mod planner;
