@@ -223,9 +223,10 @@ impl Run {
             return false;
         }
         let config = state.config_mut();
-        // A hash join cannot spill in DataFusion 55; a sort-merge join can.
+        // A hash join cannot spill in DataFusion 55; a sort-merge join can, and is planned for two partitions and more.
         if joins && config.options().optimizer.prefer_hash_join {
             config.options_mut().optimizer.prefer_hash_join = false;
+            *config = std::mem::take(config).with_target_partitions(config.target_partitions().max(2));
             return true;
         }
         if self.careful.is_none() {

@@ -120,6 +120,31 @@ fn a_join_that_does_not_fit_is_done_another_way() {
 }
 
 #[test]
+fn a_join_of_wide_rows_that_does_not_fit_is_done_another_way_by_one_thread_too() {
+    let side = |text: &str| {
+        format!(
+            "(SELECT value AS v, md5(CAST(value AS TEXT)) AS k, repeat('{text}', 200) AS p FROM generate_series(1, 60000))"
+        )
+    };
+    let sql = format!(
+        "SELECT COUNT(*) AS n, SUM(a.v + b.v) AS s FROM {} a JOIN {} b ON a.k = b.k WHERE a.p <> b.p",
+        side("p"),
+        side("q")
+    );
+    for threads in [1, 2, 4] {
+        runtime().block_on(async {
+            let options =
+                Options { memory_limit: Some(12 << 20), threads: Some(threads), ..Options::default() };
+            let session = Session::open(&repository("examples/ipfs_kit"), options).unwrap();
+            let answer = as_csv(session.query(&sql).await.unwrap()).await;
+            let answer =
+                answer.unwrap_or_else(|error| panic!("{threads} threads: {error} {:?}", error.hint()));
+            assert_eq!(answer, "n,s\n60000,3600060000", "{threads} threads");
+        });
+    }
+}
+
+#[test]
 fn distinct_values_of_many_groups_stay_within_the_memory_limit_and_are_right() {
     // Without a limit, and with ones at which the aggregate writes out what it has and begins anew, many times over.
     for limit in [None, Some(64 << 20), Some(24 << 20), Some(12 << 20)] {
