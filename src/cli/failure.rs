@@ -5,6 +5,7 @@ use std::io;
 use std::path::PathBuf;
 
 use pinql::Error;
+use pinql::session::Skipped;
 
 use super::excerpt::Passage;
 
@@ -74,6 +75,17 @@ impl Failure {
     /// Whether the reader of the output went away: no failure to people.
     pub fn is_broken_pipe(&self) -> bool {
         matches!(self, Failure::Library { error, .. } if error.is_broken_pipe())
+    }
+
+    /// The backend that an answer can still go without if it begins anew; else the failure itself.
+    pub fn skippable(self) -> Outcome<Skipped> {
+        match self {
+            Failure::Library { error, passage } => match *error {
+                Error::DamagedLate { backend, path, reason } => Ok(Skipped { backend, path, reason }),
+                error => Err(Failure::Library { error: Box::new(error), passage }),
+            },
+            other => Err(other),
+        }
     }
 
     /// Whether a following statement of a script could still do better: its output is fine and nobody said stop.

@@ -13,6 +13,7 @@ use datafusion::common::tree_node::TreeNode;
 use datafusion::execution::SessionState;
 use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::joins::HashJoinExec;
+use datafusion::physical_plan::sorts::sort::SortExec;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use futures::{Stream, StreamExt};
 use tokio::sync::mpsc;
@@ -28,6 +29,8 @@ use crate::error::{Error, Result};
 
 /// Batches that wait to be taken; the query pauses beyond it.
 const WAITING: usize = 2;
+/// The most that an answer holds back while it could still begin anew.
+const MOST_HELD: usize = 8 << 20;
 /// Rows of a batch when a query begins anew for the last time.
 const FEW_ROWS: usize = 64;
 
@@ -189,7 +192,7 @@ impl Run {
             };
             match next {
                 Some(next) => plan = next?,
-                None => return Err(self.planner.explain(error, &self.query)),
+                None => return Err(self.explain(error)),
             }
         }
     }
@@ -199,18 +202,55 @@ impl Run {
         plan: Arc<dyn ExecutionPlan>,
         state: &SessionState,
     ) -> Result<(), DataFusionError> {
+        let hold = self.hold_back(&plan);
         let mut batches = execute_stream(compact_sorts(plan)?, state.task_ctx())?;
+        let (mut held, mut bytes) = (Vec::new(), 0);
         while let Some(batch) = batches.next().await {
             let batch = batch?;
             if batch.num_rows() == 0 {
                 continue;
             }
-            self.handed_over = true;
+            if !self.handed_over && bytes < hold {
+                bytes += batch.get_array_memory_size();
+                held.push(batch);
+                continue;
+            }
+            for batch in held.drain(..).chain([batch]) {
+                self.handed_over = true;
+                if self.sender.send(Ok(batch)).await.is_err() {
+                    return Ok(());
+                }
+            }
+        }
+        for batch in held {
             if self.sender.send(Ok(batch)).await.is_err() {
                 break;
             }
         }
         Ok(())
+    }
+
+    /// How much of the answer waits before the first of it is handed over, after which the query cannot begin anew.
+    ///
+    /// Nothing, unless it may have to: what is damaged is found late, and a merge above sorts asks for memory while it runs.
+    /// A sort has done its work when its first rows come.
+    fn hold_back(&self, plan: &Arc<dyn ExecutionPlan>) -> usize {
+        let options = &self.planner.options;
+        let limit = options.memory_limit.unwrap_or(usize::MAX);
+        let sorts = || plan.exists(|node| Ok(node.is::<SortExec>())).unwrap_or_default();
+        let wanted = options.skip_unreadable || (options.memory_limit.is_some() && sorts());
+        if wanted { MOST_HELD.min(limit / 16) } else { 0 }
+    }
+
+    fn explain(&self, error: DataFusionError) -> Error {
+        match self.planner.explain(error, &self.query) {
+            Error::UnreadableBackend { backend, path, reason }
+                if self.handed_over && self.planner.options.skip_unreadable =>
+            {
+                Error::DamagedLate { backend, path, reason }
+            }
+            error => error,
+        }
     }
 
     /// Whether there is another way: without a backend that turned out to be damaged, with joins that spill, with

@@ -20,12 +20,13 @@ use datafusion_proto::bytes::{
 };
 use object_store::ObjectStore;
 
+use super::answer::Skipped;
 use super::diagnose::{Known, explain, written};
 use super::memory::{Caution, SharingPool};
 use super::options::Options;
 use super::{arithmetic, dialect, distinct, names, rules, script, sums};
 use crate::catalog::{
-    self, PinCatalog, Snapshot, Unreadable, functions,
+    self, PinCatalog, Snapshot, Unreadable, UnreadableFile, functions,
     wire::{PinCodec, refuse_foreign},
 };
 use crate::error::{Error, Result};
@@ -95,9 +96,12 @@ impl Planner {
         (snapshot, state)
     }
 
-    /// Plans one statement.
-    pub async fn plan(&self, sql: &str, bindings: &Bindings) -> Result<Query> {
+    /// Plans one statement, without the backends that are known to be damaged if those are skipped.
+    pub async fn plan(&self, sql: &str, bindings: &Bindings, damaged: &[Skipped]) -> Result<Query> {
         let (snapshot, state) = self.begin();
+        for Skipped { backend, path, reason } in damaged.iter().cloned() {
+            snapshot.exclude(UnreadableFile { backend, path, reason });
+        }
         let explained = |error| explain(&error, sql, self.known(&snapshot));
         script::one_statement(sql)?;
         let statement = dialect::parse(sql).map_err(explained)?;
