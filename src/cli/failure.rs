@@ -106,6 +106,11 @@ impl Failure {
         }
     }
 
+    /// What went wrong and why, in one line.
+    pub fn sentence(&self) -> String {
+        std::iter::once(self.message()).chain(self.causes()).collect::<Vec<_>>().join(": ")
+    }
+
     /// The causes, the nearest first.
     pub fn causes(&self) -> Vec<String> {
         let Failure::Library { error, .. } = self else { return vec![] };

@@ -254,9 +254,17 @@ fn reports_are_listed_as_json_with_all_there_is_to_know() {
 }
 
 #[test]
-fn a_report_with_a_bad_header_stops_reports_and_nothing_else() {
+fn a_report_with_a_bad_header_stops_nothing_but_itself() {
     let home = Home::new();
     home.write("mine/bad.sql", "SELECT 1\n");
+    home.write("mine/good.sql", "\u{feff}-- title: Good\nSELECT 1 AS one\n");
+    assert_snapshot!(home.run(&["report", "--queries", "mine", "good", "--format", "csv"]), @"
+    one
+    1
+    --- stderr
+    skipped report bad: mine/bad.sql, line 1: a report begins with `-- title: …`
+    --- exit 0
+    ");
     assert_snapshot!(home.run(&["report", "--queries", "mine", "bad"]), @"
     --- stderr
     error: mine/bad.sql, line 1: a report begins with `-- title: …`
