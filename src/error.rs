@@ -6,6 +6,9 @@ use std::path::PathBuf;
 /// A result whose error is pinql's own.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
+/// How the reason begins where a file's footer can be read and its data cannot.
+pub(crate) const DAMAGED: &str = "the data is damaged";
+
 /// What went wrong and where. [`Error::hint`] says how to mend it.
 ///
 /// The cause, where there is one, is in [`std::error::Error::source`] and not in the message.
@@ -89,6 +92,17 @@ pub enum Error {
     /// A backend's mappings cannot be read, and the query needs them.
     #[error("backend `{backend}` is unreadable: {path}: {reason}")]
     UnreadableBackend {
+        /// The backend's name.
+        backend: String,
+        /// Its file, relative to the root.
+        path: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+
+    /// A backend that was to be skipped if it cannot be read turned out to be damaged when rows had been handed over already.
+    #[error("backend `{backend}` turned out to be damaged after rows had been handed over: {path}: {reason}")]
+    DamagedLate {
         /// The backend's name.
         backend: String,
         /// Its file, relative to the root.
@@ -209,6 +223,14 @@ impl Error {
             Error::UnreadableBackend { reason, .. } if reason.contains("too many open files") => {
                 Some("every file of a query is open at once: raise the limit with `ulimit -n`".into())
             }
+            // Found while reading, it is not in the table `backends`.
+            Error::UnreadableBackend { reason, .. } if reason.starts_with(DAMAGED) => {
+                Some("--skip-unreadable goes on without it".into())
+            }
+            Error::DamagedLate { backend, .. } => Some(format!(
+                "write the answer to a file with -o, which begins anew without it, or leave it out: WHERE backend_name <> '{}'",
+                backend.replace('\'', "''")
+            )),
             Error::UnreadableBackend { .. } => Some(
                 "see `SELECT name, state, reason FROM backends`; --skip-unreadable goes on without it".into(),
             ),

@@ -66,11 +66,12 @@ struct FileColumns<'a> {
 impl FileColumns<'_> {
     fn make(&self, logical: &Field) -> Result<Arc<dyn PhysicalExpr>> {
         match logical.name().as_str() {
-            name @ (CID | CAR_FILE_PATH | METADATA) => self.text(name),
+            name @ (CID | CAR_FILE_PATH) => self.text(name),
+            METADATA => self.metadata(),
             STATUS => self.status(),
             CREATED_AT => self.created_at(),
-            CONTENT => self.derived(CONTENT, logical, Derive::Content, CID),
-            SIZE_BYTES => self.derived(SIZE_BYTES, logical, Derive::SizeBytes, METADATA),
+            CONTENT => self.derived(CONTENT, logical, Derive::Content, self.text(CID)?),
+            SIZE_BYTES => self.derived(SIZE_BYTES, logical, Derive::SizeBytes, self.metadata()?),
             RECORDED_BACKEND_NAME if self.records => self.text(BACKEND_NAME),
             RECORDED_CREATED_AT if self.records => self.text(CREATED_AT),
             RECORDED_STATUS if self.records => self.text(STATUS),
@@ -97,17 +98,25 @@ impl FileColumns<'_> {
     }
 
     fn text(&self, name: &str) -> Result<Arc<dyn PhysicalExpr>> {
+        self.text_as(Derive::Text, name)
+    }
+
+    fn metadata(&self) -> Result<Arc<dyn PhysicalExpr>> {
+        self.text_as(Derive::Metadata, METADATA)
+    }
+
+    fn text_as(&self, derive: Derive, name: &str) -> Result<Arc<dyn PhysicalExpr>> {
         match self.find(name) {
             None | Some((_, DataType::Null)) => Ok(lit(ScalarValue::Utf8View(None))),
             Some((column, DataType::Utf8View)) if self.is_unchecked(column.as_ref()) => {
-                self.call(Derive::Text, column)
+                self.call(derive, column)
             }
             Some((column, DataType::Utf8View)) => Ok(column),
             Some((column, DataType::Utf8 | DataType::LargeUtf8)) => Ok(cast_to(column, &DataType::Utf8View)),
             Some((column, DataType::Dictionary(_, value))) if value.is_string() => {
                 Ok(cast_to(column, &DataType::Utf8View))
             }
-            Some((column, _)) => self.call(Derive::Text, column),
+            Some((column, _)) => self.call(derive, column),
         }
     }
 
@@ -138,14 +147,11 @@ impl FileColumns<'_> {
         name: &str,
         logical: &Field,
         derive: Derive,
-        source: &str,
+        source: Arc<dyn PhysicalExpr>,
     ) -> Result<Arc<dyn PhysicalExpr>> {
         match self.find(name) {
             Some((column, kind)) if self.is_laid_out() && kind == logical.data_type() => Ok(column),
-            _ => {
-                let text = self.text(source)?;
-                self.call(derive, text)
-            }
+            _ => self.call(derive, source),
         }
     }
 

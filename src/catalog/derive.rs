@@ -1,6 +1,5 @@
 //! Functions that make the columns of `pins` from what a file holds. They run inside of the scan and have no name in SQL.
 
-use std::fmt::Write;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -9,6 +8,7 @@ use arrow::array::{
 };
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, FieldRef, Float64Type, Int64Type, TimeUnit};
+use arrow::json::writer::{EncoderOptions, make_encoder};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::common::Result;
 use datafusion::logical_expr::{
@@ -22,6 +22,8 @@ use crate::pin::{cid, schema, size, status, time};
 pub(super) enum Derive {
     /// Text of whatever type the file has.
     Text,
+    /// Metadata: text, and whatever has parts as JSON.
+    Metadata,
     /// A status, trimmed and in lower case; a missing one is `stored`.
     Status,
     /// A time in any of the forms that tools have written.
@@ -49,6 +51,7 @@ impl ScalarUDFImpl for DeriveFunction {
     fn name(&self) -> &str {
         match self.derive {
             Derive::Text => "recorded_text",
+            Derive::Metadata => "recorded_metadata",
             Derive::Status => "recorded_status",
             Derive::CreatedAt => "recorded_time",
             Derive::Content => "recorded_content",
@@ -62,7 +65,7 @@ impl ScalarUDFImpl for DeriveFunction {
 
     fn return_type(&self, _: &[DataType]) -> Result<DataType> {
         Ok(match self.derive {
-            Derive::Text | Derive::Status => DataType::Utf8View,
+            Derive::Text | Derive::Metadata | Derive::Status => DataType::Utf8View,
             Derive::CreatedAt => schema::timestamp_type(),
             Derive::Content => DataType::BinaryView,
             Derive::SizeBytes => DataType::Int64,
@@ -81,6 +84,8 @@ impl ScalarUDFImpl for DeriveFunction {
         let array = value.to_array(args.number_rows)?;
         let made: ArrayRef = match self.derive {
             Derive::Text => Arc::new(checked(&texts(&array)?)),
+            Derive::Metadata if array.data_type().is_nested() => Arc::new(json(&array)?),
+            Derive::Metadata => Arc::new(checked(&texts(&array)?)),
             Derive::Status => Arc::new(statuses(&checked(&texts(&array)?))),
             Derive::CreatedAt => times(&array)?,
             Derive::Content => contents(&texts(&array)?),
@@ -101,14 +106,32 @@ pub(super) fn texts(array: &ArrayRef) -> Result<StringViewArray> {
             let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
             Ok(binary.as_binary::<i64>().iter().map(|bytes| bytes.map(text)).collect())
         }
-        DataType::Struct(fields) if fields.len() == 1 => {
+        DataType::Struct(fields) if matches!(&fields[..], [field] if !field.data_type().is_nested()) => {
             let inner = texts(array.as_struct().column(0))?;
             let rows = (0..array.len())
                 .map(|row| (!array.is_null(row) && !inner.is_null(row)).then(|| inner.value(row)));
             Ok(rows.collect())
         }
+        kind if kind.is_nested() => json(array),
         _ => displayed(array),
     }
+}
+
+/// A column of structs, maps or lists as JSON; without the fields that are NULL, for a table has every field in every row.
+fn json(array: &ArrayRef) -> Result<StringViewArray> {
+    let field = Arc::new(Field::new("", array.data_type().clone(), true));
+    let options = EncoderOptions::default();
+    // Some kinds have no JSON, such as maps whose keys are no text.
+    let Ok(mut encoder) = make_encoder(&field, array.as_ref(), &options) else { return displayed(array) };
+    let mut text = Vec::new();
+    let rows = (0..array.len()).map(|row| {
+        text.clear();
+        (!array.is_null(row)).then(|| {
+            encoder.encode(row, &mut text);
+            String::from_utf8_lossy(&text).into_owned()
+        })
+    });
+    Ok(rows.collect())
 }
 
 /// The same text if it is text. The Parquet reader does not look where a file does not say that a column is text, so the
@@ -125,9 +148,11 @@ fn to_view(array: &ArrayRef) -> Result<StringViewArray> {
     Ok(cast(array, &DataType::Utf8View)?.as_string_view().clone())
 }
 
-/// A column of another type, as arrow shows it.
+/// A column of another type, as arrow shows it; a time that arrow cannot show as the number that it is.
 fn displayed(array: &ArrayRef) -> Result<StringViewArray> {
-    let options = FormatOptions::default();
+    let options = FormatOptions::default().with_display_error(false);
+    let counts = array.data_type().is_temporal().then(|| cast(array, &DataType::Int64).ok()).flatten();
+    let counts = counts.as_ref().map(|counts| counts.as_primitive::<Int64Type>());
     let formatter = ArrayFormatter::try_new(array.as_ref(), &options)?;
     let (mut builder, mut text) = (StringViewBuilder::with_capacity(array.len()), String::new());
     for row in 0..array.len() {
@@ -136,10 +161,11 @@ fn displayed(array: &ArrayRef) -> Result<StringViewArray> {
             continue;
         }
         text.clear();
-        // A value that cannot be shown is an unknown one.
-        match write!(text, "{}", formatter.value(row)) {
-            Ok(()) => builder.append_value(&text),
-            Err(_) => builder.append_null(),
+        match (formatter.value(row).write(&mut text), counts) {
+            (Ok(()), _) => builder.append_value(&text),
+            (Err(_), Some(counts)) => builder.append_value(counts.value(row).to_string()),
+            // A value that cannot be shown is an unknown one.
+            (Err(_), None) => builder.append_null(),
         }
     }
     Ok(builder.finish())

@@ -28,6 +28,7 @@ use parquet::errors::ParquetError;
 
 use super::file::{UnreadableFile, in_words, parquet_in_words};
 use super::reader::{FileHandle, PinnedReaderFactory};
+use crate::error::DAMAGED;
 
 /// A scan of pin mappings. Wraps a [`ParquetSource`] and delegates to it.
 #[derive(Clone)]
@@ -245,5 +246,5 @@ fn parquet_reason(error: &ParquetError) -> Reason {
 fn damaged(text: &str) -> Reason {
     let said =
         ["External: ", "Parquet error: "].iter().fold(text, |text, prefix| text.trim_start_matches(prefix));
-    Reason::Words(format!("the data is damaged: {said}"))
+    Reason::Words(format!("{DAMAGED}: {said}"))
 }

@@ -5,6 +5,7 @@ use std::io;
 use std::path::PathBuf;
 
 use pinql::Error;
+use pinql::session::Skipped;
 
 use super::excerpt::Passage;
 
@@ -76,6 +77,17 @@ impl Failure {
         matches!(self, Failure::Library { error, .. } if error.is_broken_pipe())
     }
 
+    /// The backend that an answer can still go without if it begins anew; else the failure itself.
+    pub fn skippable(self) -> Outcome<Skipped> {
+        match self {
+            Failure::Library { error, passage } => match *error {
+                Error::DamagedLate { backend, path, reason } => Ok(Skipped { backend, path, reason }),
+                error => Err(Failure::Library { error: Box::new(error), passage }),
+            },
+            other => Err(other),
+        }
+    }
+
     /// Whether a following statement of a script could still do better: its output is fine and nobody said stop.
     pub fn is_of_one_statement(&self) -> bool {
         match self {
@@ -92,6 +104,11 @@ impl Failure {
             Failure::Library { error, .. } => error.to_string(),
             Failure::Interrupted => "interrupted".into(),
         }
+    }
+
+    /// What went wrong and why, in one line.
+    pub fn sentence(&self) -> String {
+        std::iter::once(self.message()).chain(self.causes()).collect::<Vec<_>>().join(": ")
     }
 
     /// The causes, the nearest first.

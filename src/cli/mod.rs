@@ -73,8 +73,9 @@ pub fn run() -> ExitCode {
 fn parse_and_dispatch(words: &[OsString], early: &Early, ui: &mut Ui) -> Outcome<Exit> {
     let (reports, wrong) = report::load(early);
     let parsed = args::command(&reports).try_get_matches_from(words);
-    if let Some(error) = wrong.filter(|_| early.report) {
-        return Err(error.into());
+    if early.report {
+        let asked = parsed.as_ref().ok().and_then(|matches| matches.subcommand_matches("report"));
+        wrong.tell(asked.and_then(ArgMatches::subcommand_name), ui)?;
     }
     let parsed = parsed.and_then(|matches| Ok((Args::from_matches(&matches)?, matches)));
     match parsed {

@@ -147,6 +147,11 @@ impl Output {
         })
     }
 
+    /// Whether nothing of an answer can be seen before all of it is written.
+    pub fn appears_whole(&self) -> bool {
+        matches!(&self.target, Target::File(path) if StagedFile::replaces(path))
+    }
+
     /// Whether a table of these rows is wider than a line may be.
     fn overflows(&self, columns: &SchemaRef, batches: &[RecordBatch]) -> Outcome<bool> {
         let mut drawn = Vec::new();

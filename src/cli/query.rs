@@ -98,10 +98,20 @@ pub fn answer(
     ui: &mut Ui,
 ) -> Outcome<Written> {
     let since = Instant::now();
-    let mut running = engine.start(sql, bindings)?;
-    let columns = running.columns()?;
-    let written = output.encode(columns, || running.batch())?;
-    ui.skipped(running.skipped());
+    let mut damaged = Vec::new();
+    let written = loop {
+        let mut running = engine.start_without(sql, bindings, &damaged)?;
+        let columns = running.columns()?;
+        match output.encode(columns, || running.batch()) {
+            Ok(written) => {
+                ui.skipped(running.skipped());
+                break written;
+            }
+            // Nothing of it stands anywhere yet.
+            Err(failure) if output.appears_whole() => damaged.push(failure.skippable()?),
+            Err(failure) => return Err(failure),
+        }
+    };
     debug!(rows = written.rows, elapsed = ?since.elapsed(), "answered");
     if output.format() == Format::Table {
         ui.footer(written, since.elapsed());

@@ -17,16 +17,48 @@ use super::excerpt::Passage;
 use super::failure::{Failure, Outcome};
 use super::output::Output;
 use super::places;
+use super::ui::Ui;
 
 /// The option that takes any parameter by name, for those whose own option would clash with another.
 const PARAM: &str = "param";
 
-/// The reports that this run knows, and what is wrong with the user's own ones, if anything.
-pub fn load(early: &Early) -> (Reports, Option<Error>) {
+/// What is wrong with the user's own reports.
+pub struct Wrong {
+    /// A directory of them that cannot be read.
+    dir: Option<Error>,
+    /// Files that are no reports, by name.
+    files: Vec<(String, Error)>,
+}
+
+/// The reports that this run knows, and what is wrong with the user's own ones.
+pub fn load(early: &Early) -> (Reports, Wrong) {
     let mut reports = Reports::built_in();
-    let dirs = places::user_queries().into_iter().chain(early.queries.clone());
-    let wrong = dirs.into_iter().find_map(|dir| reports.add_dir(&dir).err());
+    let mut wrong = Wrong { dir: None, files: vec![] };
+    for dir in places::user_queries().into_iter().chain(early.queries.clone()) {
+        match reports.add_dir(&dir) {
+            Ok(files) => wrong.files.extend(files),
+            Err(error) => wrong.dir = wrong.dir.or(Some(error)),
+        }
+    }
+    // One of a later directory may have taken the name of a broken one.
+    wrong.files.retain(|(name, _)| reports.get(name).is_err());
     (reports, wrong)
+}
+
+impl Wrong {
+    /// Fails if it is about the report that was asked for, else only says what is wrong.
+    pub fn tell(self, asked: Option<&str>, ui: &Ui) -> Outcome<()> {
+        if let Some(error) = self.dir {
+            return Err(error.into());
+        }
+        for (name, error) in self.files {
+            match asked == Some(&name) {
+                true => return Err(error.into()),
+                false => ui.say(&format!("skipped report {name}: {}", Failure::from(error).sentence())),
+            }
+        }
+        Ok(())
+    }
 }
 
 /// The subcommand `report`, with one of its own for each report.

@@ -56,6 +56,13 @@ pub struct Running<'e> {
     ended: bool,
 }
 
+/// What is asked.
+struct Query {
+    sql: String,
+    bindings: Bindings,
+    damaged: Vec<Skipped>,
+}
+
 enum Message {
     Columns(SchemaRef),
     Batch(RecordBatch),
@@ -90,6 +97,16 @@ impl Runner {
 
     /// Starts a query.
     pub fn start(&mut self, sql: &str, bindings: &Bindings) -> Outcome<Running<'_>> {
+        self.start_without(sql, bindings, &[])
+    }
+
+    /// Starts it without backends that it found damaged when it ran before.
+    pub fn start_without(
+        &mut self,
+        sql: &str,
+        bindings: &Bindings,
+        damaged: &[Skipped],
+    ) -> Outcome<Running<'_>> {
         if self.abandoned {
             // What was left may never give its worker back, and the next query needs one.
             if let Some(stuck) = self.workers.replace(workers(self.threads)?) {
@@ -99,7 +116,8 @@ impl Runner {
         }
         let workers = self.workers.as_ref().expect("only drop takes the workers away");
         let (sender, messages) = mpsc::channel(WAITING);
-        let task = workers.spawn(answer(Arc::clone(&self.session), sql.to_owned(), bindings.clone(), sender));
+        let query = Query { sql: sql.to_owned(), bindings: bindings.clone(), damaged: damaged.to_vec() };
+        let task = workers.spawn(answer(Arc::clone(&self.session), query, sender));
         let patience = self.timeout.map(|limit| limit + GRACE);
         Ok(Running { engine: self, messages, task, patience, skipped: vec![], ended: false })
     }
@@ -234,8 +252,8 @@ impl Drop for Running<'_> {
 }
 
 /// Runs one query and sends what comes of it. Ends early when nobody receives.
-async fn answer(session: Arc<Session>, sql: String, bindings: Bindings, sender: mpsc::Sender<Message>) {
-    let last = match stream(&session, &sql, &bindings, &sender).await {
+async fn answer(session: Arc<Session>, query: Query, sender: mpsc::Sender<Message>) {
+    let last = match stream(&session, &query, &sender).await {
         Ok(skipped) => Message::End(skipped),
         Err(error) => Message::Failed(error),
     };
@@ -244,11 +262,10 @@ async fn answer(session: Arc<Session>, sql: String, bindings: Bindings, sender: 
 
 async fn stream(
     session: &Session,
-    sql: &str,
-    bindings: &Bindings,
+    Query { sql, bindings, damaged }: &Query,
     sender: &mpsc::Sender<Message>,
 ) -> Result<Vec<Skipped>, Error> {
-    let mut answer = std::pin::pin!(session.query_with(sql, bindings).await?);
+    let mut answer = std::pin::pin!(session.query_without(sql, bindings, damaged).await?);
     let mut open = sender.send(Message::Columns(answer.schema())).await.is_ok();
     while open && let Some(batch) = answer.next().await {
         open = sender.send(Message::Batch(batch?)).await.is_ok();

@@ -114,9 +114,13 @@ impl Reports {
 
     /// Adds the `.sql` files of a directory; one with the name of a known report takes its place.
     ///
+    /// Gives back the names of files that are no reports, and what is wrong with each: one that cannot be read, or whose
+    /// header does not say what it must. There is no report of that name then, not even one that was known before.
+    ///
     /// # Errors
-    /// If the directory or a file cannot be read, or a header does not say what it must.
-    pub fn add_dir(&mut self, dir: &Path) -> Result<()> {
+    /// If the directory cannot be read.
+    pub fn add_dir(&mut self, dir: &Path) -> Result<Vec<(String, Error)>> {
+        let mut broken = Vec::new();
         let read = |path: &Path| {
             let path = path.to_owned();
             move |source| Error::Read { path, source }
@@ -124,11 +128,21 @@ impl Reports {
         for entry in fs::read_dir(dir).map_err(read(dir))? {
             let path = entry.map_err(read(dir))?.path();
             let Some(name) = report_name(&path) else { continue };
-            let sql = fs::read_to_string(&path).map_err(read(&path))?;
-            let report = Report::parse(&name, &sql, &path.display().to_string())?;
-            self.by_name.insert(name, report);
+            let report = fs::read_to_string(&path).map_err(read(&path)).and_then(|sql| {
+                // The mark that some editors put in front.
+                let sql = sql.strip_prefix('\u{feff}').unwrap_or(&sql);
+                Report::parse(&name, sql, &path.display().to_string())
+            });
+            match report {
+                Ok(report) => drop(self.by_name.insert(name, report)),
+                Err(error) => {
+                    self.by_name.remove(&name);
+                    broken.push((name, error));
+                }
+            }
         }
-        Ok(())
+        broken.sort_by(|(one, _), (other, _)| one.cmp(other));
+        Ok(broken)
     }
 
     /// The report of that name.
@@ -218,6 +232,15 @@ mod tests {
         assert_eq!(reports.iter().count(), BUILT_IN.len() + 1);
         assert!(matches!(reports.get("notes"), Err(Error::UnknownReport { .. })));
         fs::write(temp.path().join("bad.sql"), "SELECT 1").unwrap();
-        assert!(matches!(reports.add_dir(temp.path()), Err(Error::ReportHeader { line: 1, .. })));
+        fs::write(temp.path().join("summary.sql"), "SELECT 1").unwrap();
+        fs::write(temp.path().join("marked.sql"), "\u{feff}-- title: Marked\nSELECT 3").unwrap();
+        let broken = reports.add_dir(temp.path()).unwrap();
+        let names: Vec<_> = broken.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["bad", "summary"]);
+        assert!(matches!(broken[0].1, Error::ReportHeader { line: 1, .. }));
+        // What was asked for is not answered by another of its name.
+        assert!(reports.get("summary").is_err());
+        let marked = reports.get("marked").unwrap();
+        assert_eq!((marked.title.as_str(), marked.sql.as_str()), ("Marked", "-- title: Marked\nSELECT 3"));
     }
 }

@@ -11,20 +11,28 @@ use arrow::datatypes::SchemaRef;
 use datafusion::common::DataFusionError;
 use datafusion::common::tree_node::TreeNode;
 use datafusion::execution::SessionState;
+use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::joins::HashJoinExec;
+use datafusion::physical_plan::sorts::sort::SortExec;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use futures::{Stream, StreamExt};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use super::compact::compact_sorts;
 use super::diagnose::{innermost, unreadable_in};
-use super::planner::{Planner, Query};
+use super::memory::Careful;
+use super::planner::{Planner, Query, set_batch_size};
 use crate::catalog::{Snapshot, UnreadableFile};
 use crate::error::{Error, Result};
 
 /// Batches that wait to be taken; the query pauses beyond it.
 const WAITING: usize = 2;
+/// The most that an answer holds back while it could still begin anew.
+const MOST_HELD: usize = 8 << 20;
+/// Rows of a batch when a query begins anew for the last time.
+const FEW_ROWS: usize = 64;
 
 /// A backend that a query went on without.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,8 +89,12 @@ impl Answer {
         let snapshot = Arc::clone(&query.snapshot);
         let timeout = deadline.map(|deadline| (deadline.limit, Box::pin(sleep_until(deadline.at))));
         let task = tokio::spawn(async move {
-            let mut run = Run { planner, query, sender, handed_over: false };
-            if let Err(error) = run.until_done().await {
+            let mut query = query;
+            let plan = Arc::clone(&query.plan);
+            // A plan that has run holds what its joins have collected: it is to go before another takes its place.
+            query.plan = Arc::new(EmptyExec::new(plan.schema()));
+            let mut run = Run { planner, query, sender, handed_over: false, careful: None };
+            if let Err(error) = run.until_done(plan).await {
                 // A closed channel means that nobody waits for the answer any more.
                 let _ = run.sender.send(Err(error)).await;
             }
@@ -159,16 +171,18 @@ struct Run {
     sender: mpsc::Sender<Result<RecordBatch>>,
     /// Whether a batch has been sent, after which the query cannot begin anew.
     handed_over: bool,
+    /// Held once it has begun anew with sorts that hold less.
+    careful: Option<Careful>,
 }
 
 impl Run {
     /// Runs the plan; where it can go on differently after a failure and nothing has been handed over yet, it does.
-    async fn until_done(&mut self) -> Result<()> {
-        let mut plan = Arc::clone(&self.query.plan);
+    async fn until_done(&mut self, mut plan: Arc<dyn ExecutionPlan>) -> Result<()> {
         let mut state = self.query.state.clone();
+        let joins = has_hash_join(&plan);
         loop {
             let Err(error) = self.once(plan, &state).await else { return Ok(()) };
-            let again = !self.handed_over && self.change_course(&error, &mut state);
+            let again = !self.handed_over && self.change_course(&error, joins, &mut state);
             let next = match again {
                 true => {
                     self.planner.settle().await;
@@ -178,7 +192,7 @@ impl Run {
             };
             match next {
                 Some(next) => plan = next?,
-                None => return Err(self.planner.explain(error, &self.query)),
+                None => return Err(self.explain(error)),
             }
         }
     }
@@ -188,13 +202,27 @@ impl Run {
         plan: Arc<dyn ExecutionPlan>,
         state: &SessionState,
     ) -> Result<(), DataFusionError> {
-        let mut batches = execute_stream(plan, state.task_ctx())?;
+        let hold = self.hold_back(&plan);
+        let mut batches = execute_stream(compact_sorts(plan)?, state.task_ctx())?;
+        let (mut held, mut bytes) = (Vec::new(), 0);
         while let Some(batch) = batches.next().await {
             let batch = batch?;
             if batch.num_rows() == 0 {
                 continue;
             }
-            self.handed_over = true;
+            if !self.handed_over && bytes < hold {
+                bytes += batch.get_array_memory_size();
+                held.push(batch);
+                continue;
+            }
+            for batch in held.drain(..).chain([batch]) {
+                self.handed_over = true;
+                if self.sender.send(Ok(batch)).await.is_err() {
+                    return Ok(());
+                }
+            }
+        }
+        for batch in held {
             if self.sender.send(Ok(batch)).await.is_err() {
                 break;
             }
@@ -202,15 +230,52 @@ impl Run {
         Ok(())
     }
 
-    /// Whether there is another way: without a backend that turned out to be damaged, or with joins that spill.
-    fn change_course(&self, error: &DataFusionError, state: &mut SessionState) -> bool {
+    /// How much of the answer waits before the first of it is handed over, after which the query cannot begin anew.
+    ///
+    /// Nothing, unless it may have to: what is damaged is found late, and a merge above sorts asks for memory while it runs.
+    /// A sort has done its work when its first rows come.
+    fn hold_back(&self, plan: &Arc<dyn ExecutionPlan>) -> usize {
+        let options = &self.planner.options;
+        let limit = options.memory_limit.unwrap_or(usize::MAX);
+        let sorts = || plan.exists(|node| Ok(node.is::<SortExec>())).unwrap_or_default();
+        let wanted = options.skip_unreadable || (options.memory_limit.is_some() && sorts());
+        if wanted { MOST_HELD.min(limit / 16) } else { 0 }
+    }
+
+    fn explain(&self, error: DataFusionError) -> Error {
+        match self.planner.explain(error, &self.query) {
+            Error::UnreadableBackend { backend, path, reason }
+                if self.handed_over && self.planner.options.skip_unreadable =>
+            {
+                Error::DamagedLate { backend, path, reason }
+            }
+            error => error,
+        }
+    }
+
+    /// Whether there is another way: without a backend that turned out to be damaged, with joins that spill, with
+    /// sorts that hold less, or with batches of fewer rows.
+    fn change_course(&mut self, error: &DataFusionError, joins: bool, state: &mut SessionState) -> bool {
         if let Some(file) = unreadable_in(error) {
             return self.query.snapshot.exclude(file.clone());
         }
-        // A hash join cannot spill in DataFusion 55; a sort-merge join can.
-        let out_of_memory = matches!(innermost(error), DataFusionError::ResourcesExhausted(_));
-        let joins = &mut state.config_mut().options_mut().optimizer.prefer_hash_join;
-        out_of_memory && has_hash_join(&self.query.plan) && std::mem::replace(joins, false)
+        if !matches!(innermost(error), DataFusionError::ResourcesExhausted(_)) {
+            return false;
+        }
+        let config = state.config_mut();
+        // A hash join cannot spill in DataFusion 55; a sort-merge join can, and is planned for two partitions and more.
+        if joins && config.options().optimizer.prefer_hash_join {
+            config.options_mut().optimizer.prefer_hash_join = false;
+            *config = std::mem::take(config).with_target_partitions(config.target_partitions().max(2));
+            return true;
+        }
+        if self.careful.is_none() {
+            self.careful = Some(self.planner.caution.begin());
+            return true;
+        }
+        let fewer = config.batch_size() > FEW_ROWS;
+        set_batch_size(config, config.batch_size().min(FEW_ROWS));
+        fewer
     }
 }
 

@@ -5,9 +5,11 @@
 
 mod answer;
 mod arithmetic;
+mod compact;
 mod diagnose;
 mod dialect;
 mod distinct;
+mod memory;
 mod names;
 mod options;
 mod planner;
@@ -70,8 +72,16 @@ impl Session {
     /// # Errors
     /// As [`Session::query`], and if a parameter has no value.
     pub async fn query_with(&self, sql: &str, bindings: &Bindings) -> Result<Answer> {
+        self.query_without(sql, bindings, &[]).await
+    }
+
+    /// The same without backends that an earlier run of the query found damaged when it was too late to skip them.
+    ///
+    /// # Errors
+    /// As [`Session::query_with`].
+    pub async fn query_without(&self, sql: &str, bindings: &Bindings, damaged: &[Skipped]) -> Result<Answer> {
         let deadline = self.planner.options.timeout.map(Deadline::after);
-        let plan = self.planner.plan(sql, bindings);
+        let plan = self.planner.plan(sql, bindings, damaged);
         let query = match deadline {
             Some(Deadline { at, limit }) => {
                 tokio::time::timeout_at(at, plan).await.map_err(|_| Error::Timeout { limit })??
@@ -86,7 +96,7 @@ impl Session {
     /// # Errors
     /// As [`Session::query`], and if a part of the plan cannot travel.
     pub async fn encode_plan(&self, sql: &str) -> Result<Vec<u8>> {
-        let query = self.planner.plan(sql, &Bindings::default()).await?;
+        let query = self.planner.plan(sql, &Bindings::default(), &[]).await?;
         self.planner.encode(&query)
     }
 

@@ -8,7 +8,7 @@ use arrow::datatypes::SchemaRef;
 use datafusion::catalog::{CatalogProviderList, MemoryCatalogProviderList};
 use datafusion::common::{DataFusionError, ParamValues, ScalarValue};
 use datafusion::execution::context::SQLOptions;
-use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
+use datafusion::execution::memory_pool::TrackConsumersPool;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::{SessionState, SessionStateBuilder, TaskContext};
@@ -20,11 +20,13 @@ use datafusion_proto::bytes::{
 };
 use object_store::ObjectStore;
 
+use super::answer::Skipped;
 use super::diagnose::{Known, explain, written};
+use super::memory::{Caution, SharingPool};
 use super::options::Options;
 use super::{arithmetic, dialect, distinct, names, rules, script, sums};
 use crate::catalog::{
-    self, PinCatalog, Snapshot, Unreadable, functions,
+    self, PinCatalog, Snapshot, Unreadable, UnreadableFile, functions,
     wire::{PinCodec, refuse_foreign},
 };
 use crate::error::{Error, Result};
@@ -33,6 +35,9 @@ use crate::store::DataDir;
 
 /// Memory consumers that an error names.
 const NAMED_CONSUMERS: usize = 3;
+/// The memory limit, for each partition, that there is to be for each row of a batch.
+const MEMORY_PER_ROW: usize = 16 << 10;
+const FEWEST_ROWS: usize = 128;
 /// How long a query that begins anew waits for the memory of its first attempt.
 const SETTLING: Duration = Duration::from_millis(500);
 
@@ -43,6 +48,7 @@ pub(super) struct Planner {
     store: Arc<dyn ObjectStore>,
     /// Without tables: each query adds its own.
     state: SessionState,
+    pub caution: Caution,
     pub options: Options,
 }
 
@@ -61,9 +67,10 @@ pub(super) struct Query {
 impl Planner {
     pub fn new(dir: DataDir, options: Options) -> Result<Planner> {
         let mut runtime = RuntimeEnvBuilder::new();
+        let caution = Caution::default();
         if let Some(limit) = options.memory_limit {
             let named = std::num::NonZeroUsize::new(NAMED_CONSUMERS).unwrap_or(std::num::NonZeroUsize::MIN);
-            let pool = TrackConsumersPool::new(FairSpillPool::new(limit), named);
+            let pool = TrackConsumersPool::new(SharingPool::new(limit, caution.clone()), named);
             runtime = runtime.with_memory_pool(Arc::new(pool));
         }
         let runtime = runtime.build_arc().map_err(broken)?;
@@ -74,7 +81,7 @@ impl Planner {
             .with_physical_optimizer_rule(Arc::new(rules::YieldInJoins))
             .build();
         register_functions(&mut state).map_err(broken)?;
-        Ok(Planner { dir, store, state, options })
+        Ok(Planner { dir, store, state, caution, options })
     }
 
     /// The same for [`Session::faithful`](super::Session::faithful).
@@ -102,9 +109,12 @@ impl Planner {
         (snapshot, state)
     }
 
-    /// Plans one statement.
-    pub async fn plan(&self, sql: &str, bindings: &Bindings) -> Result<Query> {
+    /// Plans one statement, without the backends that are known to be damaged if those are skipped.
+    pub async fn plan(&self, sql: &str, bindings: &Bindings, damaged: &[Skipped]) -> Result<Query> {
         let (snapshot, state) = self.begin();
+        for Skipped { backend, path, reason } in damaged.iter().cloned() {
+            snapshot.exclude(UnreadableFile { backend, path, reason });
+        }
         let explained = |error| explain(&error, sql, self.known(&snapshot));
         script::one_statement(sql)?;
         let statement = dialect::parse(sql).map_err(explained)?;
@@ -192,6 +202,8 @@ fn config(options: &Options) -> SessionConfig {
         // Each sort sets this aside for merging what it has spilled; by default 10 MiB, whatever the limit.
         let share = limit / (16 * config.target_partitions());
         config.options_mut().execution.sort_spill_reservation_bytes = share.clamp(64 << 10, 10 << 20);
+        let rows = batch_size(limit, config.target_partitions());
+        set_batch_size(&mut config, rows);
     }
     config.options_mut().sql_parser.collect_spans = true;
     // Each bloom filter and page index that is asked for costs a read; they are asked for only with a predicate.
@@ -199,6 +211,21 @@ fn config(options: &Options) -> SessionConfig {
     // The times of old files, in nanoseconds, would wrap beyond the year 2262.
     config.options_mut().execution.parquet.coerce_int96 = Some("us".to_owned());
     config
+}
+
+/// Makes batches of so many rows.
+pub(super) fn set_batch_size(config: &mut SessionConfig, rows: usize) {
+    let before = config.batch_size();
+    *config = std::mem::take(config).with_batch_size(rows);
+    // Runs that a sort puts together before it sorts them are to stay one batch: each further one counts their text anew.
+    let together = &mut config.options_mut().execution.sort_in_place_threshold_bytes;
+    *together = *together * rows / before;
+}
+
+/// Rows of a batch: fewer where little memory is shared by many, for a batch of wide rows takes much of it.
+fn batch_size(limit: usize, partitions: usize) -> usize {
+    let rows = limit / partitions / MEMORY_PER_ROW;
+    rows.clamp(FEWEST_ROWS, SessionConfig::new().batch_size())
 }
 
 fn register_functions(state: &mut SessionState) -> datafusion::common::Result<()> {

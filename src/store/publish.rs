@@ -25,14 +25,19 @@ enum Sink {
 }
 
 impl StagedFile {
+    /// Whether a target is a file that appears whole, and not a device or a pipe that is written to.
+    pub fn replaces(target: &Path) -> bool {
+        // What stands under these names is open already, and is written to; even a file behind it is not ours to replace.
+        let is_open = ["/dev/", "/proc/"].iter().any(|place| target.starts_with(place));
+        fs::metadata(target).map_or(!is_open, |found| found.is_file() && !is_open)
+    }
+
     /// Starts a file in the directory of `target`, so that the rename is atomic.
     pub fn beside(target: &Path) -> Result<StagedFile> {
         let failed = |source| Error::Write { path: target.into(), source };
-        // What stands under these names is open already, and is written to; even a file behind it is not ours to replace.
-        let is_open = ["/dev/", "/proc/"].iter().any(|place| target.starts_with(place));
         match fs::metadata(target) {
             Ok(found) if found.is_dir() => return Err(failed(io::ErrorKind::IsADirectory.into())),
-            Ok(found) if !found.is_file() || is_open => {
+            Ok(_) if !StagedFile::replaces(target) => {
                 let file = File::options().append(true).open(target).map_err(failed)?;
                 return Ok(StagedFile { sink: Sink::Direct(file), target: target.into() });
             }

@@ -254,9 +254,17 @@ fn reports_are_listed_as_json_with_all_there_is_to_know() {
 }
 
 #[test]
-fn a_report_with_a_bad_header_stops_reports_and_nothing_else() {
+fn a_report_with_a_bad_header_stops_nothing_but_itself() {
     let home = Home::new();
     home.write("mine/bad.sql", "SELECT 1\n");
+    home.write("mine/good.sql", "\u{feff}-- title: Good\nSELECT 1 AS one\n");
+    assert_snapshot!(home.run(&["report", "--queries", "mine", "good", "--format", "csv"]), @"
+    one
+    1
+    --- stderr
+    skipped report bad: mine/bad.sql, line 1: a report begins with `-- title: …`
+    --- exit 0
+    ");
     assert_snapshot!(home.run(&["report", "--queries", "mine", "bad"]), @"
     --- stderr
     error: mine/bad.sql, line 1: a report begins with `-- title: …`
@@ -683,4 +691,66 @@ fn nothing_is_written_to_the_home_directory() {
     let home = Home::new();
     assert!(home.run(&["-c", "SELECT 1"]).ends_with("--- exit 0"));
     assert_eq!(home.files(""), ["data"]);
+}
+
+/// A backend of many rows whose last pages are damaged, and one that is sound.
+fn damaged_late(home: &Home) {
+    use crate::support::{mappings, place, write, write_with};
+    let cids: Vec<String> =
+        (0..60_000).map(|row| format!("no cid, but text of some length: {row:0100}")).collect();
+    let rows: Vec<_> = cids.iter().map(|cid| (cid.as_str(), "stored")).collect();
+    let path = place(&home.path("data"), "torn");
+    let properties = parquet::file::properties::WriterProperties::builder()
+        .set_compression(parquet::basic::Compression::ZSTD(parquet::basic::ZstdLevel::default()))
+        .set_max_row_group_row_count(Some(20_000));
+    write_with(&path, &mappings("torn", &rows), properties.build());
+    let mut bytes = fs::read(&path).unwrap();
+    let (start, end) = (bytes.len() * 3 / 4, bytes.len() * 7 / 8);
+    bytes[start..end].fill(0xab);
+    fs::write(&path, bytes).unwrap();
+    write(&home.path("data"), "good", &mappings("good", &[("one", "stored"), ("two", "stored")]));
+}
+
+#[test]
+fn a_file_of_answers_begins_anew_without_a_backend_that_is_found_damaged_late() {
+    let home = Home::new();
+    damaged_late(&home);
+    let sql = "SELECT cid, car_file_path, backend_name FROM pins";
+    for threads in ["1", "2", "4"] {
+        let args = ["--skip-unreadable", "--threads", threads, "-o", "answer.csv", "-c", sql];
+        let shown = home.run(&args);
+        assert!(
+            shown.contains("skipped backend torn: backends/torn/pin_mappings.parquet: the data is damaged")
+        );
+        assert!(shown.ends_with("--- exit 1"), "{shown}");
+        let answer = home.read("answer.csv");
+        assert_eq!(answer.lines().count(), 3, "{threads}");
+        // Nothing can be taken back from stdout, but nothing wrong is advised either.
+        let output = home
+            .pinql(&["--skip-unreadable", "--threads", threads, "--format", "csv", "-c", sql])
+            .output()
+            .unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(
+            said.starts_with(
+                "error: backend `torn` turned out to be damaged after rows had been handed over"
+            ),
+            "{said}"
+        );
+        assert!(said.contains("hint: write the answer to a file with -o"), "{said}");
+        assert_eq!(output.status.code(), Some(2));
+    }
+    // What is small enough has not been handed over when the damage is found.
+    let few = home.run(&[
+        "--skip-unreadable",
+        "--threads",
+        "1",
+        "--format",
+        "csv",
+        "-c",
+        "SELECT created_at, cid FROM pins WHERE length(cid) < 10 OR cid LIKE '%9'",
+    ]);
+    assert!(few.contains("one") && few.ends_with("--- exit 1"), "{few}");
+    let failed = home.run(&["-c", "SELECT max(cid || car_file_path) FROM pins"]);
+    assert!(failed.contains("hint: --skip-unreadable goes on without it"), "{failed}");
 }

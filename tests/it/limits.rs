@@ -60,6 +60,41 @@ fn a_sort_beyond_the_memory_limit_spills_and_is_right() {
 }
 
 #[test]
+fn rows_of_any_width_are_sorted_at_any_limit_by_any_number_of_threads() {
+    // Wide: text that is a view, so that each batch of a merge holds what all its runs hold. Narrow: keys that take more than
+    // their rows. Widest: batches of which the memory limit holds a few.
+    let wide = (
+        "SELECT md5(CAST(value AS TEXT)) AS k, repeat('x', 100) AS r, value FROM generate_series(1, 100000) ORDER BY k",
+        100_000,
+    );
+    let narrow = (
+        "SELECT value * 7919 % 1000003 AS k, value FROM generate_series(1, 200000) ORDER BY k DESC, value",
+        200_000,
+    );
+    let widest = (
+        "SELECT md5(CAST(value AS TEXT)) AS k, repeat(md5(CAST(value AS TEXT)), 64) AS r FROM generate_series(1, 12000) ORDER BY k",
+        12_000,
+    );
+    for (sql, rows) in [wide, narrow, widest] {
+        for (limit, threads) in [(8, 1), (8, 4), (20, 2)] {
+            runtime().block_on(async {
+                let options =
+                    Options { memory_limit: Some(limit << 20), threads: Some(threads), ..options() };
+                let session = Session::open(&repository("examples/ipfs_kit"), options).unwrap();
+                let mut answer = session.query(sql).await.unwrap();
+                let mut count = 0;
+                while let Some(batch) = answer.try_next().await.unwrap_or_else(|error| {
+                    panic!("{sql}: {limit} MB, {threads} threads, {count} rows: {error} {:?}", error.hint())
+                }) {
+                    count += batch.num_rows();
+                }
+                assert_eq!(count, rows, "{sql}: {limit} MB, {threads} threads");
+            });
+        }
+    }
+}
+
+#[test]
 fn a_query_that_cannot_spill_enough_says_so() {
     runtime().block_on(async {
         let options = Options { memory_limit: Some(2 << 20), ..options() };
@@ -82,6 +117,31 @@ fn a_join_that_does_not_fit_is_done_another_way() {
                    ON a.value = b.value WHERE a.text <> b.text";
         assert_eq!(as_csv(session.query(sql).await.unwrap()).await.unwrap(), "n\n1200000");
     });
+}
+
+#[test]
+fn a_join_of_wide_rows_that_does_not_fit_is_done_another_way_by_one_thread_too() {
+    let side = |text: &str| {
+        format!(
+            "(SELECT value AS v, md5(CAST(value AS TEXT)) AS k, repeat('{text}', 200) AS p FROM generate_series(1, 60000))"
+        )
+    };
+    let sql = format!(
+        "SELECT COUNT(*) AS n, SUM(a.v + b.v) AS s FROM {} a JOIN {} b ON a.k = b.k WHERE a.p <> b.p",
+        side("p"),
+        side("q")
+    );
+    for threads in [1, 2, 4] {
+        runtime().block_on(async {
+            let options =
+                Options { memory_limit: Some(12 << 20), threads: Some(threads), ..Options::default() };
+            let session = Session::open(&repository("examples/ipfs_kit"), options).unwrap();
+            let answer = as_csv(session.query(&sql).await.unwrap()).await;
+            let answer =
+                answer.unwrap_or_else(|error| panic!("{threads} threads: {error} {:?}", error.hint()));
+            assert_eq!(answer, "n,s\n60000,3600060000", "{threads} threads");
+        });
+    }
 }
 
 #[test]

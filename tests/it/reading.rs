@@ -3,7 +3,10 @@
 use std::fs;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int64Array, NullArray, RecordBatch, StringArray, StructArray};
+use arrow::array::{
+    ArrayRef, Int64Array, Int64Builder, MapBuilder, NullArray, RecordBatch, StringArray, StringBuilder,
+    StructArray, TimestampSecondArray,
+};
 use arrow::datatypes::{DataType, Field};
 use parquet::file::properties::WriterProperties;
 use pinql::session::{Options, Session};
@@ -427,4 +430,53 @@ fn part_files_that_disagree_on_a_type_are_shown_as_text() {
         "cid,n\na.parquet,5\nb.parquet,5.4\npart-0,five"
     );
     assert_eq!(csv(temp.path(), "SELECT cid FROM backends.parts WHERE n = '5.4'"), "cid\nb.parquet");
+}
+
+#[test]
+fn metadata_with_parts_is_json_and_gives_sizes() {
+    let temp = tempfile::tempdir().unwrap();
+    let cid = || Arc::new(StringArray::from(vec![HELLO, RAW])) as ArrayRef;
+    let sizes = || Arc::new(Int64Array::from(vec![Some(12), None])) as ArrayRef;
+    let names = Arc::new(StringArray::from(vec![Some("a \"b\""), Some("c")])) as ArrayRef;
+    let field = |name, array: &ArrayRef| Arc::new(Field::new(name, array.data_type().clone(), true));
+    let one = StructArray::from(vec![(field("size_bytes", &sizes()), sizes())]);
+    let two = StructArray::from(vec![
+        (field("size_bytes", &sizes()), sizes()),
+        (field("name", &names), names.clone()),
+    ]);
+    let mut map = MapBuilder::new(None, StringBuilder::new(), Int64Builder::new());
+    map.keys().append_value("size");
+    map.values().append_value(7);
+    map.append(true).unwrap();
+    map.append(false).unwrap();
+    for (name, metadata) in
+        [("one", Arc::new(one) as ArrayRef), ("two", Arc::new(two)), ("map", Arc::new(map.finish()))]
+    {
+        let batch = RecordBatch::try_from_iter([("cid", cid()), ("metadata", metadata)]).unwrap();
+        write(temp.path(), name, &batch);
+    }
+    let shown = |name: &str| {
+        csv(temp.path(), &format!("SELECT metadata, size_bytes FROM backends.{name} ORDER BY size_bytes"))
+    };
+    assert_eq!(shown("one"), "metadata,size_bytes\n\"{\"\"size_bytes\"\":12}\",12\n{},");
+    assert_eq!(
+        shown("two"),
+        "metadata,size_bytes\n\"{\"\"size_bytes\"\":12,\"\"name\"\":\"\"a \\\"\"b\\\"\"\"\"}\",12\n\"{\"\"name\"\":\"\"c\"\"}\","
+    );
+    assert_eq!(shown("map"), "metadata,size_bytes\n\"{\"\"size\"\":7}\",7\n,");
+}
+
+#[test]
+fn a_recorded_time_that_cannot_be_shown_is_its_number() {
+    let temp = tempfile::tempdir().unwrap();
+    let times = TimestampSecondArray::from(vec![Some(i64::MAX), Some(0), None]);
+    let batch = RecordBatch::try_from_iter([
+        ("cid", Arc::new(StringArray::from(vec!["a", "b", "c"])) as ArrayRef),
+        ("created_at", Arc::new(times)),
+    ]);
+    write(temp.path(), "far", &batch.unwrap());
+    assert_eq!(
+        csv(temp.path(), "SELECT cid, recorded_created_at, created_at FROM records ORDER BY cid"),
+        "cid,recorded_created_at,created_at\na,9223372036854775807,\nb,1970-01-01T00:00:00,1970-01-01T00:00:00Z\nc,,"
+    );
 }
