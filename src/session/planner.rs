@@ -90,7 +90,8 @@ impl Planner {
         // Several partitions would come as they are done.
         state.config_mut().options_mut().execution.target_partitions = 1;
         let options = Options { skip_unreadable: false, threads: Some(1), ..self.options.clone() };
-        Planner { dir: self.dir.clone(), store: Arc::clone(&self.store), state, options }
+        let (dir, store, caution) = (self.dir.clone(), Arc::clone(&self.store), self.caution.clone());
+        Planner { dir, store, state, caution, options }
     }
 
     pub fn data_dir(&self) -> &DataDir {
