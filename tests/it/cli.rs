@@ -95,8 +95,10 @@ fn help_names_every_option() {
     Usage: pinql [OPTIONS] [COMMAND]
 
     Commands:
-      report  Answer a canned question, or list them all
-      help    Print this message or the help of the given subcommand(s)
+      report   Answer a canned question, or list them all
+      backend  List, migrate, verify and restore backends
+      car      List, show and verify any CAR file
+      help     Print this message or the help of the given subcommand(s)
 
     Options:
       -c, --command <SQL>  Run these statements
@@ -131,6 +133,7 @@ fn help_names_every_option() {
       pinql report under-replicated --min-copies 3 --format json
       pinql -f daily.sql -o daily.csv
       echo 'SELECT * FROM backends' | pinql
+      pinql backend migrate-pin-mappings --dry-run
 
     Without SQL and without a command, pinql opens a shell.
     --- stderr
@@ -621,12 +624,12 @@ fn stdout_by_its_name_keeps_what_stands_there() {
     }
 }
 
-/// The most memory that a run takes, in bytes, as the system counts it. glibc's allocator is told to give back what is
-/// freed, else the holes it keeps differ by 60 MB from run to run.
+/// The most memory that a run takes, in bytes, as the system counts it. The allocator is told to give back at once what is
+/// freed, else the holes that it keeps differ from run to run.
 #[cfg(target_os = "linux")]
 fn peak_memory(home: &Home, args: &[&str]) -> u64 {
     let mut command = home.pinql(args);
-    command.envs([("MALLOC_ARENA_MAX", "1"), ("MALLOC_MMAP_THRESHOLD_", "65536")]);
+    command.env("MIMALLOC_PURGE_DELAY", "0");
     let mut child = command.stdout(Stdio::null()).spawn().expect("the program starts");
     let status = format!("/proc/{}/status", child.id());
     let mut peak = 0;
@@ -652,7 +655,7 @@ fn an_answer_of_any_length_takes_no_more_memory_than_a_short_one() {
         };
         let (short, long) = (rows("50000"), rows(many));
         // The long one is 50 MB more at least.
-        assert!(long < short + (24 << 20), "{format}: {short} bytes, then {long}");
+        assert!(long < short + (32 << 20), "{format}: {short} bytes, then {long}");
     }
 }
 
