@@ -172,16 +172,6 @@ impl Encoded {
         })
     }
 
-    /// Whether the CAR in the making has the same bytes as the file at `place`.
-    pub fn is_car_of(&self, place: &Path) -> bool {
-        let Target::File(car) = &self.car else { return false };
-        let (Ok(ours), Ok(theirs)) = (car.read_back(), File::open(place)) else { return false };
-        let lengths = (ours.metadata().map(|file| file.len()), theirs.metadata().map(|file| file.len()));
-        let (ours, theirs) = (BufReader::new(ours).bytes(), BufReader::new(theirs).bytes());
-        matches!(lengths, (Ok(one), Ok(other)) if one == other)
-            && ours.zip(theirs).all(|bytes| matches!(bytes, (Ok(one), Ok(other)) if one == other))
-    }
-
     fn read_mappings(&self, file: File) -> std::result::Result<Option<String>, ParquetError> {
         let reader = ParquetRecordBatchReaderBuilder::try_new(file)?;
         let reader = reader.with_batch_size(super::sort::CHUNK).build()?;
@@ -190,6 +180,32 @@ impl Encoded {
             digest.add(&batch?)?;
         }
         Ok(self.digest.difference(&digest, &self.schema))
+    }
+}
+
+/// Whether a CAR that is written stands at `place` already: one of the same root, or the same plain JSON.
+pub(super) fn is_at(car: &Target, root: Option<&str>, place: &Path) -> bool {
+    if root.is_some() {
+        return root_of(place).as_deref() == root;
+    }
+    let Target::File(car) = car else { return false };
+    let (Ok(ours), Ok(theirs)) = (car.read_back(), File::open(place)) else { return false };
+    let lengths = (ours.metadata().map(|file| file.len()), theirs.metadata().map(|file| file.len()));
+    let (ours, theirs) = (BufReader::new(ours).bytes(), BufReader::new(theirs).bytes());
+    matches!(lengths, (Ok(one), Ok(other)) if one == other)
+        && ours.zip(theirs).all(|bytes| matches!(bytes, (Ok(one), Ok(other)) if one == other))
+}
+
+/// The root of a CAR, if it is one with a single root.
+fn root_of(place: &Path) -> Option<String> {
+    let mut file = File::open(place).ok()?;
+    if !matches!(car::sniff(&mut file).ok()?, car::Kind::CarV1 | car::Kind::CarV2) {
+        return None;
+    }
+    let car = car::CarReader::open(file).ok()?;
+    match &car.header().roots[..] {
+        [root] => Some(root.to_string()),
+        _ => None,
     }
 }
 

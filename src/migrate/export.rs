@@ -6,7 +6,7 @@ use std::time::UNIX_EPOCH;
 
 use ::parquet::file::reader::{FileReader, SerializedFileReader};
 
-use super::encode::{prove_car, write_car};
+use super::encode::{is_at, prove_car, write_car};
 use super::existing::Existing;
 use super::merge::Merge;
 use super::publish::put;
@@ -88,10 +88,9 @@ pub(super) fn car_of(
             .map_err(|problem| Error::Unproved { path: place.clone(), problem })?;
     }
     let bytes = written.car.length().map_err(failed)?;
-    let root = written.root;
+    let root = written.root.clone();
     let mut exported = ExportedCar { backend: name.clone(), root, rows: merge.counts.kept, file: None };
-    let is_there =
-        output.is_none() && exported.root.is_some() && super::backend::root_of(&place) == exported.root;
+    let is_there = output.is_none() && is_at(&written.car, exported.root.as_deref(), &place);
     if !is_there {
         let kept_as = match (written.car, output) {
             (Target::File(staged), None) => put(staged, &place, &Stamp::at(options.now))?,

@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
-use super::backend::root_of;
-use super::encode::{Targets, encode, parquet_error};
+use super::encode::{Targets, encode, is_at, parquet_error};
 use super::merge::Merge;
 use super::publish::put;
 use super::rows::sort_schema;
@@ -120,7 +119,7 @@ fn from_car(
         car_place: &car_place,
     };
     let schema = merge.schema();
-    let mut encoded = encode(targets, &schema, progress, || merge.next())?;
+    let encoded = encode(targets, &schema, progress, || merge.next())?;
     encoded.prove(&mappings_place, &car_place)?;
     let mut restored = Restored { from: source.into(), rows: Some(encoded.rows), ..Restored::default() };
     let repeated = found.rows - encoded.rows;
@@ -135,11 +134,10 @@ fn from_car(
     restored.notes.extend(found.damages.iter().map(|damage| format!("passed over {damage}")));
     let stamp = Stamp::at(options.now);
     // The CAR stays if it is just what would be written.
-    if encoded.car_root.is_none() || root_of(&car_place) != encoded.car_root {
+    if !is_at(&encoded.car, encoded.car_root.as_deref(), &car_place) {
         restored.files.push(place(encoded.car, &car_place, &stamp)?);
     }
     restored.files.push(place(encoded.mappings, &mappings_place, &stamp)?);
-    let _ = &mut encoded.car_root;
     Ok(restored)
 }
 

@@ -448,6 +448,9 @@ fn the_plain_json_of_older_tools_is_written_if_asked_for() {
     );
     assert_eq!(tree.files("github")["pin_mappings.car"], before["pin_mappings.car"]);
     assert_eq!(tree.csv("SELECT COUNT(*) AS n FROM backends.github"), "n\n2");
+    // The same bytes are no reason to keep them twice.
+    let shown = tree.run(&["backend", "export-car", "github", "--car-format", "json", "--format", "csv"]);
+    assert!(shown.contains("github,up to date,2,"), "{shown}");
     // Python reads it as it read the older one.
     let script = "import json, sys\n\
                   made = json.load(open(sys.argv[1]))\n\
