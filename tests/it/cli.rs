@@ -95,8 +95,10 @@ fn help_names_every_option() {
     Usage: pinql [OPTIONS] [COMMAND]
 
     Commands:
-      report  Answer a canned question, or list them all
-      help    Print this message or the help of the given subcommand(s)
+      report   Answer a canned question, or list them all
+      backend  List, migrate, verify and restore backends
+      car      List, show and verify any CAR file
+      help     Print this message or the help of the given subcommand(s)
 
     Options:
       -c, --command <SQL>  Run these statements
@@ -131,6 +133,7 @@ fn help_names_every_option() {
       pinql report under-replicated --min-copies 3 --format json
       pinql -f daily.sql -o daily.csv
       echo 'SELECT * FROM backends' | pinql
+      pinql backend migrate-pin-mappings --dry-run
 
     Without SQL and without a command, pinql opens a shell.
     --- stderr
