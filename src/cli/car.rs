@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use arrow::array::ArrayRef;
 use clap::{ArgMatches, Command, FromArgMatches, Subcommand};
 use pinql::Error;
-use pinql::format::car::{self, BlockCid, CarError, CarReader, Checked, Damage, Kind, Salvage};
+use pinql::format::car::{self, BlockCid, CarError, CarProblem, CarReader, Checked, Damage, Kind, Salvage};
 use pinql::pin::{Mapping, cid};
 
 use super::args::Options;
@@ -21,7 +21,10 @@ enum CarCommand {
     /// List the blocks of a CAR.
     Ls(FileArgs),
     /// Show what a CAR says of itself: version, roots, blocks, and the mappings if it is a backup.
-    Show(FileArgs),
+    Show {
+        /// The CAR.
+        file: PathBuf,
+    },
     /// Read a whole CAR and check every hash.
     Verify(FileArgs),
 }
@@ -47,7 +50,7 @@ pub fn run(options: &Options, given: &ArgMatches, ui: &Ui) -> Outcome<Exit> {
     let output = output(options)?;
     match command {
         CarCommand::Ls(args) => list(&args, &output, ui),
-        CarCommand::Show(args) => show(&args.file, &output, ui),
+        CarCommand::Show { file } => show(&file, &output, ui),
         CarCommand::Verify(args) if args.salvage => verify_what_is_left(&args.file, &output, ui),
         CarCommand::Verify(args) => verify(&args.file, &output),
     }
@@ -148,15 +151,23 @@ fn show(path: &Path, output: &Output, ui: &Ui) -> Outcome<Exit> {
         ("blocks", blocks.to_string()),
         ("data_bytes", bytes.to_string()),
     ];
+    let mut exit = Exit::Done;
     match car::read_mappings(open(path)?, &mut |_| Ok::<(), CarError>(())) {
         Ok(backup) => shown.extend([
             ("backup_version", backup.version),
             ("created_at", backup.created_at.map(pinql::pin::time::format).unwrap_or_default()),
             ("mappings", backup.rows.to_string()),
         ]),
-        Err(error) => ui.say(&format!("no mappings: {}", error.problem)),
+        Err(error) => {
+            // That a sound CAR holds something else is nothing wrong.
+            if !matches!(error.problem, CarProblem::NotABackup(_)) {
+                exit = Exit::Found;
+            }
+            ui.say(&format!("no mappings: {}", error.problem));
+        }
     }
-    fields(&shown, output)
+    fields(&shown, output)?;
+    Ok(exit)
 }
 
 fn fields(shown: &[(&str, String)], output: &Output) -> Outcome<Exit> {

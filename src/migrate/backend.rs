@@ -4,8 +4,9 @@ use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::time::UNIX_EPOCH;
 
-use super::encode::{Encoded, Targets, encode};
+use super::encode::{Encoded, Targets, encode, is_at};
 use super::existing::Existing;
+use super::left::left_behind;
 use super::merge::{Counts, Merge};
 use super::outcome::{BackendOutcome, EntryCounts, State};
 use super::publish::{Change, publish};
@@ -92,7 +93,7 @@ impl Migration<'_> {
         }
         let created_at = modified(&legacy)?;
         let mut rejects = Rejects::new(dir, &self.backend.name, created_at, self.options.mode);
-        let (mut merge, summary, existing_rows) = self.sort(&legacy, &mut rejects)?;
+        let (mut merge, summary, left) = self.sort(&legacy, &mut rejects)?;
         outcome.shape = Some(summary.shape.to_string());
         outcome.counts.found = summary.found + summary.rejected;
         outcome.counts.rejected = summary.rejected;
@@ -106,7 +107,10 @@ impl Migration<'_> {
         }
         count(&mut outcome.counts, &merge.counts);
         self.keep_a_lone_car(&encoded)?;
-        let unchanged = existing_rows.is_some() && !changes(&merge.counts) && self.backend.has_car;
+        let unchanged = left.is_some() && !changes(&merge.counts) && self.backend.has_car;
+        outcome.notes.extend(left.into_iter().flatten().filter(|_| !unchanged).map(|column| {
+            format!("column `{column}` of the older file is not taken over, for its name is taken; that file is kept")
+        }));
         let change = Change {
             mappings: (!unchanged).then_some(encoded),
             rejects: rejects.finish()?,
@@ -142,8 +146,12 @@ impl Migration<'_> {
         }
     }
 
-    /// Reads both files into one merge of sorted rows. Also: how many rows there were, if there were mappings.
-    fn sort(&self, legacy: &LegacyFile, rejects: &mut Rejects) -> Result<(Merge, Summary, Option<u64>)> {
+    /// Reads both files into one merge of sorted rows. Also: the columns that are left behind, if there were mappings.
+    fn sort(
+        &self,
+        legacy: &LegacyFile,
+        rejects: &mut Rejects,
+    ) -> Result<(Merge, Summary, Option<Vec<String>>)> {
         let name = &self.backend.name;
         let mut existing = match self.backend.files() {
             [] => None,
@@ -157,7 +165,9 @@ impl Migration<'_> {
         }
         let summary = self.read(legacy, &mut sorter, rejects)?;
         let merge = Merge::new(sorter.finish()?, name, file_schema(&extras))?;
-        Ok((merge, summary, existing.map(|existing| existing.rows)))
+        let extras: Vec<String> = extras.iter().map(|extra| extra.name().clone()).collect();
+        let left = existing.is_some().then(|| left_behind(self.backend.files(), &extras));
+        Ok((merge, summary, left))
     }
 
     fn refused(&self, error: Error) -> Error {

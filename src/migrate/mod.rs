@@ -15,6 +15,7 @@ mod encode;
 mod existing;
 mod export;
 mod filter;
+mod left;
 mod merge;
 mod ordered;
 mod outcome;

@@ -5,6 +5,7 @@ mod architecture;
 mod car;
 mod cli;
 mod commands;
+mod layout;
 mod limits;
 mod merge;
 mod migrate;

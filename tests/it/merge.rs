@@ -408,3 +408,33 @@ fn further_columns_of_many_types_come_back_as_they_were() {
         assert_eq!(columns.schema().field_with_name(field.name()).unwrap().data_type(), field.data_type());
     }
 }
+
+#[test]
+fn a_column_whose_name_is_taken_is_told_and_stays_in_the_older_file() {
+    let cid = v1(1);
+    let batch = texts(&[
+        ("cid", &[Some(&cid)]),
+        ("size_bytes", &[Some("5 kB")]),
+        ("note", &[Some("kept")]),
+        ("Note", &[Some("not kept")]),
+        ("weight", &[Some("kept")]),
+    ]);
+    let tree = Tree::with("x", format!(r#"["{}"]"#, v0(2)));
+    write(&tree.root(), "x", &batch);
+    let before = tree.files("x")["pin_mappings.parquet"].clone();
+    let outcome = tree.migrate_one();
+    let note = |column: &str| {
+        format!(
+            "column `{column}` of the older file is not taken over, for its name is taken; that file is kept"
+        )
+    };
+    assert_eq!(outcome.notes, [note("Note"), note("size_bytes")]);
+    assert_eq!(
+        tree.csv("SELECT note, weight FROM backends.x WHERE note IS NOT NULL"),
+        "note,weight\nkept,kept"
+    );
+    assert_eq!(tree.files("x")["pin_mappings.parquet.backup.20241124_133405"], before);
+    // Our own files have nothing that is left behind.
+    tree.pins_json("x", format!(r#"["{}"]"#, v0(3)));
+    assert_eq!(tree.migrate_one().notes, [""; 0]);
+}

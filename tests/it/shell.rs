@@ -92,7 +92,7 @@ fn commands_show_tables_columns_functions_and_reports() {
     shell(
         &home,
         &[
-            ("\\d\n", "pins"),
+            ("\\d\n", "rejects"),
             ("\\d pins\n", "car_file_path"),
             ("\\d pinz\n", "did you mean `pins`?"),
             ("\\df uppe*\n", "upper(str)"),

@@ -98,6 +98,9 @@ pub fn restore(runner: &mut Runner, args: RestoreArgs, output: &Output, ui: &Ui)
         (Some(Source::Car), Some(_)) => {
             return Err(Failure::misuse("--backup does not go with --from car", "write --from backup"));
         }
+        (source, _) if args.salvage && source != Some(Source::Car) => {
+            return Err(Failure::misuse("--salvage goes with --from car only", "write --from car"));
+        }
         (Some(Source::Car), None) => RestoreFrom::Car { salvage: args.salvage },
         (_, backup) => RestoreFrom::Backup(backup),
     };

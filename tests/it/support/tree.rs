@@ -138,13 +138,15 @@ impl Tree {
         self.pinql(args).output().unwrap()
     }
 
-    /// Runs the program and shows all there is to see. The home's path and times of now are left out.
+    /// Runs the program and shows all there is to see. The home's path and times of now are left out, and
+    /// so is the log of `--verbose`.
     pub fn run(&self, args: &[&str]) -> String {
         let output = self.output(args);
         let text = |bytes| String::from_utf8(bytes).unwrap();
         let code = output.status.code().map_or("none".into(), |code| code.to_string());
         let shown = format!("{}--- stderr\n{}--- exit {code}", text(output.stdout), text(output.stderr));
-        without_times(&shown.replace(&self.home().display().to_string(), "~"))
+        let lines = shown.split_inclusive('\n').filter(|line| !line.contains(" INFO pinql::"));
+        without_times(&lines.collect::<String>().replace(&self.home().display().to_string(), "~"))
     }
 }
 

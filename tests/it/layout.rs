@@ -1,0 +1,123 @@
+//! What is written as `pin_mappings.parquet`, as other readers and our own see it.
+
+use std::fs::File;
+use std::process::Command;
+
+use parquet::file::metadata::ParquetMetaData;
+use parquet::file::reader::{FileReader, SerializedFileReader};
+use parquet::file::serialized_reader::ReadOptionsBuilder;
+use pinql::session::{Options, Session};
+
+use crate::support::cids::{v0, v1};
+use crate::support::runtime;
+use crate::support::tree::Tree;
+
+const ROWS: u64 = 12_000;
+
+fn migrated() -> Tree {
+    let entry =
+        |number: u64| format!(r#"{{"cid": "{}", "size": {number}, "name": "file {number}"}}"#, v1(number));
+    let entries: Vec<_> = (0..ROWS).map(entry).collect();
+    let tree = Tree::with("s3", format!("[{}]", entries.join(",")));
+    assert_eq!(tree.migrate_one().counts.rows, ROWS);
+    tree
+}
+
+fn footer(tree: &Tree) -> ParquetMetaData {
+    let file = File::open(tree.file("s3", "pin_mappings.parquet")).unwrap();
+    let options = ReadOptionsBuilder::new().with_page_index().build();
+    SerializedFileReader::new_with_options(file, options).unwrap().metadata().clone()
+}
+
+/// Rows and bytes read by a query.
+fn read(tree: &Tree, sql: &str) -> (usize, u64) {
+    runtime().block_on(async {
+        let session = Session::open(&tree.root(), Options::default()).unwrap();
+        let mut answer = session.query(sql).await.unwrap();
+        let batches: Vec<_> = futures::TryStreamExt::try_collect(&mut answer).await.unwrap();
+        (batches.iter().map(arrow::array::RecordBatch::num_rows).sum(), answer.receipt().bytes)
+    })
+}
+
+#[test]
+fn a_migrated_file_is_laid_out_for_look_ups() {
+    let tree = migrated();
+    let footer = footer(&tree);
+    let schema = footer.file_metadata().schema_descr();
+    let names: Vec<_> = schema.columns().iter().map(|column| column.name().to_owned()).collect();
+    let documented = ["cid", "car_file_path", "backend_name", "created_at", "status", "metadata"];
+    assert_eq!(names[..6], documented);
+    assert_eq!(names[6..], ["content", "size_bytes"]);
+    let keys = footer.file_metadata().key_value_metadata().unwrap();
+    let key = |name: &str| keys.iter().find(|pair| pair.key == name).and_then(|pair| pair.value.clone());
+    assert_eq!(key("pinql.layout").as_deref(), Some("1"));
+    let root = tree.run(&["backend", "verify", "--format", "csv"]);
+    assert!(
+        root.contains(&format!("s3,agrees,{ROWS},{ROWS},0,{}", key("pinql.car_root").unwrap())),
+        "{root}"
+    );
+    assert!(footer.file_metadata().created_by().unwrap().starts_with("pinql version "));
+    for (group, row_group) in footer.row_groups().iter().enumerate() {
+        assert_eq!(row_group.sorting_columns().unwrap()[0].column_idx, 6, "sorted by content");
+        for (index, column) in row_group.columns().iter().enumerate() {
+            assert!(column.statistics().is_some(), "{}", names[index]);
+            assert_eq!(column.bloom_filter_offset().is_some(), index == 0, "{}", names[index]);
+        }
+        let pages = footer.offset_index().unwrap()[group][0].page_locations().len();
+        assert!((5..=8).contains(&pages), "{pages} pages of about 2,000 rows");
+    }
+    assert_eq!(tree.csv("SELECT laid_out FROM backends"), "laid_out\ntrue");
+
+    // A look-up reads a few pages, in whatever spelling.
+    let size = std::fs::metadata(tree.file("s3", "pin_mappings.parquet")).unwrap().len();
+    let (rows, all) = read(&tree, "SELECT * FROM pins");
+    assert!(rows == ROWS as usize && all >= size, "{all} of {size}");
+    let (cid, other) = (v1(4321), v0(4321));
+    for condition in [format!("cid = '{cid}'"), format!("content = cid_content('{other}')")] {
+        let (rows, bytes) = read(&tree, &format!("SELECT * FROM pins WHERE {condition}"));
+        assert_eq!(rows, 1, "{condition}");
+        assert!(bytes * 3 < all, "{condition}: {bytes} of {all}");
+    }
+    // What the Bloom filter does not know costs no page at all.
+    let (rows, none) = read(&tree, &format!("SELECT * FROM pins WHERE cid = '{other}'"));
+    let (_, one) = read(&tree, &format!("SELECT * FROM pins WHERE cid = '{cid}'"));
+    assert!(rows == 0 && none < one, "{none} and {one} bytes");
+}
+
+/// Reads the file as the older tools do, with pandas; as much of it as they would see.
+const PANDAS: &str = "
+import sys
+try:
+    import pandas
+    import pyarrow.parquet
+except ImportError as error:
+    print('missing', error)
+    sys.exit()
+frame = pandas.read_parquet(sys.argv[1])
+print(list(frame.columns)[:6], len(frame), sorted(frame['status'].value_counts().to_dict().items()))
+print(frame['created_at'].max(), str(frame['created_at'].dtype).startswith('datetime64'), frame['cid'].nunique())
+";
+
+#[test]
+fn pandas_reads_what_is_written() {
+    let pins_json = format!(
+        r#"[{{"cid": "{}", "created_at": "2024-05-01T10:00:00Z"}}, {{"cid": "{}", "status": "failed"}}, "{}"]"#,
+        v0(1),
+        v1(2),
+        v0(3)
+    );
+    let tree = Tree::with("s3", pins_json);
+    tree.migrate();
+    let output =
+        Command::new("python3").args(["-c", PANDAS]).arg(tree.file("s3", "pin_mappings.parquet")).output();
+    let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
+    if text.is_empty() || text.starts_with("missing") {
+        eprintln!("skipped, for want of pandas and pyarrow: {text}");
+        return;
+    }
+    assert_eq!(
+        text,
+        "['cid', 'car_file_path', 'backend_name', 'created_at', 'status', 'metadata'] 3 [('failed', 1), ('stored', 2)]\n\
+         2024-05-01 10:00:00+00:00 True 3\n"
+    );
+}
