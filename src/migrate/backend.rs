@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::time::UNIX_EPOCH;
 
-use super::encode::{Encoded, Targets, encode, is_at};
+use super::encode::{Encoded, Targets, encode};
 use super::existing::Existing;
 use super::left::left_behind;
 use super::merge::{Counts, Merge};
