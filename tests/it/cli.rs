@@ -754,3 +754,20 @@ fn a_file_of_answers_begins_anew_without_a_backend_that_is_found_damaged_late() 
     let failed = home.run(&["-c", "SELECT max(cid || car_file_path) FROM pins"]);
     assert!(failed.contains("hint: --skip-unreadable goes on without it"), "{failed}");
 }
+
+#[test]
+fn names_cannot_pass_for_words_of_ours() {
+    use crate::support::{mappings, write};
+    let home = Home::new();
+    write(&home.path("data"), "x\nskipped backend s3\t", &mappings("x", &[("one", "stored")]));
+    assert_snapshot!(home.run(&["--skip-unreadable", "--format", "csv", "-c", "SELECT COUNT(*) AS n FROM pins"]), @r"
+    n
+    0
+    --- stderr
+    skipped backend x\nskipped backend s3\t: backends/x\nskipped backend s3\t/pin_mappings.parquet: its path has control characters, such as line breaks
+    --- exit 1
+    ");
+    let failed = home.pinql(&["-c", "SELECT * FROM pins"]).output().unwrap();
+    let said = String::from_utf8(failed.stderr).unwrap();
+    assert!(said.starts_with(r"error: backend `x\nskipped backend s3\t` is unreadable"), "{said}");
+}
