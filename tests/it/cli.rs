@@ -771,3 +771,36 @@ fn names_cannot_pass_for_words_of_ours() {
     let said = String::from_utf8(failed.stderr).unwrap();
     assert!(said.starts_with(r"error: backend `x\nskipped backend s3\t` is unreadable"), "{said}");
 }
+
+#[test]
+fn rows_of_one_column_are_kept_by_readers_of_csv() {
+    let home = Home::new();
+    let sql = "SELECT * FROM (VALUES (1, NULL), (2, ''), (3, 'NULL'), (4, 'a')) t(n, v) ORDER BY n";
+    let one = format!("SELECT v FROM ({sql}) ORDER BY n");
+    assert_snapshot!(home.run(&["--format", "csv", "-c", &one]), @r#"
+    v
+    NULL
+    ""
+    "NULL"
+    a
+    --- stderr
+    --- exit 0
+    "#);
+    assert_snapshot!(home.run(&["--format", "csv", "-c", sql]), @r#"
+    n,v
+    1,
+    2,""
+    3,NULL
+    4,a
+    --- stderr
+    --- exit 0
+    "#);
+    // As Python reads it, where there is one.
+    let csv = home.pinql(&["--format", "csv", "-o", "one.csv", "-c", &one]).status().unwrap();
+    assert!(csv.success());
+    let program = "import csv; print([row for row in csv.reader(open('one.csv')) if row])";
+    if let Ok(python) = Command::new("python3").args(["-c", program]).current_dir(home.path("")).output() {
+        let read = String::from_utf8(python.stdout).unwrap();
+        assert_eq!(read.trim(), "[['v'], ['NULL'], [''], ['NULL'], ['a']]");
+    }
+}
