@@ -14,7 +14,7 @@ SELECT
     pins.backend_name,
     pins.cid,
     pins.created_at,
-    ROUND(DATE_PART('epoch', $as_of - pins.created_at) / 86400, 1) AS age_days,
+    ROUND((DATE_PART('epoch', $as_of) - DATE_PART('epoch', pins.created_at)) / 86400, 1) AS age_days,
     COALESCE(copies.copies, 0) AS copies,
     pins.size_bytes
 FROM pins

@@ -237,5 +237,8 @@ struct OpenFailed {
 /// The object store's name for a local file: its path as it is, so that no character is encoded.
 fn location(file: &MappingsFile) -> Result<Path, String> {
     let path = file.path.to_str().ok_or("the path is no Unicode")?;
+    if path.contains(char::is_control) {
+        return Err("its path has control characters, such as line breaks".into());
+    }
     Path::parse(path).map_err(|error| error.to_string())
 }

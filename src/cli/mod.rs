@@ -171,7 +171,7 @@ fn open(options: &Options, ui: &Ui) -> Outcome<Runner> {
     let session = Session::open(&root, limits)?;
     // No pins in the wrong place are not no pins.
     if !root.join(layout::BACKENDS).is_dir() {
-        ui.say(&format!("note: there is no {}/ in {}", layout::BACKENDS, root.display()));
+        ui.say(&ui::one_line(&format!("note: there is no {}/ in {}", layout::BACKENDS, root.display())));
     }
     Runner::new(session, threads, options.timeout)
 }

@@ -17,7 +17,7 @@ use super::excerpt::Passage;
 use super::failure::{Failure, Outcome};
 use super::output::Output;
 use super::places;
-use super::ui::Ui;
+use super::ui::{Ui, one_line};
 
 /// The option that takes any parameter by name, for those whose own option would clash with another.
 const PARAM: &str = "param";
@@ -54,7 +54,9 @@ impl Wrong {
         for (name, error) in self.files {
             match asked == Some(&name) {
                 true => return Err(error.into()),
-                false => ui.say(&format!("skipped report {name}: {}", Failure::from(error).sentence())),
+                false => {
+                    ui.say(&one_line(&format!("skipped report {name}: {}", Failure::from(error).sentence())))
+                }
             }
         }
         Ok(())

@@ -116,7 +116,7 @@ impl Ui {
     /// Names the backends that an answer goes without, each once in a run.
     pub fn skipped(&mut self, skipped: &[Skipped]) {
         for Skipped { backend, path, reason } in skipped {
-            let words = format!("skipped backend {backend}: {path}: {reason}");
+            let words = one_line(&format!("skipped backend {backend}: {path}: {reason}"));
             if !self.skipped.contains(&words) {
                 self.say(&words);
                 self.skipped.push(words);
@@ -165,7 +165,7 @@ impl Ui {
     }
 
     fn labelled(&self, paint: Paint, label: &str, words: &str) -> String {
-        format!("{} {}", self.paint(paint, label), printable(words))
+        format!("{} {}", self.paint(paint, label), one_line(words))
     }
 
     fn paint(&self, paint: Paint, words: &str) -> String {
@@ -185,6 +185,18 @@ impl Ui {
 fn printable(text: &str) -> String {
     let shown = |c: char| if c.is_control() && !matches!(c, '\n' | '\t') { '\u{fffd}' } else { c };
     text.chars().map(shown).collect()
+}
+
+/// The text with its control characters visible: names of files may have any, and are not to look like words of ours.
+pub fn one_line(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter.is_control() {
+            true => shown.extend(letter.escape_default()),
+            false => shown.push(letter),
+        }
+    }
+    shown
 }
 
 fn footer(written: Written, took: Option<Duration>) -> String {
@@ -221,6 +233,7 @@ mod tests {
 
     #[test]
     fn words_cannot_steer_the_terminal() {
+        assert_eq!(one_line("a\nerror:\tb\u{1b}é"), r"a\nerror:\tb\u{1b}é");
         assert_eq!(printable("a\u{1b}[31mb\r\tc\n"), "a\u{fffd}[31mb\u{fffd}\tc\n");
     }
 }

@@ -1,13 +1,17 @@
 //! CSV and TSV, both with a header line always, and line feeds as line ends.
 //!
 //! CSV quotes as RFC 4180 says: a field with a comma, a quote, a line break, or a blank at either end. NULL is an empty
-//! field and the empty string is `""`. TSV is the text format of PostgreSQL's COPY: `\t`, `\n`, `\r` and `\\` stand for
+//! field and the empty string is `""`; in an answer of one column, where readers skip an empty line, NULL is `NULL` and that
+//! text is `"NULL"`. TSV is the text format of PostgreSQL's COPY: `\t`, `\n`, `\r` and `\\` stand for
 //! the characters that would break it, and NULL is `\N`.
 
 use arrow::datatypes::Schema;
 
 use super::rows::Rows;
 use super::value::{Column, any_byte};
+
+/// NULL where an empty field would be an empty line, which readers skip.
+const LONE_NULL: &str = "NULL";
 
 /// Comma-separated values.
 #[derive(Default)]
@@ -29,12 +33,17 @@ impl Rows for Csv {
     fn row(&mut self, columns: &[Column<'_>], row: usize, line: &mut String) {
         for (i, column) in columns.iter().enumerate() {
             separate(i, ',', line);
+            let lone = columns.len() == 1;
             if column.is_null(row) {
+                line.push_str(if lone { LONE_NULL } else { "" });
                 continue;
             }
             let start = line.len();
             column.text(row, line);
-            if !column.is_plain() {
+            if lone && line[start..] == *LONE_NULL {
+                line.insert(start, '"');
+                line.push('"');
+            } else if !column.is_plain() {
                 self.quote_from(start, line);
             }
         }
@@ -138,7 +147,9 @@ mod tests {
     #[test]
     fn csv_quotes_only_what_needs_it() {
         for (value, field) in [
-            (None, ""),
+            // Alone in its line, it would be an empty one.
+            (None, "NULL"),
+            (Some("NULL"), "\"NULL\""),
             (Some(""), "\"\""),
             (Some("plain text"), "plain text"),
             (Some("a,b"), "\"a,b\""),
@@ -173,7 +184,7 @@ mod tests {
     fn no_bytes_are_not_null() {
         let bytes = BinaryArray::from(vec![Some(&b""[..]), None]);
         let found = text(Format::Csv, &batch(vec![("v", Arc::new(bytes))]));
-        assert_eq!(found, "v\n\"\"\n\n");
+        assert_eq!(found, "v\n\"\"\nNULL\n");
     }
 
     #[test]

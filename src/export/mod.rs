@@ -244,7 +244,7 @@ mod tests {
         let nulls = batch(vec![("v", Arc::new(arrow::array::NullArray::new(1)))]);
         for (format, expected) in [
             (Format::Table, "v\n────\nNULL\n"),
-            (Format::Csv, "v\n\n"),
+            (Format::Csv, "v\nNULL\n"),
             (Format::Tsv, "v\n\\N\n"),
             (Format::Json, "[\n{\"v\":null}\n]\n"),
             (Format::Ndjson, "{\"v\":null}\n"),

@@ -16,6 +16,7 @@ mod planner;
 mod rules;
 mod script;
 mod sums;
+mod times;
 
 pub use answer::{Answer, Receipt, Skipped};
 pub use options::Options;

@@ -24,7 +24,7 @@ use super::answer::Skipped;
 use super::diagnose::{Known, explain, written};
 use super::memory::{Caution, SharingPool};
 use super::options::Options;
-use super::{arithmetic, dialect, distinct, names, rules, script, sums};
+use super::{arithmetic, dialect, distinct, names, rules, script, sums, times};
 use crate::catalog::{
     self, PinCatalog, Snapshot, Unreadable, UnreadableFile, functions,
     wire::{PinCodec, refuse_foreign},
@@ -78,6 +78,7 @@ impl Planner {
         let mut state = SessionStateBuilder::new_with_default_features()
             .with_config(config(&options))
             .with_runtime_env(runtime)
+            .with_type_planner(Arc::new(times::Micros))
             .with_physical_optimizer_rule(Arc::new(rules::YieldInJoins))
             .build();
         register_functions(&mut state).map_err(broken)?;
@@ -238,6 +239,8 @@ fn register_functions(state: &mut SessionState) -> datafusion::common::Result<()
     state.register_udaf(sums::wide_sum())?;
     state.register_udaf(distinct::count())?;
     state.register_function_rewrite(Arc::new(arithmetic::CheckIntegers))?;
+    state.register_udf(times::now())?;
+    state.register_function_rewrite(Arc::new(times::BesideTimes))?;
     // json_get and its kin, and the operators -> and ->> for `metadata`.
     datafusion_functions_json::register_all(state)
 }

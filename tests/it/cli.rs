@@ -757,3 +757,53 @@ fn a_file_of_answers_begins_anew_without_a_backend_that_is_found_damaged_late() 
     let failed = home.run(&["-c", "SELECT max(cid || car_file_path) FROM pins"]);
     assert!(failed.contains("hint: --skip-unreadable goes on without it"), "{failed}");
 }
+
+#[test]
+fn names_cannot_pass_for_words_of_ours() {
+    use crate::support::{mappings, write};
+    let home = Home::new();
+    write(&home.path("data"), "x\nskipped backend s3\t", &mappings("x", &[("one", "stored")]));
+    assert_snapshot!(home.run(&["--skip-unreadable", "--format", "csv", "-c", "SELECT COUNT(*) AS n FROM pins"]), @r"
+    n
+    0
+    --- stderr
+    skipped backend x\nskipped backend s3\t: backends/x\nskipped backend s3\t/pin_mappings.parquet: its path has control characters, such as line breaks
+    --- exit 1
+    ");
+    let failed = home.pinql(&["-c", "SELECT * FROM pins"]).output().unwrap();
+    let said = String::from_utf8(failed.stderr).unwrap();
+    assert!(said.starts_with(r"error: backend `x\nskipped backend s3\t` is unreadable"), "{said}");
+}
+
+#[test]
+fn rows_of_one_column_are_kept_by_readers_of_csv() {
+    let home = Home::new();
+    let sql = "SELECT * FROM (VALUES (1, NULL), (2, ''), (3, 'NULL'), (4, 'a')) t(n, v) ORDER BY n";
+    let one = format!("SELECT v FROM ({sql}) ORDER BY n");
+    assert_snapshot!(home.run(&["--format", "csv", "-c", &one]), @r#"
+    v
+    NULL
+    ""
+    "NULL"
+    a
+    --- stderr
+    --- exit 0
+    "#);
+    assert_snapshot!(home.run(&["--format", "csv", "-c", sql]), @r#"
+    n,v
+    1,
+    2,""
+    3,NULL
+    4,a
+    --- stderr
+    --- exit 0
+    "#);
+    // As Python reads it, where there is one.
+    let csv = home.pinql(&["--format", "csv", "-o", "one.csv", "-c", &one]).status().unwrap();
+    assert!(csv.success());
+    let program = "import csv; print([row for row in csv.reader(open('one.csv')) if row])";
+    if let Ok(python) = Command::new("python3").args(["-c", program]).current_dir(home.path("")).output() {
+        let read = String::from_utf8(python.stdout).unwrap();
+        assert_eq!(read.trim(), "[['v'], ['NULL'], [''], ['NULL'], ['a']]");
+    }
+}

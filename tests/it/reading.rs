@@ -178,7 +178,8 @@ fn a_name_that_no_object_store_can_hold_is_reported_and_not_lost() {
     let temp = tempfile::tempdir().unwrap();
     write(temp.path(), "new\nline", &mappings("x", &[(HELLO, "stored")]));
     assert_eq!(csv(temp.path(), "SELECT state FROM backends"), "state\nunreadable");
-    assert!(error(temp.path(), "SELECT * FROM pins").contains("is unreadable"));
+    let error = error(temp.path(), "SELECT * FROM pins");
+    assert!(error.ends_with("its path has control characters, such as line breaks"), "{error}");
 }
 
 #[test]
@@ -479,4 +480,54 @@ fn a_recorded_time_that_cannot_be_shown_is_its_number() {
         csv(temp.path(), "SELECT cid, recorded_created_at, created_at FROM records ORDER BY cid"),
         "cid,recorded_created_at,created_at\na,9223372036854775807,\nb,1970-01-01T00:00:00,1970-01-01T00:00:00Z\nc,,"
     );
+}
+
+#[test]
+fn times_of_any_year_are_compared_and_subtracted() {
+    let temp = tempfile::tempdir().unwrap();
+    let times = [
+        ("zero", "0001-01-01T00:00:00Z"),
+        ("old", "1900-05-01T00:00:00Z"),
+        ("new", "2024-05-01T00:00:00Z"),
+        ("end", "9999-12-31T23:59:59Z"),
+    ];
+    let (cids, at): (Vec<_>, Vec<_>) = times.iter().map(|(cid, at)| (Some(*cid), Some(*at))).unzip();
+    write(
+        temp.path(),
+        "far",
+        &texts(&[("cid", &cids), ("created_at", &at), ("status", &[Some("pending"); 4])]),
+    );
+    for (condition, found) in [
+        ("created_at < '9999-12-31'", "new,old,zero"),
+        ("created_at > date '1500-01-01'", "end,new,old"),
+        ("date '1500-01-01' > created_at", "zero"),
+        ("created_at BETWEEN date '1800-01-01' AND date '2030-01-01'", "new,old"),
+        ("created_at IN (date '2024-05-01', timestamp '1900-05-01')", "new,old"),
+        ("created_at IN ('0001-01-01', '2024-05-01')", "new,zero"),
+        ("created_at = timestamp '0001-01-01'", "zero"),
+        ("created_at < current_timestamp", "new,old,zero"),
+        ("created_at > now() - interval '30 days'", "end"),
+        ("now() - created_at > interval '30 days'", "new,old,zero"),
+        ("interval '200 years' > now() - created_at OR cid = 'zero'", "error"),
+        ("interval '80000 days' > now() - created_at", "end,new,old"),
+    ] {
+        let sql = format!("SELECT string_agg(cid, ',' ORDER BY cid) AS found FROM pins WHERE {condition}");
+        match found {
+            "error" => assert!(error(temp.path(), &sql).contains("months and years differ"), "{condition}"),
+            found => {
+                let answer = csv(temp.path(), &sql);
+                assert_eq!(answer.replace('"', ""), format!("found\n{found}"), "{condition}");
+            }
+        }
+    }
+    assert_eq!(
+        csv(temp.path(), "SELECT max(timestamp '2024-05-02' - created_at) AS oldest FROM pins"),
+        "oldest\nP739007D"
+    );
+    assert!(csv(temp.path(), "SELECT max(now() - created_at) FROM pins").contains("\nP7"));
+    // The age in days of the report, too.
+    let report = fs::read_to_string(repository("queries/pending-pins.sql")).unwrap();
+    let sql = report.replace("$as_of", "timestamp '2024-05-02T12:00:00Z'");
+    let ages = csv(temp.path(), &format!("SELECT cid, age_days FROM ({sql}) ORDER BY age_days"));
+    assert_eq!(ages, "cid,age_days\nend,-2913051.5\nnew,1.5\nold,45292.5\nzero,739007.5");
 }
