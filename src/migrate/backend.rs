@@ -4,8 +4,10 @@ use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::time::UNIX_EPOCH;
 
+use arrow::datatypes::Field;
+
 use super::encode::{Encoded, Targets, encode};
-use super::existing::Existing;
+use super::existing::{Existing, unknown_times};
 use super::left::left_behind;
 use super::merge::{Counts, Merge};
 use super::outcome::{BackendOutcome, EntryCounts, State};
@@ -108,9 +110,7 @@ impl Migration<'_> {
         count(&mut outcome.counts, &merge.counts);
         self.keep_a_lone_car(&encoded)?;
         let unchanged = left.is_some() && !changes(&merge.counts) && self.backend.has_car;
-        outcome.notes.extend(left.into_iter().flatten().filter(|_| !unchanged).map(|column| {
-            format!("column `{column}` of the older file is not taken over, for its name is taken; that file is kept")
-        }));
+        outcome.notes.extend(left.into_iter().flatten().filter(|_| !unchanged));
         let change = Change {
             mappings: (!unchanged).then_some(encoded),
             rejects: rejects.finish()?,
@@ -146,7 +146,7 @@ impl Migration<'_> {
         }
     }
 
-    /// Reads both files into one merge of sorted rows. Also: the columns that are left behind, if there were mappings.
+    /// Reads both files into one merge of sorted rows. Also: what is left behind, if there were mappings.
     fn sort(
         &self,
         legacy: &LegacyFile,
@@ -165,9 +165,21 @@ impl Migration<'_> {
         }
         let summary = self.read(legacy, &mut sorter, rejects)?;
         let merge = Merge::new(sorter.finish()?, name, file_schema(&extras))?;
-        let extras: Vec<String> = extras.iter().map(|extra| extra.name().clone()).collect();
-        let left = existing.is_some().then(|| left_behind(self.backend.files(), &extras));
+        let left = existing.is_some().then(|| self.left(&extras)).transpose()?;
         Ok((merge, summary, left))
+    }
+
+    /// What the mappings that are there say and the new file will not, in words.
+    fn left(&self, extras: &[Field]) -> Result<Vec<String>> {
+        let extras: Vec<String> = extras.iter().map(|extra| extra.name().clone()).collect();
+        let columns = left_behind(self.backend.files(), &extras).into_iter().map(|column| {
+            format!("column `{column}` of the older file is not taken over, for its name is taken; that file is kept")
+        });
+        let times = unknown_times(self.session, &self.backend.name).map_err(|error| self.refused(error))?;
+        let times = (times > 0).then(|| {
+            format!("{times} mappings of the older file have a created_at that is no time: it is unknown now; that file is kept")
+        });
+        Ok(columns.chain(times).collect())
     }
 
     fn refused(&self, error: Error) -> Error {

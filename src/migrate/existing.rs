@@ -1,7 +1,7 @@
 //! The mappings that a backend has already, through the engine: it reads what any tool has written.
 
 use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::datatypes::{Field, TimestampMicrosecondType};
+use arrow::datatypes::{Field, Int64Type, TimestampMicrosecondType};
 use futures::TryStreamExt;
 use tokio::runtime::Handle;
 
@@ -61,6 +61,17 @@ impl Existing {
     fn next(&mut self) -> Result<Option<RecordBatch>> {
         Handle::current().block_on(self.answer.try_next())
     }
+}
+
+/// How many mappings of a backend have a `created_at` that is no time.
+pub(super) fn unknown_times(session: &Session, backend: &str) -> Result<i64> {
+    let sql = format!(
+        "SELECT COUNT(*) FROM records WHERE backend_name = '{}' AND created_at IS NULL AND btrim(recorded_created_at) <> ''",
+        backend.replace('\'', "''")
+    );
+    let count =
+        Handle::current().block_on(async { session.faithful().query(&sql).await?.try_next().await })?;
+    Ok(count.map_or(0, |batch| batch.column(0).as_primitive::<Int64Type>().value(0)))
 }
 
 /// Gives the rows of a batch of `pins` to `sorter`, numbered from `first`.

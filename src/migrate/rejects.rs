@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 use std::fs::File;
-use std::hash::{BuildHasher, Hash, Hasher};
+use std::hash::BuildHasher;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -165,11 +165,7 @@ impl Rejects {
 }
 
 fn mark(place: [i64; 3], reason: &str, text: &str) -> Mark {
-    let hash = |seed: u64| {
-        let mut hasher = FixedState::with_seed(seed).build_hasher();
-        (place, reason, text).hash(&mut hasher);
-        hasher.finish()
-    };
+    let hash = |seed: u64| FixedState::with_seed(seed).hash_one((place, reason, text));
     (hash(0), hash(1))
 }
 

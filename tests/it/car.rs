@@ -99,7 +99,7 @@ fn independent_programs_and_ours_read_each_others_cars() {
         }
     };
     // Theirs read ours: one block; many.
-    for (rows, version) in [(0, "1.0"), (5, "1.0"), (8000, "1.1")] {
+    for (rows, version) in [(0, "1.0"), (5, "1.0"), (5000, "1.1")] {
         let tree = tree_of(rows);
         let file = tree.file("s3", "pin_mappings.car");
         let found: Value =
@@ -197,7 +197,7 @@ fn a_backup_is_shown_listed_and_verified() {
 
 #[test]
 fn damage_is_told_with_its_place_and_what_is_left_is_found() {
-    let tree = tree_of(6000);
+    let tree = tree_of(4500);
     let sound = fs::read(tree.file("s3", "pin_mappings.car")).unwrap();
     let (listed, _) = car(&tree, "ls", &tree.file("s3", "pin_mappings.car"));
     let blocks: Vec<(u64, u64)> = listed

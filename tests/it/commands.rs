@@ -394,7 +394,7 @@ fn mappings_and_pins_json_are_restored_from_what_was_kept() {
 
 #[test]
 fn a_damaged_car_gives_what_is_left_if_asked_to() {
-    let many: Vec<_> = (0..9000).map(|number| format!("\"{}\"", v1(number))).collect();
+    let many: Vec<_> = (0..6000).map(|number| format!("\"{}\"", v1(number))).collect();
     let tree = Tree::with("x", format!("[{}]", many.join(",")));
     tree.run(&["backend", MIGRATE]);
     let car = tree.file("x", "pin_mappings.car");
@@ -412,7 +412,7 @@ fn a_damaged_car_gives_what_is_left_if_asked_to() {
     let shown = tree.run(&["backend", "restore", "x", "--from", "car", "--salvage"]);
     assert!(shown.contains("x: passed over bytes 60-") && shown.ends_with("--- exit 0"), "{shown}");
     let left: u64 = tree.csv("SELECT COUNT(*) AS n FROM pins")[2..].parse().unwrap();
-    assert!(left > 3000 && left < 9000, "{left}");
+    assert!(left > 1000 && left < 6000, "{left}");
     assert!(tree.files("x").values().any(|kept| *kept == bytes), "the damaged CAR is kept");
 }
 

@@ -12,7 +12,7 @@ use crate::support::cids::{v0, v1};
 use crate::support::runtime;
 use crate::support::tree::Tree;
 
-const ROWS: u64 = 12_000;
+const ROWS: u64 = 8_000;
 
 fn migrated() -> Tree {
     let entry =
@@ -64,7 +64,7 @@ fn a_migrated_file_is_laid_out_for_look_ups() {
             assert_eq!(column.bloom_filter_offset().is_some(), index == 0, "{}", names[index]);
         }
         let pages = footer.offset_index().unwrap()[group][0].page_locations().len();
-        assert!((5..=8).contains(&pages), "{pages} pages of about 2,000 rows");
+        assert!((4..=6).contains(&pages), "{pages} pages of about 2,000 rows");
     }
     assert_eq!(tree.csv("SELECT laid_out FROM backends"), "laid_out\ntrue");
 

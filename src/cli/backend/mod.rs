@@ -155,7 +155,7 @@ impl CarArgs {
     }
 }
 
-/// A name as a shell takes it in commands that are suggested.
+/// A size as people read it.
 fn size(bytes: u64) -> String {
     indicatif::BinaryBytes(bytes).to_string()
 }
