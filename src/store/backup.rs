@@ -114,6 +114,12 @@ pub fn move_away(file: &Path, stamp: &Stamp) -> Result<PathBuf> {
     Ok(kept)
 }
 
+/// Gives a file that was moved away its name back, unless something stands there by now.
+pub(super) fn move_back(kept: &Path, place: &Path) -> Result<()> {
+    let moved = rename_to_free(kept, place).and_then(|()| sync_directory(place));
+    moved.map_err(|source| Error::Write { path: place.into(), source })
+}
+
 /// Puts `staged` in the place of a directory, which gets its backup's name: both at once, or neither.
 ///
 /// # Errors
