@@ -1,7 +1,7 @@
 //! Sorted mappings → Parquet and CAR, both at once, and the proof that they read back as they were written.
 
 use std::fs::File;
-use std::io::{self, BufReader, Read};
+use std::io;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
@@ -20,6 +20,7 @@ use crate::format::car::{self, JsonWriter, MappingsWriter};
 use crate::format::envelope;
 use crate::format::json::Failed;
 use crate::format::parquet::LayoutWriter;
+use crate::store::backup;
 
 /// Batches that wait for each encoder.
 const WAITING: usize = 4;
@@ -176,10 +177,7 @@ impl Encoded {
     pub fn is_car_of(&self, place: &Path) -> bool {
         let Target::File(car) = &self.car else { return false };
         let (Ok(ours), Ok(theirs)) = (car.read_back(), File::open(place)) else { return false };
-        let lengths = (ours.metadata().map(|file| file.len()), theirs.metadata().map(|file| file.len()));
-        let (ours, theirs) = (BufReader::new(ours).bytes(), BufReader::new(theirs).bytes());
-        matches!(lengths, (Ok(one), Ok(other)) if one == other)
-            && ours.zip(theirs).all(|bytes| matches!(bytes, (Ok(one), Ok(other)) if one == other))
+        backup::reads_the_same(&ours, &theirs).unwrap_or(false)
     }
 
     fn read_mappings(&self, file: File) -> std::result::Result<Option<String>, ParquetError> {

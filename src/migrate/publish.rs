@@ -91,7 +91,7 @@ fn list(change: &mut Change, dir: &Path, files: &mut Vec<WrittenFile>) -> Result
 }
 
 /// What is replaced is kept, so the new files need room beside the old ones.
-fn check_room(dir: &Path, needed: u64) -> Result<()> {
+pub(super) fn check_room(dir: &Path, needed: u64) -> Result<()> {
     match backup::free_space(dir) {
         Some(free) if free < needed => {
             let words = format!("no room: {needed} bytes are needed, {free} are free");

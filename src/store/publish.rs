@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use tempfile::NamedTempFile;
 
@@ -73,6 +74,12 @@ impl StagedFile {
         let StagedFile { sink, .. } = self;
         let Sink::Beside(file) = sink else { return Ok(()) };
         put_in_place(file, target).map_err(|source| Error::Write { path: target.into(), source })
+    }
+
+    /// Says when its bytes last changed, for a copy that is to pass for what it was copied from.
+    pub fn set_modified(&self, time: SystemTime) -> Result<()> {
+        let Sink::Beside(file) = &self.sink else { return Ok(()) };
+        file.as_file().set_modified(time).map_err(|source| Error::Write { path: self.target.clone(), source })
     }
 
     /// Waits until what was written is on the disk, and opens it for reading: nothing is published unproved.
