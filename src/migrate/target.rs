@@ -4,7 +4,7 @@ use std::io::{self, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use super::Mode;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::store::StagedFile;
 
 /// A file in the making, or the length that it would have.
@@ -24,8 +24,11 @@ pub(super) enum Target {
 impl Target {
     /// Starts a file that will replace `place`, if files may be made at all.
     pub fn new(place: &Path, mode: Mode) -> Result<Target> {
+        if std::fs::symlink_metadata(place).is_ok_and(|found| found.is_dir()) {
+            return Err(Error::Write { path: place.into(), source: io::ErrorKind::IsADirectory.into() });
+        }
         Ok(match mode {
-            Mode::Apply => Target::File(StagedFile::beside(place)?),
+            Mode::Apply => Target::File(StagedFile::in_place_of(place)?),
             Mode::DryRun => Target::Nowhere { at: 0, length: 0 },
         })
     }

@@ -44,14 +44,20 @@ impl StagedFile {
             Ok(found) if found.is_symlink() => fs::canonicalize(target).map_err(failed)?,
             _ => target.to_owned(),
         };
+        StagedFile::in_place_of(&target)
+    }
+
+    /// Starts a file that will stand under the name of `target` itself: a link there is replaced, and what it points to
+    /// stays as it is.
+    pub fn in_place_of(target: &Path) -> Result<StagedFile> {
         // The name of the file in the making, which the error has in it, is nobody's concern.
-        let directory = directory_of(&target);
+        let directory = directory_of(target);
         let failed = |error: io::Error| {
             let source = match directory.is_dir() {
                 true => error.kind().into(),
                 false => io::Error::new(error.kind(), "no such directory"),
             };
-            Error::Write { path: target.clone(), source }
+            Error::Write { path: target.into(), source }
         };
         let prefix = format!(".{}.", target.file_name().unwrap_or_default().to_string_lossy());
         let file = tempfile::Builder::new()
@@ -59,7 +65,7 @@ impl StagedFile {
             .suffix(layout::STAGED)
             .tempfile_in(directory)
             .map_err(failed)?;
-        Ok(StagedFile { sink: Sink::Beside(file), target })
+        Ok(StagedFile { sink: Sink::Beside(file), target: target.into() })
     }
 
     /// Makes it the target: syncs the file, gives it the mode of what it replaces (else the usual one), renames it, and
