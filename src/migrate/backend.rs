@@ -66,6 +66,7 @@ pub(super) fn migrate(
 /// What a backend without `pins.json` lacks, and the command that helps.
 fn lacks(backend: &BackendDir) -> Option<String> {
     match (&backend.mappings, backend.has_car) {
+        (Mappings::Unreadable { path, reason }, _) => Some(format!("cannot be read: {path}: {reason}")),
         (Mappings::Absent, true) => Some(format!(
             "has only its CAR: `pinql backend restore {} --from car` makes the mappings of it",
             backend.name
