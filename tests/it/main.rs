@@ -3,6 +3,8 @@
 
 mod architecture;
 mod cli;
+#[cfg(target_os = "linux")]
+mod faults;
 mod limits;
 mod pruning;
 mod reading;
