@@ -242,7 +242,7 @@ impl Error {
             Error::Locked { .. } => Some("wait until it is done, then run this again".into()),
             Error::Refused { hint, .. } => Some(hint.clone()),
             Error::Write { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
-                Some("nothing was replaced: make room and run this again".into())
+                Some("what was there is still there: make room and run this again".into())
             }
             Error::Timeout { .. } => Some("raise --timeout, or ask for less at once".into()),
             Error::UnknownReport { known, .. } => Some(format!("known reports: {}", known.join(", "))),

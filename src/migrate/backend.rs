@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, BufReader, Read};
+use std::path::Path;
 use std::time::UNIX_EPOCH;
 
 use arrow::datatypes::Field;
@@ -49,12 +50,12 @@ pub(super) fn migrate(
         }
         Ok(Some(legacy)) => {
             let migration = Migration { session, backend, options, progress };
-            migration.run(legacy, &mut outcome)
+            migration.locked(legacy, &mut outcome)
         }
         Err(error) => Err(error),
     };
     match migrated {
-        Ok(()) => outcome.state = State::Migrated,
+        Ok(state) => outcome.state = state,
         Err(Error::Stopped) => return Err(Error::Stopped),
         Err(error) => {
             outcome.state = State::Failed;
@@ -67,6 +68,7 @@ pub(super) fn migrate(
 /// What a backend without `pins.json` lacks, and the command that helps.
 fn lacks(backend: &BackendDir) -> Option<String> {
     match (&backend.mappings, backend.has_car) {
+        (Mappings::Unreadable { path, reason }, _) => Some(format!("cannot be read: {path}: {reason}")),
         (Mappings::Absent, true) => Some(format!(
             "has only its CAR: `pinql backend restore {} --from car` makes the mappings of it",
             backend.name
@@ -86,9 +88,25 @@ struct Migration<'a> {
 }
 
 impl Migration<'_> {
+    /// Migrates what is there once nobody else writes: what was listed before may have changed since.
+    fn locked(&self, legacy: LegacyFile, outcome: &mut BackendOutcome) -> Result<State> {
+        let _lock = WriteLock::take(&self.backend.path)?;
+        let data = self.session.data_dir();
+        let backend = &data.look_again(self.backend)?;
+        let legacy = match legacy.is_in_place() {
+            true => Some(legacy),
+            false => data.legacy_file(backend)?,
+        };
+        let Some(legacy) = legacy else {
+            outcome.notes.push(format!("another process has migrated its {} by now", layout::LEGACY));
+            return Ok(State::UpToDate);
+        };
+        Migration { backend, ..*self }.run(legacy, outcome)?;
+        Ok(State::Migrated)
+    }
+
     fn run(&self, legacy: LegacyFile, outcome: &mut BackendOutcome) -> Result<()> {
         let dir = &self.backend.path;
-        let lock = WriteLock::take(dir)?;
         self.may_change()?;
         if self.options.mode == Mode::Apply {
             backup::clear_leftovers(dir)?;
@@ -103,9 +121,8 @@ impl Migration<'_> {
         outcome.notes.extend(remarks(&summary));
         self.refuse_what_is_no_pins_json(&summary, outcome)?;
         let encoded = self.encode(&mut merge, created_at)?;
-        if !legacy.is_unchanged() {
-            let source = io::Error::other("it was written to while it was being read; run this again");
-            return Err(Error::Read { path: legacy.place, source });
+        if !legacy.is_in_place() || !legacy.is_unchanged() {
+            return Err(legacy.changed());
         }
         count(&mut outcome.counts, &merge.counts);
         self.keep_a_lone_car(&encoded)?;
@@ -116,18 +133,12 @@ impl Migration<'_> {
             rejects: rejects.finish()?,
             legacy: Some(legacy),
         };
-        publish(&self.backend.path, change, self.options, &mut outcome.files)?;
-        drop(lock);
-        Ok(())
+        publish(&self.backend.path, change, self.options, &mut outcome.files)
     }
 
     /// What can be told before anything is read.
     fn may_change(&self) -> Result<()> {
-        let place = self.backend.path.join(layout::MAPPINGS);
-        if let Err(reason) = backup::may_write(&self.backend.path) {
-            let source = io::Error::new(io::ErrorKind::PermissionDenied, reason);
-            return Err(Error::Write { path: place, source });
-        }
+        may_write(&self.backend.path)?;
         match &self.backend.mappings {
             Mappings::Unreadable { path, reason } => Err(self.unreadable(path, reason)),
             _ => Ok(()),
@@ -252,6 +263,14 @@ impl Migration<'_> {
             ),
         })
     }
+}
+
+/// Whether a backend's directory may be written to.
+pub(super) fn may_write(dir: &Path) -> Result<()> {
+    backup::may_write(dir).map_err(|reason| {
+        let source = io::Error::new(io::ErrorKind::PermissionDenied, reason);
+        Error::Write { path: dir.join(layout::MAPPINGS), source }
+    })
 }
 
 /// Takes what is read of a `pins.json`.

@@ -207,9 +207,15 @@ pub(super) fn parquet_error(error: ParquetError, path: &Path) -> Error {
             Ok(cause) => *cause,
             Err(cause) => io::Error::other(cause),
         },
-        other => io::Error::other(other),
+        other => hidden_in(&other.to_string()).unwrap_or_else(|| io::Error::other(other)),
     };
     Error::Write { path: path.into(), source }
+}
+
+/// The system's error in a text: what goes wrong with the last bytes of a Parquet file is told in words only.
+fn hidden_in(text: &str) -> Option<io::Error> {
+    let number = text.rsplit_once("(os error ")?.1.split(')').next()?;
+    Some(io::Error::from_raw_os_error(number.parse().ok()?))
 }
 
 fn panicked(what: &str) -> Error {

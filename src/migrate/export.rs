@@ -6,6 +6,7 @@ use std::time::UNIX_EPOCH;
 
 use ::parquet::file::reader::{FileReader, SerializedFileReader};
 
+use super::backend::may_write;
 use super::encode::write_car;
 use super::existing::Existing;
 use super::merge::Merge;
@@ -13,12 +14,12 @@ use super::publish::put;
 use super::rows::sort_schema;
 use super::sort::Sorter;
 use super::target::Target;
-use super::{Options, Progress, WrittenFile, spill_place};
+use super::{Mode, Options, Progress, WrittenFile, spill_place};
 use crate::error::{Error, Result};
 use crate::format::parquet::{self, file_schema};
 use crate::session::Session;
-use crate::store::backup::Stamp;
-use crate::store::{BackendDir, Mappings, WriteLock, layout};
+use crate::store::backup::{self, Stamp};
+use crate::store::{BackendDir, Mappings, StagedFile, WriteLock, layout};
 
 /// A CAR that was written, or would be.
 #[derive(Debug)]
@@ -45,11 +46,17 @@ pub fn export_car(
     progress: &Progress,
 ) -> Result<ExportedCar> {
     let backend = session.data_dir().backend(name)?;
-    let _lock = match output {
-        None => Some(WriteLock::take(&backend.path)?),
-        Some(_) => None,
-    };
-    car_of(session, &backend, output, options, progress)
+    if output.is_some() {
+        return car_of(session, &backend, output, options, progress);
+    }
+    let _lock = WriteLock::take(&backend.path)?;
+    may_write(&backend.path)?;
+    if options.mode == Mode::Apply {
+        backup::clear_leftovers(&backend.path)?;
+    }
+    // What was listed before the lock was ours may have changed since.
+    let backend = session.data_dir().look_again(&backend)?;
+    car_of(session, &backend, None, options, progress)
 }
 
 /// The same for who holds the lock.
@@ -74,7 +81,10 @@ pub(super) fn car_of(
     existing.push_into(&mut sorter, progress)?;
     let mut merge = Merge::keeping_all(sorter.finish()?, name, file_schema(&existing.extras))?;
     let place = output.map_or_else(|| backend.path.join(layout::CAR), PathBuf::from);
-    let target = Target::new(&place, options.mode)?;
+    let target = match (output, options.mode) {
+        (Some(file), Mode::Apply) => Target::of(StagedFile::beside(file)?),
+        _ => Target::new(&place, options.mode)?,
+    };
     let written = write_car(target, options.car_format, made_at(backend), || {
         let batch = merge.next().map_err(Stop::Rows)?;
         let rows = batch.as_ref().map_or(0, |batch| batch.num_rows() as u64);

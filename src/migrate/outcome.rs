@@ -47,7 +47,7 @@ pub enum State {
     Migrated,
     /// Its directory is that of another backend, which was migrated.
     Alias,
-    /// Nothing was changed, for the reason in `error`.
+    /// For the reason in `error`. Its `pins.json` waits to be migrated, and its mappings are whole, old or new.
     Failed,
 }
 

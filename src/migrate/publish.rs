@@ -94,7 +94,7 @@ fn list(change: &Change) -> Vec<WrittenFile> {
 }
 
 /// What is replaced is kept, so the new files need room beside the old ones.
-fn check_room(dir: &Path, needed: u64) -> Result<()> {
+pub(super) fn check_room(dir: &Path, needed: u64) -> Result<()> {
     match backup::free_space(dir) {
         Some(free) if free < needed => {
             let words = format!("no room: {needed} bytes are needed, {free} are free");

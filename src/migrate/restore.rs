@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
+use super::backend::may_write;
 use super::encode::{Targets, encode, parquet_error};
 use super::merge::Merge;
-use super::publish::{put, put_car};
+use super::publish::{check_room, put, put_car};
 use super::rows::sort_schema;
 use super::sort::Sorter;
 use super::source::push_car;
@@ -18,7 +19,7 @@ use crate::error::{Error, Result};
 use crate::format::parquet::file_schema;
 use crate::session::Session;
 use crate::store::backup::{self, Backup, Stamp};
-use crate::store::{BackendDir, StagedFile, WriteLock, layout};
+use crate::store::{BackendDir, WriteLock, layout};
 
 /// What mappings are restored from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,10 +59,11 @@ pub fn restore(
 ) -> Result<Restored> {
     let backend = session.data_dir().backend(name)?;
     let _lock = WriteLock::take(&backend.path)?;
+    may_write(&backend.path)?;
     if options.mode == Mode::Apply {
         backup::clear_leftovers(&backend.path)?;
     }
-    match from {
+    let restored = match from {
         RestoreFrom::Car { salvage } => {
             from_car(&backend, &backend.path.join(layout::CAR), *salvage, options, progress)
         }
@@ -73,16 +75,29 @@ pub fn restore(
                 _ => from_legacy(&backend, &kept, options),
             }
         }
+    }?;
+    if options.mode == Mode::DryRun {
+        check_room(&backend.path, restored.files.iter().map(|file| file.bytes).sum())?;
     }
+    Ok(restored)
 }
 
 fn choose(backend: &BackendDir, file: Option<&str>) -> Result<Backup> {
     let mut kept = backup::backups(&backend.path);
     kept.retain(|backup| backup.of != layout::REJECTS);
     let names: Vec<_> = kept.iter().map(|backup| backup.name()).collect();
+    if file.is_none() {
+        let place = backend.path.join(layout::MAPPINGS);
+        // A run that was stopped may have kept what it did not come to replace.
+        kept.retain(|backup| backup.of == layout::MAPPINGS && !backup::is_same_file(&backup.path, &place));
+        // A restore that was stopped, or is asked for twice, must not put back what it has replaced itself.
+        if let Some(done) = kept.iter().rposition(|backup| backup::is_same_content(&backup.path, &place)) {
+            return Ok(kept.swap_remove(done));
+        }
+    }
     let chosen = kept.into_iter().rfind(|backup| match file {
         Some(file) => backup.name() == file,
-        None => backup.of == layout::MAPPINGS,
+        None => true,
     });
     chosen.ok_or_else(|| Error::Refused {
         backend: backend.name.clone(),
@@ -164,22 +179,49 @@ fn from_mappings(
         return Err(Error::Refused {
             backend: backend.name.clone(),
             reason: format!("{} is a directory of part files", kept.name()),
-            hint: format!("move it back by hand: `mv {} {}`", kept.path.display(), mappings_place.display()),
+            hint: by_hand(kept, &mappings_place, &Stamp::at(options.now), &backend.name),
         });
     }
     let rows = rows_of(&kept.path)?;
     let mut restored = Restored { from: kept.path.clone(), rows: Some(rows), ..Restored::default() };
-    let mut target = Target::beside(&mappings_place, options.mode)?;
-    let copied = File::open(&kept.path).and_then(|mut source| io::copy(&mut source, &mut target));
-    copied.map_err(|source| Error::Write { path: mappings_place.clone(), source })?;
-    target.prove(&mappings_place)?;
-    restored.files.push(place(target, &mappings_place, &Stamp::at(options.now))?);
+    if backup::is_same_content(&kept.path, &mappings_place) {
+        let note = format!("{} has the bytes of {} already", layout::MAPPINGS, kept.name());
+        restored.notes.push(note);
+    } else {
+        let mut target = Target::beside(&mappings_place, options.mode)?;
+        copy(&kept.path, &mut target, &mappings_place)?;
+        target.prove(&mappings_place)?;
+        restored.files.push(place(target, &mappings_place, &Stamp::at(options.now))?);
+    }
     if options.mode == Mode::Apply {
         // Listed anew: the file is another one now.
         let backend = session.data_dir().backend(&backend.name)?;
         restored.files.extend(export::car_of(session, &backend, None, options, progress)?.file);
     }
     Ok(restored)
+}
+
+/// The commands that put a directory of part files back: what stands in its place is kept.
+fn by_hand(kept: &Backup, place: &Path, stamp: &Stamp, name: &str) -> String {
+    let (from, to) = (kept.path.display(), place.display());
+    let away = match std::fs::symlink_metadata(place) {
+        Ok(_) => format!("mv {to} {} && ", stamp.free_name(place).display()),
+        Err(_) => String::new(),
+    };
+    format!("move it back by hand: `{away}mv {from} {to}`; then `pinql backend export-car {name}`")
+}
+
+/// Copies a kept file with its time: that dates the CAR which is made of the file, and tells the rejects of one `pins.json`
+/// from those of another.
+fn copy(kept: &Path, target: &mut Target, place: &Path) -> Result<()> {
+    let failed = |source| Error::Write { path: place.into(), source };
+    let mut source = File::open(kept).map_err(|source| Error::Read { path: kept.into(), source })?;
+    io::copy(&mut source, target).map_err(failed)?;
+    let modified = source.metadata().and_then(|kept| kept.modified());
+    match (target, modified) {
+        (Target::File(staged), Ok(modified)) => staged.staged.set_modified(modified),
+        _ => Ok(()),
+    }
 }
 
 /// Reads a file of mappings to its end, so that nothing damaged is put in the place of anything.
@@ -205,10 +247,11 @@ fn from_legacy(backend: &BackendDir, kept: &Backup, options: &Options) -> Result
         });
     }
     if options.mode == Mode::Apply {
-        let mut staged = StagedFile::beside(&place)?;
-        let copied = File::open(&kept.path).and_then(|mut source| io::copy(&mut source, &mut staged));
-        copied.map_err(|source| Error::Write { path: place.clone(), source })?;
-        staged.publish()?;
+        let mut target = Target::new(&place, options.mode)?;
+        copy(&kept.path, &mut target, &place)?;
+        if let Target::File(staged) = target {
+            staged.staged.publish()?;
+        }
     }
     let file = WrittenFile { name: layout::LEGACY.to_owned(), bytes: kept.size, kept_as: None };
     let note =

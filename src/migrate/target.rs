@@ -88,16 +88,19 @@ impl Written {
 impl Target {
     /// Starts a file that will replace `place`, if files may be made at all.
     pub fn new(place: &Path, mode: Mode) -> Result<Target> {
+        if std::fs::symlink_metadata(place).is_ok_and(|found| found.is_dir()) {
+            return Err(Error::Write { path: place.into(), source: io::ErrorKind::IsADirectory.into() });
+        }
         Ok(match mode {
-            Mode::Apply => Target::File(Box::new(Written {
-                staged: StagedFile::beside(place)?,
-                head: Vec::new(),
-                hash: XxHash64::with_seed(0),
-                at: 0,
-                length: 0,
-            })),
+            Mode::Apply => Target::of(StagedFile::in_place_of(place)?),
             Mode::DryRun => Target::Nowhere { at: 0, length: 0 },
         })
+    }
+
+    /// A file in the making that nothing has been written to.
+    pub fn of(staged: StagedFile) -> Target {
+        let hash = XxHash64::with_seed(0);
+        Target::File(Box::new(Written { staged, head: Vec::new(), hash, at: 0, length: 0 }))
     }
 
     /// The same where `place` may be a directory of part files, which is replaced by another way than a file.

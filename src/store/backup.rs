@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs::{self, File};
-use std::io::{self, Seek};
+use std::io::{self, BufRead, BufReader, Seek};
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, NaiveDateTime};
@@ -44,7 +44,7 @@ impl Stamp {
     }
 
     /// A name that is still free: a second backup of one second gets a number.
-    fn free_name(&self, file: &Path) -> PathBuf {
+    pub fn free_name(&self, file: &Path) -> PathBuf {
         let name = file.file_name().unwrap_or_default().to_string_lossy();
         let numbered = |number: u32| match number {
             0 => format!("{name}{}{}", layout::BACKUP, self.0),
@@ -89,20 +89,48 @@ fn copy(mut source: &File, target: &Path) -> Result<()> {
 }
 
 /// A backup that is the same file under another name.
-#[cfg(unix)]
 fn kept_already(file: &Path) -> Option<PathBuf> {
-    use std::os::unix::fs::MetadataExt;
-    let own = fs::symlink_metadata(file).ok()?;
-    let same = |path: &Path| {
-        fs::symlink_metadata(path).is_ok_and(|other| (other.dev(), other.ino()) == (own.dev(), own.ino()))
-    };
     let kept = backups(file.parent()?).into_iter().map(|backup| backup.path);
-    kept.into_iter().find(|path| same(path))
+    kept.into_iter().find(|path| is_same_file(path, file))
 }
 
+/// Whether both names stand for one file.
+#[cfg(unix)]
+pub fn is_same_file(one: &Path, other: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let identity = |path: &Path| fs::symlink_metadata(path).ok().map(|found| (found.dev(), found.ino()));
+    identity(one).is_some() && identity(one) == identity(other)
+}
+
+/// Whether both names stand for one file, which is not asked here.
 #[cfg(not(unix))]
-fn kept_already(_: &Path) -> Option<PathBuf> {
-    None
+pub fn is_same_file(_: &Path, _: &Path) -> bool {
+    false
+}
+
+/// Whether both are files with the same bytes.
+pub fn is_same_content(one: &Path, other: &Path) -> bool {
+    let open =
+        |path: &Path| File::open(path).ok().filter(|file| file.metadata().is_ok_and(|it| it.is_file()));
+    let (Some(one), Some(other)) = (open(one), open(other)) else { return false };
+    reads_the_same(&one, &other).unwrap_or(false)
+}
+
+/// Whether two files have the same bytes from here on.
+pub fn reads_the_same(one: &File, other: &File) -> io::Result<bool> {
+    if one.metadata()?.len() != other.metadata()?.len() {
+        return Ok(false);
+    }
+    let (mut one, mut other) = (BufReader::new(one), BufReader::new(other));
+    loop {
+        let (ours, theirs) = (one.fill_buf()?, other.fill_buf()?);
+        let length = ours.len().min(theirs.len());
+        if length == 0 || ours[..length] != theirs[..length] {
+            return Ok(ours.is_empty() && theirs.is_empty());
+        }
+        one.consume(length);
+        other.consume(length);
+    }
 }
 
 /// Gives `file` its backup's name, and gives that name.
@@ -112,6 +140,12 @@ pub fn move_away(file: &Path, stamp: &Stamp) -> Result<PathBuf> {
     rename_to_free(file, &kept).map_err(failed)?;
     sync_directory(&kept).map_err(failed)?;
     Ok(kept)
+}
+
+/// Gives a file that was moved away its name back, unless something stands there by now.
+pub(super) fn move_back(kept: &Path, place: &Path) -> Result<()> {
+    let moved = rename_to_free(kept, place).and_then(|()| sync_directory(place));
+    moved.map_err(|source| Error::Write { path: place.into(), source })
 }
 
 /// Puts `staged` in the place of a directory, which gets its backup's name: both at once, or neither.

@@ -119,6 +119,17 @@ impl DataDir {
         }
     }
 
+    /// The same backend as it is now: what stands in its directory may have changed since it was listed.
+    pub(crate) fn look_again(&self, backend: &BackendDir) -> Result<BackendDir> {
+        if matches!(backend.mappings, Mappings::SameAs(_) | Mappings::Unreadable { .. }) {
+            return Ok(backend.clone());
+        }
+        let inside = self.inside().map_err(|source| Error::Read { path: self.root.clone(), source })?;
+        let nothing =
+            BackendDir { mappings: Mappings::Absent, has_car: false, has_legacy: false, ..backend.clone() };
+        Ok(look_at(&inside, backend.name.clone(), &backend.path).unwrap_or(nothing))
+    }
+
     /// All backends, by name. Reads directories and file metadata, no file's contents.
     ///
     /// A directory that cannot be looked into is listed with its reason; only `backends/` itself must be readable.

@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use tempfile::NamedTempFile;
 
@@ -48,14 +49,20 @@ impl StagedFile {
             Ok(found) if found.is_symlink() => fs::canonicalize(target).map_err(failed)?,
             _ => target.to_owned(),
         };
+        StagedFile::in_place_of(&target)
+    }
+
+    /// Starts a file that will stand under the name of `target` itself: a link there is replaced, and what it points to
+    /// stays as it is.
+    pub fn in_place_of(target: &Path) -> Result<StagedFile> {
         // The name of the file in the making, which the error has in it, is nobody's concern.
-        let directory = directory_of(&target);
+        let directory = directory_of(target);
         let failed = |error: io::Error| {
             let source = match directory.is_dir() {
                 true => error.kind().into(),
                 false => io::Error::new(error.kind(), "no such directory"),
             };
-            Error::Write { path: target.clone(), source }
+            Error::Write { path: target.into(), source }
         };
         let prefix = format!(".{}.", target.file_name().unwrap_or_default().to_string_lossy());
         let file = tempfile::Builder::new()
@@ -63,7 +70,7 @@ impl StagedFile {
             .suffix(layout::STAGED)
             .tempfile_in(directory)
             .map_err(failed)?;
-        Ok(StagedFile { sink: Sink::Beside(file), target })
+        Ok(StagedFile { sink: Sink::Beside(file), target: target.into() })
     }
 
     /// Makes it the target: syncs the file, gives it the mode of what it replaces (else the usual one), renames it, and
@@ -78,6 +85,12 @@ impl StagedFile {
         let StagedFile { sink, .. } = self;
         let Sink::Beside(file) = sink else { return Ok(()) };
         put_in_place(file, target).map_err(|source| Error::Write { path: target.into(), source })
+    }
+
+    /// Says when its bytes last changed, for a copy that is to pass for what it was copied from.
+    pub fn set_modified(&self, time: SystemTime) -> Result<()> {
+        let Sink::Beside(file) = &self.sink else { return Ok(()) };
+        file.as_file().set_modified(time).map_err(|source| Error::Write { path: self.target.clone(), source })
     }
 
     /// Waits until what was written is on the disk, and opens it for reading: nothing is published unproved.

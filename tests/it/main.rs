@@ -5,6 +5,8 @@ mod architecture;
 mod car;
 mod cli;
 mod commands;
+#[cfg(target_os = "linux")]
+mod faults;
 mod layout;
 mod limits;
 mod merge;
