@@ -8,6 +8,9 @@ use tempfile::NamedTempFile;
 
 use crate::error::{Error, Result};
 
+/// Links that are followed one after another, as many as Linux follows.
+const MOST_LINKS: usize = 40;
+
 /// A file in the making, beside its target. Dropped without [`StagedFile::publish`], it leaves nothing.
 #[derive(Debug)]
 pub struct StagedFile {
@@ -44,7 +47,7 @@ impl StagedFile {
         }
         // Replacing a link would leave what it points to as it was.
         let target = match fs::symlink_metadata(target) {
-            Ok(found) if found.is_symlink() => fs::canonicalize(target).map_err(failed)?,
+            Ok(found) if found.is_symlink() => pointed_to(target).map_err(failed)?,
             _ => target.to_owned(),
         };
         // The name of the file in the making, which the error has in it, is nobody's concern.
@@ -91,6 +94,18 @@ impl Write for StagedFile {
         // Neither has a buffer of its own.
         Ok(())
     }
+}
+
+/// What a link points to in the end, which need not be there yet.
+fn pointed_to(link: &Path) -> io::Result<PathBuf> {
+    let mut path = link.to_owned();
+    for _ in 0..MOST_LINKS {
+        match fs::symlink_metadata(&path) {
+            Ok(found) if found.is_symlink() => path = directory_of(&path).join(fs::read_link(&path)?),
+            _ => return Ok(path),
+        }
+    }
+    Err(io::Error::other("too many links that point to links"))
 }
 
 fn directory_of(target: &Path) -> &Path {
