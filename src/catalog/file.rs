@@ -10,7 +10,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{Schema, SchemaRef};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use object_store::path::Path;
@@ -22,7 +22,9 @@ use parquet::file::metadata::{FileMetaData, ParquetMetaData, ParquetMetaDataBuil
 use parquet::schema::types::SchemaDescriptor;
 
 use super::notes;
-use crate::pin::schema::{CREATED_BY, LAYOUT_KEY, LAYOUT_VERSION};
+use crate::pin::schema::{
+    BACKEND_NAME, CAR_FILE_PATH, CID, CREATED_AT, CREATED_BY, LAYOUT_KEY, LAYOUT_VERSION, METADATA, STATUS,
+};
 
 /// What is read from the end of a file at first; most footers are smaller.
 const FOOTER_GUESS: u64 = 64 * 1024;
@@ -97,6 +99,9 @@ impl PinnedFile {
         let metadata = footer.file_metadata();
         let columns = parquet_to_arrow_schema(metadata.schema_descr(), metadata.key_value_metadata())
             .map_err(|error| OpenError::Unreadable(parquet_in_words(&error)))?;
+        if let Some(name) = ambiguous(&columns) {
+            return Err(OpenError::Unreadable(format!("several columns are called `{name}`")));
+        }
         Ok(PinnedFile { backend, shown, footer: Arc::new(footer), columns: Arc::new(columns), bytes })
     }
 
@@ -266,6 +271,17 @@ fn check(footer: &ParquetMetaData, size: u64) -> Result<(), &'static str> {
         }
     }
     if rows == footer.file_metadata().num_rows() { Ok(()) } else { Err("row counts that disagree") }
+}
+
+/// The first of the documented columns that several of a file's columns may be.
+fn ambiguous(columns: &Schema) -> Option<&'static str> {
+    let count =
+        |same: &dyn Fn(&str) -> bool| columns.fields().iter().filter(|field| same(field.name())).count();
+    let documented = [CID, CAR_FILE_PATH, BACKEND_NAME, CREATED_AT, STATUS, METADATA];
+    documented.into_iter().find(|name| match count(&|other| other == *name) {
+        0 => count(&|other| other.eq_ignore_ascii_case(name)) > 1,
+        exact => exact > 1,
+    })
 }
 
 /// Adds our notes on the file to its keys, in the place of any that it has: the reader hands the keys on to whoever

@@ -5,14 +5,19 @@ use std::collections::HashSet;
 use datafusion::arrow::error::ArrowError;
 use datafusion::common::{Column, DataFusionError, Diagnostic, SchemaError};
 use datafusion::execution::SessionState;
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::{LogicalPlan, Statement, TransactionConclusion, WriteOp};
 use datafusion::sql::sqlparser::parser::ParserError;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
+use super::calls::refused_call;
 use super::dialect::PinqlDialect;
 use super::options::Options;
+use super::places::{end_of, find_last_word, find_number, find_word};
 use crate::catalog::{Snapshot, UnreadableFile};
 use crate::error::{Error, Place};
+
+/// The most digits of a 64-bit number.
+const DIGITS_OF_64_BITS: usize = 19;
 
 /// What there is that a misspelt name may have meant.
 #[derive(Clone, Copy)]
@@ -31,7 +36,7 @@ pub(super) fn explain(error: &DataFusionError, sql: &str, known: Known<'_>) -> E
     let span = error.diagnostic().and_then(Diagnostic::start);
     match innermost(error) {
         DataFusionError::External(cause) => foreign(cause.as_ref()),
-        DataFusionError::SQL(cause, _) => syntax(cause),
+        DataFusionError::SQL(cause, _) => syntax(cause, sql),
         DataFusionError::SchemaError(cause, _) => column(cause, span, sql),
         DataFusionError::ResourcesExhausted(detail) => Error::Memory {
             limit: known.options.memory_limit.map_or_else(|| "the system".to_owned(), in_words),
@@ -73,12 +78,26 @@ pub(super) fn unreadable_in(error: &DataFusionError) -> Option<&UnreadableFile> 
 /// What kind of writing statement a plan is, as SQL spells it.
 pub(super) fn written(plan: &LogicalPlan) -> String {
     match plan {
-        LogicalPlan::Ddl(ddl) => spaced(ddl.name()).replace("MEMORY ", ""),
-        LogicalPlan::Dml(dml) => dml.op.name().to_uppercase(),
+        LogicalPlan::Ddl(ddl) => match ddl.name() {
+            // What DataFusion calls a catalog is a database in SQL.
+            "CreateCatalog" => "CREATE DATABASE".to_owned(),
+            name => spaced(name).replace("MEMORY ", "").replace("CATALOG ", ""),
+        },
+        LogicalPlan::Dml(dml) => match &dml.op {
+            WriteOp::MergeInto(_) => "MERGE".to_owned(),
+            op => op.name().to_uppercase(),
+        },
         LogicalPlan::Copy(_) => "COPY".to_owned(),
         LogicalPlan::Statement(statement) => match statement.name() {
             "SetVariable" => "SET".to_owned(),
             "ResetVariable" => "RESET".to_owned(),
+            "TransactionStart" => "BEGIN".to_owned(),
+            "TransactionEnd" => match statement {
+                Statement::TransactionEnd(end) if end.conclusion == TransactionConclusion::Rollback => {
+                    "ROLLBACK".to_owned()
+                }
+                _ => "COMMIT".to_owned(),
+            },
             other => spaced(other),
         },
         other => other.inputs().first().map_or_else(|| "this statement".to_owned(), |input| written(input)),
@@ -124,7 +143,7 @@ pub(super) fn innermost(error: &DataFusionError) -> &DataFusionError {
     }
 }
 
-fn syntax(cause: &ParserError) -> Error {
+fn syntax(cause: &ParserError, sql: &str) -> Error {
     let text = match cause {
         ParserError::TokenizerError(text) | ParserError::ParserError(text) => text.as_str(),
         ParserError::RecursionLimitExceeded => "the statement is nested too deeply",
@@ -132,6 +151,10 @@ fn syntax(cause: &ParserError) -> Error {
     let (message, place) = match text.rsplit_once(" at Line: ") {
         Some((message, place)) => (message, parse_place(place)),
         None => (text, None),
+    };
+    let (message, place) = match message.strip_suffix("found: EOF") {
+        Some(before) => (format!("{before}found: the end of the statement"), place.or_else(|| end_of(sql))),
+        None => (message.to_owned(), place),
     };
     Error::Sql { message: message.trim_start_matches("Expected: ").to_owned(), place, hint: None }
         .expecting(text)
@@ -203,6 +226,23 @@ fn planning(text: &str, span: Option<Place>, sql: &str, known: Known<'_>) -> Err
         let place = span.or_else(|| find_word(sql, name));
         return Error::Sql { message: format!("no function named `{name}`"), place, hint };
     }
+    if let Some(error) = refused_call(text, span, sql, known.state) {
+        return error;
+    }
+    if let Some((number, most)) = text
+        .strip_prefix("Order by column out of bounds, specified: ")
+        .and_then(|rest| rest.split_once(", max: "))
+    {
+        let message = format!("ORDER BY {number}: the answer has {most} columns");
+        return Error::Sql { message, place: span.or_else(|| find_number(sql, number)), hint: None };
+    }
+    if text.starts_with("Projections require unique expression names") {
+        let name = text.split('"').nth(1).unwrap_or_default();
+        let name = name.rsplit_once(" AS ").map_or(name, |(_, name)| name);
+        let message = format!("two columns are called `{name}`");
+        let hint = Some("give one of them another name with AS".to_owned());
+        return Error::Sql { message, place: span.or_else(|| find_last_word(sql, name)), hint };
+    }
     Error::Sql { message: plain(text), place: span, hint: None }
 }
 
@@ -230,11 +270,20 @@ fn calculation(cause: &ArrowError) -> Error {
     let (message, hint) = match cause {
         ArrowError::DivideByZero => ("division by zero".to_owned(), Some("divide by NULLIF(…, 0)")),
         ArrowError::ArithmeticOverflow(text) => {
-            (format!("a number is too large: {text}"), Some("cast to DECIMAL(38, 0) first"))
+            let longest = text.split(|letter: char| !letter.is_ascii_digit()).map(str::len).max();
+            let hint = match longest.unwrap_or_default() > DIGITS_OF_64_BITS {
+                true => "cast to DOUBLE for a number that is nearly right",
+                false => "cast to DECIMAL(38, 0) first",
+            };
+            (format!("a number is too large: {text}"), Some(hint))
         }
         ArrowError::CastError(text) | ArrowError::ParseError(text) => {
             (text.clone(), Some("TRY_CAST gives NULL instead"))
         }
+        ArrowError::InvalidArgumentError(text) if text.starts_with("Encountered non-UTF-8 data") => (
+            "bytes that are no text are used as text".to_owned(),
+            Some("encode(…, 'hex') makes text of them"),
+        ),
         other => (other.to_string(), None),
     };
     Error::Sql { message: plain(&message), place: None, hint: hint.map(str::to_owned) }
@@ -253,7 +302,7 @@ impl Start for Diagnostic {
 }
 
 /// An engine's message without the prefixes that say which part of it speaks.
-fn plain(text: &str) -> String {
+pub(super) fn plain(text: &str) -> String {
     let mut text = text.trim();
     for prefix in [
         "Error during planning: ",
@@ -311,13 +360,4 @@ fn quoted(name: &str) -> String {
 
 fn always_quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
-}
-
-/// Where a name stands in the statement, in any case and quoted or not.
-fn find_word(sql: &str, word: &str) -> Option<Place> {
-    let tokens = Tokenizer::new(&PinqlDialect, sql).tokenize_with_location().ok()?;
-    let found = tokens
-        .iter()
-        .find(|token| matches!(&token.token, Token::Word(found) if found.value.eq_ignore_ascii_case(word)))?;
-    Some(Place { line: found.span.start.line, column: found.span.start.column })
 }

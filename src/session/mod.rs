@@ -5,6 +5,7 @@
 
 mod answer;
 mod arithmetic;
+mod calls;
 mod compact;
 mod diagnose;
 mod dialect;
@@ -12,6 +13,7 @@ mod distinct;
 mod memory;
 mod names;
 mod options;
+mod places;
 mod planner;
 mod rules;
 mod script;

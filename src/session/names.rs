@@ -6,9 +6,6 @@ use arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{Expr, SelectItem, SetExpr, Statement as SqlStatement};
 
-/// Longer expressions keep the engine's name for them.
-const LONGEST: usize = 60;
-
 /// The columns of a plan under the names that people gave them, without the engine's own notes on them.
 pub(super) fn columns(planned: &Schema, statement: Option<&Statement>) -> SchemaRef {
     let written = statement.and_then(written).filter(|names| names.len() == planned.fields().len());
@@ -30,7 +27,7 @@ fn written(statement: &Statement) -> Option<Vec<Option<String>>> {
     }
     let name = |item: &SelectItem| match item {
         SelectItem::UnnamedExpr(Expr::Identifier(_) | Expr::CompoundIdentifier(_)) => Some(None),
-        SelectItem::UnnamedExpr(expr) => Some(Some(expr.to_string()).filter(|text| text.len() <= LONGEST)),
+        SelectItem::UnnamedExpr(expr) => Some(Some(expr.to_string())),
         SelectItem::ExprWithAlias { .. } => Some(None),
         // A wildcard stands for any number of columns.
         _ => None,

@@ -10,6 +10,9 @@ use tempfile::NamedTempFile;
 use super::layout;
 use crate::error::{Error, Result};
 
+/// Links that are followed one after another, as many as Linux follows.
+const MOST_LINKS: usize = 40;
+
 /// A file in the making, beside its target. Dropped without [`StagedFile::publish`], it leaves nothing.
 #[derive(Debug)]
 pub struct StagedFile {
@@ -46,7 +49,7 @@ impl StagedFile {
         }
         // Replacing a link would leave what it points to as it was.
         let target = match fs::symlink_metadata(target) {
-            Ok(found) if found.is_symlink() => fs::canonicalize(target).map_err(failed)?,
+            Ok(found) if found.is_symlink() => pointed_to(target).map_err(failed)?,
             _ => target.to_owned(),
         };
         StagedFile::in_place_of(&target)
@@ -140,6 +143,18 @@ impl Seek for StagedFile {
             Sink::Direct(file) => file.seek(to),
         }
     }
+}
+
+/// What a link points to in the end, which need not be there yet.
+fn pointed_to(link: &Path) -> io::Result<PathBuf> {
+    let mut path = link.to_owned();
+    for _ in 0..MOST_LINKS {
+        match fs::symlink_metadata(&path) {
+            Ok(found) if found.is_symlink() => path = directory_of(&path).join(fs::read_link(&path)?),
+            _ => return Ok(path),
+        }
+    }
+    Err(io::Error::other("too many links that point to links"))
 }
 
 fn directory_of(target: &Path) -> &Path {

@@ -807,3 +807,27 @@ fn rows_of_one_column_are_kept_by_readers_of_csv() {
         assert_eq!(read.trim(), "[['v'], ['NULL'], [''], ['NULL'], ['a']]");
     }
 }
+
+#[cfg(unix)]
+#[test]
+fn an_answer_goes_where_a_link_points_even_if_nothing_is_there_yet() {
+    let home = Home::new();
+    fs::create_dir(home.path("real")).unwrap();
+    std::os::unix::fs::symlink("real/one.csv", home.path("second")).unwrap();
+    std::os::unix::fs::symlink("second", home.path("first")).unwrap();
+    for _ in 0..2 {
+        assert!(
+            home.run(&["--format", "csv", "-o", "first", "-c", "SELECT 1 AS one"]).ends_with("--- exit 0")
+        );
+        assert_eq!(home.read("real/one.csv"), "one\n1\n");
+        assert!(home.path("first").is_symlink() && home.path("second").is_symlink());
+    }
+}
+
+#[test]
+fn a_long_expression_is_called_as_it_was_written() {
+    let home = Home::new();
+    let text = "a".repeat(70);
+    let shown = home.run(&["--format", "csv", "-c", &format!("SELECT '{text}' || (1 + 1)")]);
+    assert!(shown.starts_with(&format!("'{text}' || (1 + 1)\n")), "{shown}");
+}

@@ -531,3 +531,23 @@ fn times_of_any_year_are_compared_and_subtracted() {
     let ages = csv(temp.path(), &format!("SELECT cid, age_days FROM ({sql}) ORDER BY age_days"));
     assert_eq!(ages, "cid,age_days\nend,-2913051.5\nnew,1.5\nold,45292.5\nzero,739007.5");
 }
+
+#[test]
+fn a_file_with_two_columns_of_one_name_is_unreadable() {
+    let temp = tempfile::tempdir().unwrap();
+    let column = || Arc::new(StringArray::from(vec![HELLO])) as ArrayRef;
+    for (name, columns, state) in [
+        ("twice", ["cid", "cid"], "unreadable"),
+        ("alike", ["CID", "Cid"], "unreadable"),
+        ("plain", ["cid", "CID"], "ready"),
+        ("others", ["cid", "note"], "ready"),
+    ] {
+        let schema = arrow::datatypes::Schema::new(
+            columns.map(|column| Field::new(column, DataType::Utf8, true)).to_vec(),
+        );
+        write(temp.path(), name, &RecordBatch::try_new(Arc::new(schema), vec![column(), column()]).unwrap());
+        let found = csv(temp.path(), &format!("SELECT state, reason FROM backends WHERE name = '{name}'"));
+        assert!(found.starts_with(&format!("state,reason\n{state}")), "{name}: {found}");
+        assert_eq!(found.contains("several columns are called `cid`"), state == "unreadable", "{found}");
+    }
+}
