@@ -58,7 +58,7 @@ pub(super) fn publish(
 }
 
 /// The same for a CAR, which stays if it has the same bytes already: a run that was stopped has got that far.
-pub(super) fn put_car(car: Target, place: &Path, stamp: &Stamp) -> Result<Option<String>> {
+fn put_car(car: Target, place: &Path, stamp: &Stamp) -> Result<Option<String>> {
     match car {
         Target::File(written) if !written.is_written_at(place) => put(written.staged, place, stamp),
         _ => Ok(None),

@@ -9,7 +9,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use super::backend::may_write;
 use super::encode::{Targets, encode, parquet_error};
 use super::merge::Merge;
-use super::publish::{check_room, put, put_car};
+use super::publish::{check_room, put};
 use super::rows::sort_schema;
 use super::sort::Sorter;
 use super::source::push_car;
@@ -148,9 +148,10 @@ fn from_car(
     }
     restored.notes.extend(found.damages.iter().map(|damage| format!("passed over {damage}")));
     let stamp = Stamp::at(options.now);
-    let bytes = encoded.car.length();
-    let kept_as = put_car(encoded.car, &car_place, &stamp)?;
-    restored.files.push(WrittenFile { name: layout::CAR.to_owned(), bytes, kept_as });
+    // The CAR stays if it is just what would be written.
+    if !encoded.is_car_of(&car_place) {
+        restored.files.push(place(encoded.car, &car_place, &stamp)?);
+    }
     restored.files.push(place(encoded.mappings, &mappings_place, &stamp)?);
     Ok(restored)
 }
