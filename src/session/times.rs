@@ -109,9 +109,9 @@ impl FunctionRewrite for BesideTimes {
         Ok(match expr {
             Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
                 let (one, other) = (kind(&left), kind(&right));
-                let (left, right) = match beside(&one, &*right, &other, op)? {
+                let (left, right) = match beside(&one, &right, &other, op)? {
                     Some(right) => (left, Box::new(right)),
-                    None => match beside(&other, &*left, &one, op)? {
+                    None => match beside(&other, &left, &one, op)? {
                         Some(left) => (Box::new(left), right),
                         None => return Ok(Transformed::no(binary_expr(*left, op, *right))),
                     },
@@ -152,8 +152,13 @@ fn beside(beside: &DataType, side: &Expr, kind: &DataType, op: Operator) -> Resu
             Ok(Some(cast(side.clone(), beside.clone())))
         }
         // DataFusion compares intervals by months, then days, then nanoseconds, and makes a duration nanoseconds alone.
-        (DataType::Duration(TimeUnit::Microsecond), DataType::Interval(_)) if compared => {
-            Ok(Some(lit(ScalarValue::DurationMicrosecond(Some(micros(side)?)))))
+        (DataType::Duration(unit), DataType::Interval(_)) if compared => {
+            let micros = micros(side)?;
+            let nanos = micros.checked_mul(1000).filter(|_| *unit == TimeUnit::Nanosecond);
+            Ok(Some(lit(match nanos {
+                Some(nanos) => ScalarValue::DurationNanosecond(Some(nanos)),
+                None => ScalarValue::DurationMicrosecond(Some(micros)),
+            })))
         }
         _ => Ok(None),
     }

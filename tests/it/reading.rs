@@ -509,6 +509,12 @@ fn times_of_any_year_are_compared_and_subtracted() {
         ("created_at > now() - interval '30 days'", "end"),
         ("now() - created_at > interval '30 days'", "new,old,zero"),
         ("interval '200 years' > now() - created_at OR cid = 'zero'", "error"),
+        // Times in nanoseconds, too.
+        ("cid = 'new' AND to_timestamp('2024-05-03') - to_timestamp('2024-05-01') > interval '1 day'", "new"),
+        (
+            "cid = 'new' AND to_timestamp('2024-05-03') - to_timestamp('2024-05-01') > interval '3 days'",
+            "NULL",
+        ),
         ("interval '80000 days' > now() - created_at", "end,new,old"),
     ] {
         let sql = format!("SELECT string_agg(cid, ',' ORDER BY cid) AS found FROM pins WHERE {condition}");
