@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use arrow::datatypes::SchemaRef;
 use datafusion::catalog::{CatalogProviderList, MemoryCatalogProviderList};
+use datafusion::common::config::ConfigNonZeroUsize;
 use datafusion::common::{DataFusionError, ParamValues, ScalarValue};
 use datafusion::execution::context::SQLOptions;
 use datafusion::execution::memory_pool::TrackConsumersPool;
@@ -207,6 +208,10 @@ fn config(options: &Options) -> SessionConfig {
         let rows = batch_size(limit, config.target_partitions());
         set_batch_size(&mut config, rows);
     }
+    // A file for each batch that partitions spill for each other. Where two of them write at once, DataFusion 55 has two files
+    // open, and whoever reads waits for a batch in the first that stands in the second: for ever, if the writers wait, too.
+    config.options_mut().execution.max_spill_file_size_bytes =
+        ConfigNonZeroUsize::try_new(1).expect("one is not zero");
     config.options_mut().sql_parser.collect_spans = true;
     // Each bloom filter and page index that is asked for costs a read; they are asked for only with a predicate.
     config.options_mut().execution.parquet.pushdown_filters = false;
@@ -274,5 +279,81 @@ fn scalar(value: &Value) -> ScalarValue {
         Value::Text(text) => ScalarValue::Utf8(Some(text.clone())),
         Value::Timestamp(micros) => ScalarValue::TimestampMicrosecond(Some(*micros), Some("UTC".into())),
         Value::Boolean(truth) => ScalarValue::Boolean(Some(*truth)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{Int64Array, RecordBatch};
+    use arrow::datatypes::{DataType, Field, Schema};
+    use datafusion::datasource::memory::MemorySourceConfig;
+    use datafusion::physical_expr::Partitioning;
+    use datafusion::physical_expr::expressions::col;
+    use datafusion::physical_plan::repartition::RepartitionExec;
+    use futures::StreamExt;
+
+    use super::*;
+
+    /// Partitions that hand over rows to each other.
+    const PARTITIONS: usize = 8;
+    /// Batches of each, and rows of a batch.
+    const BATCHES: usize = 60;
+    const ROWS: i64 = 64;
+
+    /// Rows of several partitions, handed over to others by hash.
+    fn handover() -> RepartitionExec {
+        let schema = Arc::new(Schema::new(vec![Field::new("a", DataType::Int64, false)]));
+        let batch = |number: usize| {
+            let first = number as i64 * ROWS;
+            let rows = Arc::new(Int64Array::from_iter_values(first..first + ROWS));
+            RecordBatch::try_new(Arc::clone(&schema), vec![rows]).unwrap()
+        };
+        let inputs: Vec<Vec<_>> = (0..PARTITIONS)
+            .map(|input| (0..BATCHES).map(|at| batch(input * BATCHES + at)).collect())
+            .collect();
+        let source = MemorySourceConfig::try_new_exec(&inputs, Arc::clone(&schema), None).unwrap();
+        let by = vec![col("a", &schema).unwrap()];
+        RepartitionExec::try_new(source, Partitioning::Hash(by, PARTITIONS)).unwrap()
+    }
+
+    /// Reads a batch of each partition in turn, as a merge does: while it waits for one, it takes nothing from the others.
+    fn in_turn(plan: &RepartitionExec, context: &Arc<TaskContext>) -> impl Future<Output = usize> + use<> {
+        let mut outputs: Vec<_> =
+            (0..PARTITIONS).map(|output| plan.execute(output, Arc::clone(context)).unwrap()).collect();
+        async move {
+            let mut rows = 0;
+            while !outputs.is_empty() {
+                for output in std::mem::take(&mut outputs) {
+                    let mut output = output;
+                    if let Some(batch) = output.next().await {
+                        rows += batch.unwrap().num_rows();
+                        outputs.push(output);
+                    }
+                }
+            }
+            rows
+        }
+    }
+
+    /// All batches go to disk, for there is no memory at all. DataFusion's own settings wait for ever here.
+    #[test]
+    fn partitions_that_spill_rows_for_each_other_never_wait_for_ever() {
+        let options = Options { threads: Some(PARTITIONS), memory_limit: Some(1), ..Options::default() };
+        let workers =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build().unwrap();
+        for _ in 0..20 {
+            let planner =
+                Planner::new(DataDir::open(std::env::temp_dir().as_path()).unwrap(), options.clone());
+            let context = planner.unwrap().state.task_ctx();
+            let plan = handover();
+            let rows = workers.block_on(async {
+                let one_by_one = tokio::spawn(in_turn(&plan, &context));
+                tokio::time::timeout(Duration::from_secs(30), one_by_one)
+                    .await
+                    .expect("nobody waits for ever")
+            });
+            assert_eq!(rows.unwrap(), PARTITIONS * BATCHES * ROWS as usize);
+            assert!(plan.metrics().and_then(|metrics| metrics.spill_count()).unwrap_or_default() > 0);
+        }
     }
 }
