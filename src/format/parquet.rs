@@ -1,4 +1,5 @@
-//! The layout of the `pin_mappings.parquet` that pinql writes: sorted by content, small pages, a Bloom filter on `cid`.
+//! The layout of the `pin_mappings.parquet` that pinql writes: what is stored first, each part sorted by content, small
+//! pages, a Bloom filter on `cid`.
 //!
 //! docs/design.md says why it is as it is. To change it in a way that older readers must not trust, count up
 //! [`LAYOUT_VERSION`](crate::pin::schema::LAYOUT_VERSION).
@@ -7,19 +8,20 @@ use std::collections::HashMap;
 use std::io::Write;
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::errors::{ParquetError, Result};
 use parquet::file::metadata::{KeyValue, ParquetMetaData, SortingColumn};
-use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 
 use crate::pin::schema::{
     BACKEND_NAME, CAR_CREATED_AT_KEY, CAR_FILE_PATH, CAR_ROOT_KEY, CID, CONTENT, CREATED_AT, CREATED_BY,
     LAYOUT_KEY, LAYOUT_VERSION, METADATA, SIZE_BYTES, STATUS, timestamp_type,
 };
+use crate::pin::status::STORED;
 
 /// Rows of a row group: about 20 MB of text.
 const GROUP_ROWS: usize = 128 * 1024;
@@ -45,9 +47,12 @@ pub fn file_schema(extras: &[Field]) -> SchemaRef {
     Arc::new(Schema::new(fields))
 }
 
-/// Writes batches of [`file_schema`], whose rows must come sorted by `content`.
+/// Writes batches of [`file_schema`]. Their rows must come in two sections, each sorted by `content`: those that are stored,
+/// then all others. No batch may have rows of both.
 pub struct LayoutWriter<W: Write + Send> {
     writer: ArrowWriter<W>,
+    /// Whether what was written last is stored.
+    stored: Option<bool>,
 }
 
 impl<W: Write + Send> LayoutWriter<W> {
@@ -55,11 +60,16 @@ impl<W: Write + Send> LayoutWriter<W> {
     pub fn new(out: W, schema: SchemaRef) -> Result<LayoutWriter<W>> {
         let content = schema.index_of(CONTENT).map_err(|error| ParquetError::General(error.to_string()))?;
         let writer = ArrowWriter::try_new(out, schema, Some(properties(content as i32)))?;
-        Ok(LayoutWriter { writer })
+        Ok(LayoutWriter { writer, stored: None })
     }
 
-    /// Appends rows.
+    /// Appends rows. Each section has row groups of its own, so that the few mappings that need attention are found by the
+    /// statistics of `status`, without a look at the others.
     pub fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        let stored = is_stored(batch)?;
+        if self.stored.replace(stored).is_some_and(|before| before != stored) {
+            self.writer.flush()?;
+        }
         self.writer.write(batch)
     }
 
@@ -71,6 +81,12 @@ impl<W: Write + Send> LayoutWriter<W> {
         root.into_iter().chain([created_at]).for_each(|key| self.writer.append_key_value_metadata(key));
         self.writer.into_inner()
     }
+}
+
+/// Whether the mappings of a batch, which are of one kind, are stored.
+fn is_stored(batch: &RecordBatch) -> Result<bool> {
+    let statuses = batch.column(batch.schema_ref().index_of(STATUS)?).as_string::<i32>();
+    Ok(statuses.is_empty() || statuses.value(0) == STORED)
 }
 
 fn properties(content: i32) -> WriterProperties {
@@ -90,17 +106,23 @@ fn properties(content: i32) -> WriterProperties {
         .set_column_bloom_filter_enabled(column(CID), true)
         .set_column_bloom_filter_max_ndv(column(CID), GROUP_ROWS as u64);
     // Each value is another: a dictionary would be filled, given up, and written for nothing.
-    let builder = [CID, CAR_FILE_PATH, METADATA, CONTENT].into_iter().fold(builder, plain);
+    let encodings = [
+        (CID, Encoding::PLAIN),
+        (CAR_FILE_PATH, Encoding::PLAIN),
+        (METADATA, Encoding::PLAIN),
+        (CONTENT, Encoding::PLAIN),
+        (SIZE_BYTES, Encoding::DELTA_BINARY_PACKED),
+    ];
+    let builder = encodings.into_iter().fold(builder, |builder, (name, encoding)| {
+        builder.set_column_dictionary_enabled(column(name), false).set_column_encoding(column(name), encoding)
+    });
     builder
-        // Digests do not compress.
+        // Digests do not compress, and as they are they need not be copied when they are read.
         .set_column_compression(column(CONTENT), Compression::UNCOMPRESSED)
+        // Nobody asks for a range of these.
+        .set_column_statistics_enabled(column(CAR_FILE_PATH), EnabledStatistics::None)
+        .set_column_statistics_enabled(column(METADATA), EnabledStatistics::None)
         .build()
-}
-
-/// A column whose values are written as they are.
-fn plain(builder: WriterPropertiesBuilder, name: &str) -> WriterPropertiesBuilder {
-    let column = ColumnPath::from(name);
-    builder.set_column_dictionary_enabled(column.clone(), false).set_column_encoding(column, Encoding::PLAIN)
 }
 
 /// The root of the CAR that a file was written together with, if pinql wrote it.
@@ -113,10 +135,15 @@ pub fn backup_created_at(footer: &ParquetMetaData) -> Option<i64> {
     keys(footer).get(CAR_CREATED_AT_KEY)?.parse().ok()
 }
 
-/// Whether this pinql wrote the file, in the layout of this version.
-pub fn is_laid_out(footer: &ParquetMetaData) -> bool {
+/// The version of the layout of a file that a pinql wrote.
+pub fn layout_version(footer: &ParquetMetaData) -> Option<String> {
     let ours = footer.file_metadata().created_by().is_some_and(|writer| writer.starts_with(CREATED_BY));
-    ours && keys(footer).get(LAYOUT_KEY).is_some_and(|version| version == LAYOUT_VERSION)
+    keys(footer).remove(LAYOUT_KEY).filter(|_| ours)
+}
+
+/// Whether a pinql wrote the file, in the layout of this version.
+pub fn is_laid_out(footer: &ParquetMetaData) -> bool {
+    layout_version(footer).is_some_and(|version| version == LAYOUT_VERSION)
 }
 
 fn keys(footer: &ParquetMetaData) -> HashMap<String, String> {

@@ -9,18 +9,18 @@ use arrow::datatypes::Field;
 
 use super::encode::{Encoded, Targets, encode};
 use super::existing::{Existing, unknown_times};
+use super::extras::Extras;
 use super::left::left_behind;
 use super::merge::{Counts, Merge};
 use super::outcome::{BackendOutcome, EntryCounts, State};
 use super::publish::{Change, publish};
 use super::rejects::Rejects;
-use super::rows::{NEW, sort_schema};
+use super::rows::{CarPath, NEW, Row};
 use super::sort::Sorter;
 use super::target::Target;
 use super::{Mode, Options, Progress, spill_place};
 use crate::error::{Error, Result};
 use crate::format::legacy::{self, CarPaths, Pin, Reject, Sink, Summary};
-use crate::format::parquet::file_schema;
 use crate::session::Session;
 use crate::store::backup;
 use crate::store::{BackendDir, LegacyFile, Mappings, WriteLock, layout};
@@ -170,12 +170,14 @@ impl Migration<'_> {
         };
         let extras = existing.as_ref().map(|existing| existing.extras.clone()).unwrap_or_default();
         let spill = spill_place(&self.backend.path, self.options.mode);
-        let mut sorter = Sorter::new(sort_schema(&extras), &spill, self.options.sort_memory);
+        let kept = Extras::new(extras.clone()).map_err(Error::of_rows)?;
+        let mut sorter = Sorter::new(kept, &spill, self.options.sort_memory);
         if let Some(existing) = &mut existing {
             existing.push_into(&mut sorter, self.progress).map_err(|error| self.refused(error))?;
         }
-        let summary = self.read(legacy, &mut sorter, rejects)?;
-        let merge = Merge::new(sorter.finish()?, name, file_schema(&extras))?;
+        let paths = CarPaths::new(name, self.session.data_dir().backend_type(name).as_deref());
+        let summary = self.read(legacy, &paths, &mut sorter, rejects)?;
+        let merge = Merge::new(sorter.finish(), name, paths)?;
         let left = existing.is_some().then(|| self.left(&extras)).transpose()?;
         Ok((merge, summary, left))
     }
@@ -200,13 +202,16 @@ impl Migration<'_> {
         }
     }
 
-    fn read(&self, legacy: &LegacyFile, sorter: &mut Sorter, rejects: &mut Rejects) -> Result<Summary> {
-        let name = &self.backend.name;
-        let kind = self.session.data_dir().backend_type(name);
-        let paths = CarPaths::new(name, kind.as_deref());
+    fn read(
+        &self,
+        legacy: &LegacyFile,
+        paths: &CarPaths,
+        sorter: &mut Sorter,
+        rejects: &mut Rejects,
+    ) -> Result<Summary> {
         let source = Counted { file: &legacy.file, progress: self.progress };
         let mut sink = Taken { sorter, rejects, progress: self.progress };
-        let read = legacy::read(BufReader::new(source), name, &paths, &mut sink);
+        let read = legacy::read(BufReader::new(source), &self.backend.name, paths, &mut sink);
         read.map_err(|failed| failed.in_file(&legacy.place))
     }
 
@@ -285,7 +290,11 @@ impl Sink for Taken<'_> {
 
     fn pin(&mut self, pin: Pin<'_>) -> Result<()> {
         self.progress.read_rows(1)?;
-        self.sorter.push(&pin.mapping, pin.content, pin.codec, NEW + pin.index)
+        let mut row = Row::of(&pin.mapping, pin.content, pin.codec, NEW + pin.index);
+        if pin.usual_path {
+            row.car = CarPath::Usual;
+        }
+        self.sorter.push(&row)
     }
 
     fn reject(&mut self, reject: Reject<'_>) -> Result<()> {

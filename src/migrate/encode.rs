@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::path::Path;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 
 use arrow::array::RecordBatch;
@@ -36,13 +36,18 @@ pub(super) struct Targets<'a> {
 
 /// Two files that are written and not yet in their places.
 pub(super) struct Encoded {
-    pub mappings: Target,
+    pub mappings: Mappings,
     pub car: Target,
     /// The root of the CAR; plain JSON has none.
     pub car_root: Option<String>,
+}
+
+/// A file of mappings that is written and not yet in its place.
+pub(super) struct Mappings {
+    pub target: Target,
     pub rows: u64,
+    pub schema: SchemaRef,
     digest: Digest,
-    schema: SchemaRef,
 }
 
 /// Writes both files from the batches that `next` gives, in order.
@@ -65,16 +70,16 @@ pub(super) fn encode(
             Ok((car, root))
         });
         let parquet = scope.spawn(move || {
-            let written = write_parquet(mappings, schema, created_at, &batches, &root);
-            written.map_err(|error| parquet_error(error, mappings_place))
+            let root = || root.recv().map_err(|_| ParquetError::General("the CAR was not written".into()));
+            Mappings::write(mappings, schema, created_at, root, mappings_place, || Ok(batches.recv().ok()))
         });
         let fed = feed(progress, &[&to_parquet, &to_car], &mut next);
         drop((to_parquet, to_car));
         let car = car.join().unwrap_or_else(|_| Err(panicked("CAR")));
         let parquet = parquet.join().unwrap_or_else(|_| Err(panicked("Parquet")));
         fed?;
-        let ((car, car_root), (mappings, digest, rows)) = (car?, parquet?);
-        Ok(Encoded { mappings, car, car_root, rows, digest, schema: SchemaRef::clone(schema) })
+        let ((car, car_root), mappings) = (car?, parquet?);
+        Ok(Encoded { mappings, car, car_root })
     })
 }
 
@@ -93,22 +98,55 @@ fn feed(
     Ok(())
 }
 
-fn write_parquet(
-    target: Target,
-    schema: &SchemaRef,
-    created_at: i64,
-    batches: &Receiver<RecordBatch>,
-    root: &Receiver<Option<String>>,
-) -> std::result::Result<(Target, Digest, u64), ParquetError> {
-    let mut writer = LayoutWriter::new(target, SchemaRef::clone(schema))?;
-    let (mut digest, mut rows) = (Digest::new(schema), 0);
-    for batch in batches {
-        digest.add(&batch)?;
-        rows += batch.num_rows() as u64;
-        writer.write(&batch)?;
+impl Mappings {
+    /// Writes the batches that `next` gives, in order, and then what `root` gives: the root of the CAR that goes with them.
+    /// `place` is what errors name.
+    pub fn write(
+        target: Target,
+        schema: &SchemaRef,
+        created_at: i64,
+        root: impl FnOnce() -> std::result::Result<Option<String>, ParquetError>,
+        place: &Path,
+        mut next: impl FnMut() -> Result<Option<RecordBatch>>,
+    ) -> Result<Mappings> {
+        let failed = |error| parquet_error(error, place);
+        let mut writer = LayoutWriter::new(target, SchemaRef::clone(schema)).map_err(failed)?;
+        let (mut digest, mut rows) = (Digest::new(schema), 0);
+        while let Some(batch) = next()? {
+            digest.add(&batch).map_err(Error::of_rows)?;
+            rows += batch.num_rows() as u64;
+            writer.write(&batch).map_err(failed)?;
+        }
+        let root = root().map_err(failed)?;
+        let target = writer.finish(root.as_deref(), created_at).map_err(failed)?;
+        Ok(Mappings { target, rows, schema: SchemaRef::clone(schema), digest })
     }
-    let root = root.recv().map_err(|_| ParquetError::General("the CAR was not written".into()))?;
-    Ok((writer.finish(root.as_deref(), created_at)?, digest, rows))
+
+    /// Reads the file back from the disk and holds it to what it was made of, row by row.
+    ///
+    /// # Errors
+    /// [`Error::Unproved`] if they differ.
+    pub fn prove(&self, place: &Path) -> Result<()> {
+        let Target::File(written) = &self.target else { return Ok(()) };
+        let problem = match self.read(written.staged.read_back()?) {
+            Ok(problem) => problem,
+            Err(error) => Some(error.to_string()),
+        };
+        match problem {
+            Some(problem) => Err(Error::Unproved { path: place.into(), problem }),
+            None => Ok(()),
+        }
+    }
+
+    fn read(&self, file: File) -> std::result::Result<Option<String>, ParquetError> {
+        let reader = ParquetRecordBatchReaderBuilder::try_new(file)?;
+        let reader = reader.with_batch_size(super::sort::CHUNK).build()?;
+        let mut digest = Digest::new(&self.schema);
+        for batch in reader {
+            digest.add(&batch?)?;
+        }
+        Ok(self.digest.difference(&digest, &self.schema))
+    }
 }
 
 /// A CAR that is written and not yet in its place.
@@ -154,15 +192,7 @@ impl Encoded {
     pub fn prove(&self, mappings_place: &Path, car_place: &Path) -> Result<()> {
         thread::scope(|scope| {
             let car = scope.spawn(|| self.car.prove(car_place));
-            if let Target::File(written) = &self.mappings {
-                let problem = match self.read_mappings(written.staged.read_back()?) {
-                    Ok(problem) => problem,
-                    Err(error) => Some(error.to_string()),
-                };
-                if let Some(problem) = problem {
-                    return Err(Error::Unproved { path: mappings_place.into(), problem });
-                }
-            }
+            self.mappings.prove(mappings_place)?;
             car.join().unwrap_or_else(|_| Err(panicked("CAR")))
         })
     }
@@ -174,16 +204,6 @@ impl Encoded {
             // Not written, it is told by its root.
             Target::Nowhere { .. } => self.car_root.is_some() && root_of(place) == self.car_root,
         }
-    }
-
-    fn read_mappings(&self, file: File) -> std::result::Result<Option<String>, ParquetError> {
-        let reader = ParquetRecordBatchReaderBuilder::try_new(file)?;
-        let reader = reader.with_batch_size(super::sort::CHUNK).build()?;
-        let mut digest = Digest::new(&self.schema);
-        for batch in reader {
-            digest.add(&batch?)?;
-        }
-        Ok(self.digest.difference(&digest, &self.schema))
     }
 }
 

@@ -2,12 +2,14 @@
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{Field, Int64Type, TimestampMicrosecondType};
+use arrow::row::Rows;
 use futures::TryStreamExt;
 use tokio::runtime::Handle;
 
 use super::Progress;
+use super::rows::Row;
 use super::sort::Sorter;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::pin::{Mapping, cid, schema};
 use crate::session::{Answer, Session};
 
@@ -33,24 +35,13 @@ impl Existing {
         Ok(Existing { answer, extras: fields, rows: 0 })
     }
 
-    /// Gives all rows to `sorter`, numbered from 0.
+    /// Gives all rows to `sorter`, numbered from 0, with as many of the further columns as it has a place for.
     pub fn push_into(&mut self, sorter: &mut Sorter, progress: &Progress) -> Result<()> {
         while let Some(batch) = self.next()? {
-            sorter.make_room()?;
-            push(&batch, self.rows, sorter)?;
             let extras: Vec<usize> = (schema::pins().len()..batch.num_columns()).collect();
-            sorter.push_extras(batch.project(&extras).map_err(crate::Error::of_spill)?);
-            self.rows += batch.num_rows() as u64;
-            progress.read_rows(batch.num_rows() as u64)?;
-        }
-        Ok(())
-    }
-
-    /// The same for a sorter that has no place for further columns.
-    pub fn push_without_extras(&mut self, sorter: &mut Sorter, progress: &Progress) -> Result<()> {
-        while let Some(batch) = self.next()? {
-            sorter.make_room()?;
-            push(&batch, self.rows, sorter)?;
+            let extras = batch.project(&extras).map_err(Error::of_rows)?;
+            let extras = sorter.extras().rows(&extras).map_err(Error::of_rows)?;
+            push(&batch, extras.as_ref(), self.rows, sorter)?;
             self.rows += batch.num_rows() as u64;
             progress.read_rows(batch.num_rows() as u64)?;
         }
@@ -74,8 +65,8 @@ pub(super) fn unknown_times(session: &Session, backend: &str) -> Result<i64> {
     Ok(count.map_or(0, |batch| batch.column(0).as_primitive::<Int64Type>().value(0)))
 }
 
-/// Gives the rows of a batch of `pins` to `sorter`, numbered from `first`.
-fn push(batch: &RecordBatch, first: u64, sorter: &mut Sorter) -> Result<()> {
+/// Gives the rows of a batch of `pins`, with their further columns, to `sorter`, numbered from `first`.
+fn push(batch: &RecordBatch, extras: Option<&Rows>, first: u64, sorter: &mut Sorter) -> Result<()> {
     let text = |index: usize| batch.column(index).as_string_view();
     let (cids, cars, statuses, metadata) = (text(0), text(1), text(4), text(5));
     let created = batch.column(3).as_primitive::<TimestampMicrosecondType>();
@@ -93,7 +84,9 @@ fn push(batch: &RecordBatch, first: u64, sorter: &mut Sorter) -> Result<()> {
             status: statuses.is_valid(row).then(|| statuses.value(row)),
             metadata: metadata.is_valid(row).then(|| metadata.value(row)),
         };
-        sorter.push_kept(&mapping, &content, codec, first + row as u64);
+        let entry = Row::of(&mapping, &content, codec, first + row as u64);
+        let extras = extras.map(|extras| extras.row(row));
+        sorter.push(&Row { extras: extras.as_ref().map_or(&[], |extras| extras.data()), ..entry })?;
     }
     Ok(())
 }

@@ -9,14 +9,15 @@ use ::parquet::file::reader::{FileReader, SerializedFileReader};
 use super::backend::may_write;
 use super::encode::write_car;
 use super::existing::Existing;
+use super::extras::Extras;
 use super::merge::Merge;
 use super::publish::put;
-use super::rows::sort_schema;
 use super::sort::Sorter;
 use super::target::Target;
 use super::{Mode, Options, Progress, WrittenFile, spill_place};
 use crate::error::{Error, Result};
-use crate::format::parquet::{self, file_schema};
+use crate::format::legacy::CarPaths;
+use crate::format::parquet;
 use crate::session::Session;
 use crate::store::backup::{self, Stamp};
 use crate::store::{BackendDir, Mappings, StagedFile, WriteLock, layout};
@@ -77,9 +78,9 @@ pub(super) fn car_of(
     }
     let mut existing = Existing::open(session, name)?;
     let spill = spill_place(&backend.path, options.mode);
-    let mut sorter = Sorter::new(sort_schema(&existing.extras), &spill, options.sort_memory);
+    let mut sorter = Sorter::new(Extras::default(), &spill, options.sort_memory);
     existing.push_into(&mut sorter, progress)?;
-    let mut merge = Merge::keeping_all(sorter.finish()?, name, file_schema(&existing.extras))?;
+    let mut merge = Merge::keeping_all(sorter.finish(), name, CarPaths::new(name, None))?;
     let place = output.map_or_else(|| backend.path.join(layout::CAR), PathBuf::from);
     let target = match (output, options.mode) {
         (Some(file), Mode::Apply) => Target::of(StagedFile::beside(file)?),

@@ -2,17 +2,23 @@
 //!
 //! Of several mappings of one pin the one created last wins; a time beats no time; of equals the later entry wins, and the
 //! new file wins over the old one. What the old file had in further columns stays with the pin.
+//!
+//! What is stored comes out first, in the order of contents; then the rest, in that order, too.
 
-use std::sync::Arc;
-
-use arrow::array::{Array, ArrayRef, RecordBatch, StringArray, new_null_array};
-use arrow::compute::interleave;
+use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 
+use super::gather::Gather;
 use super::ordered::{Ordered, Place};
-use super::rows;
-use super::sort::{CHUNK, Run};
+use super::rows::{CarPath, Row};
+use super::sort::{Run, Sorted};
+use super::spool::Spool;
 use crate::error::{Error, Result};
+use crate::format::legacy::CarPaths;
+use crate::format::parquet::file_schema;
+
+/// What is kept in memory of the rows that are not stored, in bytes.
+const KEPT: usize = 32 << 20;
 
 /// What became of the mappings.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -43,128 +49,146 @@ struct Group {
 /// Yields the winners in order.
 pub(super) struct Merge {
     rows: Ordered,
-    winners: Vec<Place>,
-    olds: Vec<Option<Place>>,
+    /// Winners that are not stored, until all others are through; then they are the rows.
+    rest: Option<Spool>,
     group: Option<Group>,
-    backend: StringArray,
-    schema: SchemaRef,
+    gather: Gather,
+    paths: CarPaths,
     /// Every row is a winner.
     keeps_all: bool,
     pub counts: Counts,
 }
 
 impl Merge {
-    /// `schema`: that of the file to write.
-    pub fn new(runs: Vec<Run>, backend: &str, schema: SchemaRef) -> Result<Merge> {
+    /// `paths`: where the CARs of rows are that say no more than that theirs is where it usually is.
+    pub fn new(sorted: Sorted, backend: &str, paths: CarPaths) -> Result<Merge> {
+        let Sorted { runs, extras, spill } = sorted;
+        let schema = file_schema(&extras.fields);
         Ok(Merge {
             rows: Ordered::new(runs)?,
-            winners: Vec::with_capacity(CHUNK),
-            olds: Vec::with_capacity(CHUNK),
+            rest: Some(Spool::new(&spill, KEPT)),
             group: None,
-            backend: StringArray::from_iter_values(std::iter::repeat_n(backend, CHUNK)),
-            schema,
+            gather: Gather::new(schema, backend, paths.clone(), extras),
+            paths,
             keeps_all: false,
             counts: Counts::default(),
         })
     }
 
     /// The same, but several mappings of one pin are all kept.
-    pub fn keeping_all(runs: Vec<Run>, backend: &str, schema: SchemaRef) -> Result<Merge> {
-        Ok(Merge { keeps_all: true, ..Merge::new(runs, backend, schema)? })
+    pub fn keeping_all(sorted: Sorted, backend: &str, paths: CarPaths) -> Result<Merge> {
+        Ok(Merge { keeps_all: true, ..Merge::new(sorted, backend, paths)? })
     }
 
     /// The columns of the file.
     pub fn schema(&self) -> SchemaRef {
-        Arc::clone(&self.schema)
+        self.gather.schema()
     }
 
-    /// The next winners, as rows of the file; none at the end.
+    /// The next winners, as rows of the file; none at the end. A batch is of one kind: stored, or the rest.
     pub fn next(&mut self) -> Result<Option<RecordBatch>> {
-        while let Some(place) = self.rows.place() {
-            if !self.belongs(place) {
-                self.end_group();
-                if self.winners.len() >= CHUNK {
-                    return self.take_out().map(Some);
+        while self.rest.is_some() && !self.gather.is_full() {
+            match self.rows.place() {
+                Some(place) => self.take(place)?,
+                None => {
+                    self.end_group()?;
+                    if let Some(rest) = self.rest.take() {
+                        self.rows = Ordered::new(vec![Run::Spooled(rest.finish()?)])?;
+                    }
+                    if !self.gather.is_empty() {
+                        return self.take_out().map(Some);
+                    }
                 }
             }
-            self.add(place);
-            self.rows.advance()?;
         }
-        self.end_group();
-        if self.winners.is_empty() { Ok(None) } else { self.take_out().map(Some) }
+        while !self.gather.is_full()
+            && let Some(row) = self.rows.first()
+        {
+            self.gather.push(&row);
+            self.rows.advance()?;
+            self.rows.let_go();
+        }
+        if self.gather.is_empty() { Ok(None) } else { self.take_out().map(Some) }
     }
 
-    /// Whether the row is of the pin whose mappings are being gathered. What is no CID is a pin of its own.
-    fn belongs(&self, (slot, row): Place) -> bool {
-        let Some(group) = &self.group else { return false };
-        let pin = self.rows.held[slot].pin(row);
-        let (winner, at) = group.winner;
-        !self.keeps_all && !pin.0.is_empty() && self.rows.held[winner].pin(at) == pin
-    }
-
-    fn add(&mut self, place: Place) {
+    /// Takes the next row into the group of its pin.
+    fn take(&mut self, mut place: Place) -> Result<()> {
+        if !self.belongs(place) {
+            self.end_group()?;
+            self.rows.let_go();
+            place = self.rows.place().unwrap_or(place);
+        }
+        let is_new = self.rows.row(place).is_new();
         let group = self.group.get_or_insert(Group { winner: place, old: None, new_rows: 0, old_rows: 0 });
         // They come in order: the last one wins.
         group.winner = place;
-        match self.rows.held[place.0].is_new(place.1) {
+        match is_new {
             true => group.new_rows += 1,
             false => {
                 group.old_rows += 1;
                 group.old = Some(place);
             }
         }
+        self.rows.advance()
     }
 
-    fn end_group(&mut self) {
-        let Some(group) = self.group.take() else { return };
+    /// Whether the row is of the pin whose mappings are being gathered. What is no CID is a pin of its own.
+    fn belongs(&self, place: Place) -> bool {
+        let Some(group) = &self.group else { return false };
+        let pin = self.rows.row(place).pin();
+        !self.keeps_all && !pin.0.is_empty() && self.rows.row(group.winner).pin() == pin
+    }
+
+    fn end_group(&mut self) -> Result<()> {
+        let Some(group) = self.group.take() else { return Ok(()) };
+        let winner = self.rows.row(group.winner);
+        let old = group.old.map(|old| self.rows.row(old));
+        let is_kept = group.new_rows == 0
+            || old.is_some_and(|old| old.number == winner.number || self.says_the_same(&old, &winner));
         let counts = &mut self.counts;
         counts.kept += 1;
         counts.repeated += group.new_rows.saturating_sub(1);
         counts.old_repeated += group.old_rows.saturating_sub(1);
-        let at = |(slot, row): Place| self.rows.held[slot].mapping(row, "");
-        match group.old {
+        match old {
             None => counts.added += 1,
             Some(_) if group.new_rows == 0 => {}
-            Some(old) if old == group.winner || at(old) == at(group.winner) => counts.already_there += 1,
+            Some(_) if is_kept => counts.already_there += 1,
             Some(_) => counts.updated += 1,
         }
-        self.winners.push(group.winner);
-        self.olds.push(group.old);
+        let row = Row { extras: old.map_or(&[], |old| old.extras), ..winner };
+        match &mut self.rest {
+            Some(rest) if !row.is_stored() => rest.push(&row)?,
+            _ => self.gather.push(&row),
+        }
+        Ok(())
     }
 
-    /// Makes rows of the file of the winners, and lets go of batches that are used up.
+    fn says_the_same(&self, one: &Row<'_>, other: &Row<'_>) -> bool {
+        let (mut usual, mut others) = (Vec::new(), Vec::new());
+        let one = self.with_path(one, &mut usual);
+        let other = self.with_path(other, &mut others);
+        one.differing(&other).is_empty()
+    }
+
+    /// The same row with its path said, which is put into `path` if it is the usual one.
+    fn with_path<'a>(&self, row: &Row<'a>, path: &'a mut Vec<u8>) -> Row<'a> {
+        match row.car {
+            CarPath::Said(_) => *row,
+            CarPath::Usual => {
+                self.paths.write_bytes(row.cid.unwrap_or_default(), path);
+                Row { car: CarPath::Said(Some(path)), ..*row }
+            }
+        }
+    }
+
     fn take_out(&mut self) -> Result<RecordBatch> {
-        let rows = self.winners.len();
-        let column = |index: usize, places: &[Place]| -> Result<ArrayRef> {
-            let columns: Vec<&dyn Array> =
-                self.rows.held.iter().map(|rows| rows.batch.column(index).as_ref()).collect();
-            interleave(&columns, places).map_err(Error::of_spill)
-        };
-        let mut columns: Vec<ArrayRef> = Vec::with_capacity(self.schema.fields().len());
-        for index in [rows::CID, rows::CAR] {
-            columns.push(column(index, &self.winners)?);
-        }
-        columns.push(Arc::new(self.backend.slice(0, rows)));
-        for index in [rows::CREATED, rows::STATUS, rows::METADATA, rows::CONTENT, rows::SIZE] {
-            columns.push(column(index, &self.winners)?);
-        }
-        for index in rows::EXTRAS..rows::EXTRAS + self.schema.fields().len() - columns.len() {
-            columns.push(self.extra(index)?);
-        }
-        self.winners.clear();
-        self.olds.clear();
-        self.rows.let_go();
-        RecordBatch::try_new(Arc::clone(&self.schema), columns).map_err(Error::of_spill)
+        self.gather.finish().map_err(Error::of_rows)
     }
+}
 
-    /// A further column: what the old file says of each pin.
-    fn extra(&self, index: usize) -> Result<ArrayRef> {
-        let mut columns: Vec<&dyn Array> =
-            self.rows.held.iter().map(|rows| rows.batch.column(index).as_ref()).collect();
-        let nothing = new_null_array(columns[0].data_type(), 1);
-        columns.push(&nothing);
-        let nowhere = (columns.len() - 1, 0);
-        let places: Vec<Place> = self.olds.iter().map(|old| old.unwrap_or(nowhere)).collect();
-        interleave(&columns, &places).map_err(Error::of_spill)
+impl Error {
+    /// An error over rows in the making.
+    pub(super) fn of_rows(error: arrow::error::ArrowError) -> Error {
+        Error::Engine { message: error.to_string() }
     }
 }

@@ -1,7 +1,7 @@
 //! Change: older data → current data, and back from a backup, without losing a mapping on the way.
 //!
 //! [`migrate`] brings each backend's `pins.json` into its `pin_mappings.parquet`; [`restore`] puts mappings back from the
-//! CAR or from what was kept; [`verify`] holds the two against each other; [`export_car`] writes a CAR anew. All of them
+//! CAR or from what was kept; [`optimize`] writes them anew in pinql's layout; [`verify`] holds the two against each other; [`export_car`] writes a CAR anew. All of them
 //! stream: rows go through a sort that spills (`sort`, `merge`) into both encoders at once (`encode`), are proved, and only
 //! then take their places (`publish`). docs/migration.md says in which order, and why no moment in it loses anything.
 //!
@@ -11,12 +11,16 @@
 mod backend;
 mod columns;
 mod digest;
+mod doctor;
 mod encode;
 mod existing;
 mod export;
+mod extras;
 mod filter;
+mod gather;
 mod left;
 mod merge;
+mod optimize;
 mod ordered;
 mod outcome;
 mod progress;
@@ -26,11 +30,14 @@ mod restore;
 mod rows;
 mod sort;
 mod source;
+mod spool;
 mod target;
 mod verify;
 
+pub use doctor::{Diagnosis, diagnose};
 pub use export::{ExportedCar, export_car};
 pub use filter::Filter;
+pub use optimize::{Optimized, optimize};
 pub use outcome::{BackendOutcome, EntryCounts, MigrationOutcome, State, WrittenFile};
 pub use progress::{Progress, Seen};
 pub use rejects::ShownReject;
@@ -74,7 +81,7 @@ pub struct Options {
     pub car_format: CarFormat,
     /// The time, in microseconds since 1970: it names what is kept of replaced files.
     pub now: i64,
-    /// Bytes of rows that are sorted at once; what does not fit is spilled. About three times as much is used at the most.
+    /// Bytes of rows that are sorted at once; what does not fit is spilled.
     pub sort_memory: usize,
 }
 
@@ -86,7 +93,7 @@ impl Options {
             mode: Mode::Apply,
             car_format: CarFormat::Car,
             now,
-            sort_memory: 96 << 20,
+            sort_memory: 240 << 20,
         }
     }
 }

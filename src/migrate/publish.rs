@@ -36,7 +36,7 @@ pub(super) fn publish(
     let mut kept = Vec::new();
     if let Some(encoded) = change.mappings {
         kept.push(put_car(encoded.car, &dir.join(layout::CAR), &stamp)?);
-        if let Target::File(mappings) = encoded.mappings {
+        if let Target::File(mappings) = encoded.mappings.target {
             kept.push(put(mappings.staged, &dir.join(layout::MAPPINGS), &stamp)?);
         }
     }
@@ -85,10 +85,9 @@ fn list(change: &Change) -> Vec<WrittenFile> {
         bytes: target.length(),
         kept_as: None,
     };
-    let pair = change
-        .mappings
-        .iter()
-        .flat_map(|encoded| [file(&encoded.car, layout::CAR), file(&encoded.mappings, layout::MAPPINGS)]);
+    let pair = change.mappings.iter().flat_map(|encoded| {
+        [file(&encoded.car, layout::CAR), file(&encoded.mappings.target, layout::MAPPINGS)]
+    });
     let rejects = change.rejects.iter().map(|(rejects, _)| file(rejects, layout::REJECTS));
     pair.chain(rejects).collect()
 }

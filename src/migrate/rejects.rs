@@ -138,7 +138,7 @@ impl Rejects {
         if self.columns.rows == 0 {
             return Ok(());
         }
-        let batch = self.columns.finish(&self.backend, self.source).map_err(Error::of_spill)?;
+        let batch = self.columns.finish(&self.backend, self.source).map_err(Error::of_rows)?;
         if self.writer.is_none() {
             self.writer = Some(self.begin()?);
         }

@@ -8,15 +8,15 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::backend::may_write;
 use super::encode::{Targets, encode, parquet_error};
+use super::extras::Extras;
 use super::merge::Merge;
 use super::publish::{check_room, put};
-use super::rows::sort_schema;
 use super::sort::Sorter;
 use super::source::push_car;
 use super::target::Target;
 use super::{Mode, Options, Progress, WrittenFile, export};
 use crate::error::{Error, Result};
-use crate::format::parquet::file_schema;
+use crate::format::legacy::CarPaths;
 use crate::session::Session;
 use crate::store::backup::{self, Backup, Stamp};
 use crate::store::{BackendDir, WriteLock, layout};
@@ -121,9 +121,9 @@ fn from_car(
 ) -> Result<Restored> {
     let dir = &backend.path;
     let mut sorter =
-        Sorter::new(sort_schema(&[]), &super::spill_place(dir, options.mode), options.sort_memory);
+        Sorter::new(Extras::default(), &super::spill_place(dir, options.mode), options.sort_memory);
     let found = push_car(source, &backend.name, salvage, &mut sorter, progress)?;
-    let mut merge = Merge::new(sorter.finish()?, &backend.name, file_schema(&[]))?;
+    let mut merge = Merge::new(sorter.finish(), &backend.name, CarPaths::new(&backend.name, None))?;
     let (mappings_place, car_place) = (dir.join(layout::MAPPINGS), dir.join(layout::CAR));
     let targets = Targets {
         mappings: Target::beside(&mappings_place, options.mode)?,
@@ -136,8 +136,9 @@ fn from_car(
     let schema = merge.schema();
     let encoded = encode(targets, &schema, progress, || merge.next())?;
     encoded.prove(&mappings_place, &car_place)?;
-    let mut restored = Restored { from: source.into(), rows: Some(encoded.rows), ..Restored::default() };
-    let repeated = found.rows - encoded.rows;
+    let mut restored =
+        Restored { from: source.into(), rows: Some(encoded.mappings.rows), ..Restored::default() };
+    let repeated = found.rows - encoded.mappings.rows;
     if repeated > 0 {
         restored.notes.push(format!("{repeated} mappings lost to another one of the same pin"));
     }
@@ -152,7 +153,7 @@ fn from_car(
     if !encoded.is_car_of(&car_place) {
         restored.files.push(place(encoded.car, &car_place, &stamp)?);
     }
-    restored.files.push(place(encoded.mappings, &mappings_place, &stamp)?);
+    restored.files.push(place(encoded.mappings.target, &mappings_place, &stamp)?);
     Ok(restored)
 }
 

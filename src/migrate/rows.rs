@@ -1,214 +1,275 @@
-//! Rows on their way through a sort: the columns of `pin_mappings` without `backend_name`, what they are ordered by, and
-//! the further columns of the file that they were merged onto.
+//! Rows on their way through a sort, each as a record of bytes: what rows are ordered by, the columns of `pin_mappings`
+//! without `backend_name`, and the further columns of the file that they were merged onto.
+//!
+//! A record is: the length of all of it in 4 bytes; flags and the length of the content in 1 each; `created_at`, the size
+//! and the number in 8 each; the content; the codec and the lengths of five texts as varints; the texts.
 
-use std::sync::Arc;
-
-use arrow::array::ArrayBuilder as _;
-use arrow::array::{
-    Array, ArrayRef, AsArray, BinaryArray, BinaryBuilder, Int64Builder, RecordBatch, StringArray,
-    StringBuilder, TimestampMicrosecondArray, TimestampMicrosecondBuilder, UInt64Array, UInt64Builder,
-    new_null_array,
-};
-use arrow::compute::concat;
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef, UInt64Type};
-use arrow::error::ArrowError;
-
-use crate::pin::{Mapping, schema, size};
+use crate::pin::{Mapping, schema, size, status};
 
 /// Rows from the entry of this number on are new ones; those before it stood in the file.
 pub(super) const NEW: u64 = 1 << 63;
 
-/// Where the columns stand.
-pub(super) const CID: usize = 0;
-pub(super) const CAR: usize = 1;
-pub(super) const CREATED: usize = 2;
-pub(super) const STATUS: usize = 3;
-pub(super) const METADATA: usize = 4;
-pub(super) const SIZE: usize = 5;
-pub(super) const CONTENT: usize = 6;
-const CODEC: usize = 7;
-const NUMBER: usize = 8;
-/// The further columns begin here.
-pub(super) const EXTRAS: usize = 9;
+const HAS_CREATED: u8 = 1;
+const HAS_SIZE: u8 = 1 << 1;
+const HAS_CID: u8 = 1 << 2;
+const HAS_CAR: u8 = 1 << 3;
+const USUAL_CAR: u8 = 1 << 4;
+const HAS_STATUS: u8 = 1 << 5;
+const HAS_METADATA: u8 = 1 << 6;
 
-/// The columns of rows that are being sorted, with these further ones.
-pub(super) fn sort_schema(extras: &[Field]) -> SchemaRef {
-    let text = |name: &str| Field::new(name, DataType::Utf8, true);
-    let mut fields = vec![
-        text(schema::CID),
-        text(schema::CAR_FILE_PATH),
-        Field::new(schema::CREATED_AT, schema::timestamp_type(), true),
-        text(schema::STATUS),
-        text(schema::METADATA),
-        Field::new(schema::SIZE_BYTES, DataType::Int64, true),
-        Field::new(schema::CONTENT, DataType::Binary, false),
-        Field::new("codec", DataType::UInt64, false),
-        Field::new("number", DataType::UInt64, false),
-    ];
-    fields.extend(extras.iter().cloned());
-    Arc::new(Schema::new(fields))
+/// The bytes before the content.
+const FIXED: usize = 4 + 2 + 3 * 8;
+/// The most bytes of a varint.
+const VARINT: usize = 10;
+
+/// A row, borrowed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Row<'a> {
+    pub cid: Option<&'a [u8]>,
+    pub car: CarPath<'a>,
+    pub created_at: Option<i64>,
+    pub status: Option<&'a [u8]>,
+    pub metadata: Option<&'a [u8]>,
+    pub size: Option<i64>,
+    /// Empty if the CID is none.
+    pub content: &'a [u8],
+    pub codec: u64,
+    pub number: u64,
+    /// What the further columns hold, as arrow encodes rows; empty if the row has none of them.
+    pub extras: &'a [u8],
 }
 
-/// Collects rows into columns.
-pub(super) struct RowBuilder {
-    schema: SchemaRef,
-    texts: [StringBuilder; 4],
-    created: TimestampMicrosecondBuilder,
-    size: Int64Builder,
-    content: BinaryBuilder,
-    codec: UInt64Builder,
-    number: UInt64Builder,
-    /// The further columns of the rows so far, in pieces; rows that have none come after all that have.
-    extras: Vec<RecordBatch>,
-    /// About what the rows take, in bytes.
-    bytes: usize,
+/// Where the CAR of a row is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum CarPath<'a> {
+    /// Where the backend's CARs usually are: it need not be kept.
+    Usual,
+    Said(Option<&'a [u8]>),
 }
 
-impl RowBuilder {
-    pub fn new(schema: SchemaRef) -> RowBuilder {
-        RowBuilder {
-            schema,
-            texts: Default::default(),
-            created: TimestampMicrosecondBuilder::new().with_timezone("UTC"),
-            size: Int64Builder::new(),
-            content: BinaryBuilder::new(),
-            codec: UInt64Builder::new(),
-            number: UInt64Builder::new(),
-            extras: Vec::new(),
-            bytes: 0,
+impl<'a> Row<'a> {
+    /// A row of this mapping. `content` is empty if its CID is none.
+    pub fn of(mapping: &Mapping<'a>, content: &'a [u8], codec: u64, number: u64) -> Row<'a> {
+        Row {
+            cid: mapping.cid.map(str::as_bytes),
+            car: CarPath::Said(mapping.car_file_path.map(str::as_bytes)),
+            created_at: mapping.created_at,
+            status: mapping.status.map(str::as_bytes),
+            metadata: mapping.metadata.map(str::as_bytes),
+            size: mapping.metadata.and_then(size::from_metadata),
+            content,
+            codec,
+            number,
+            extras: &[],
         }
     }
 
-    /// Appends one row. `content` is empty if the CID is none.
-    pub fn push(&mut self, mapping: &Mapping<'_>, content: &[u8], codec: u64, number: u64) {
-        let texts = [mapping.cid, mapping.car_file_path, mapping.status, mapping.metadata];
-        for (builder, text) in self.texts.iter_mut().zip(texts) {
-            builder.append_option(text);
-            self.bytes += text.map_or(0, str::len) + 4;
-        }
-        self.created.append_option(mapping.created_at);
-        self.size.append_option(mapping.metadata.and_then(size::from_metadata));
-        self.content.append_value(content);
-        self.codec.append_value(codec);
-        self.number.append_value(number);
-        self.bytes += content.len() + 40;
-    }
-
-    /// Says what the further columns of the rows just pushed hold.
-    pub fn push_extras(&mut self, extras: RecordBatch) {
-        if extras.num_columns() > 0 {
-            self.bytes += extras.get_array_memory_size();
-            self.extras.push(extras);
-        }
-    }
-
-    pub fn bytes(&self) -> usize {
-        self.bytes
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.number.is_empty()
-    }
-
-    /// The rows, in the order in which they came.
-    pub fn finish(&mut self) -> Result<RecordBatch, ArrowError> {
-        let rows = self.number.len();
-        let [cid, car, status, metadata] = &mut self.texts;
-        let mut columns: Vec<ArrayRef> = vec![
-            Arc::new(cid.finish()),
-            Arc::new(car.finish()),
-            Arc::new(self.created.finish()),
-            Arc::new(status.finish()),
-            Arc::new(metadata.finish()),
-            Arc::new(self.size.finish()),
-            Arc::new(self.content.finish()),
-            Arc::new(self.codec.finish()),
-            Arc::new(self.number.finish()),
-        ];
-        self.bytes = 0;
-        let extras = std::mem::take(&mut self.extras);
-        for (index, field) in self.schema.fields()[EXTRAS..].iter().enumerate() {
-            let mut pieces: Vec<&dyn Array> =
-                extras.iter().map(|batch| batch.column(index).as_ref()).collect();
-            let have: usize = pieces.iter().map(|piece| piece.len()).sum();
-            let missing = new_null_array(field.data_type(), rows - have);
-            pieces.push(&missing);
-            columns.push(concat(&pieces)?);
-        }
-        RecordBatch::try_new(Arc::clone(&self.schema), columns)
-    }
-}
-
-/// The columns of a batch, each as what it is.
-#[derive(Debug, Clone)]
-pub(super) struct Rows {
-    pub batch: RecordBatch,
-    cid: StringArray,
-    car: StringArray,
-    created: TimestampMicrosecondArray,
-    status: StringArray,
-    metadata: StringArray,
-    content: BinaryArray,
-    codec: UInt64Array,
-    number: UInt64Array,
-}
-
-impl Rows {
-    /// `batch` has the columns of [`sort_schema`].
-    pub fn of(batch: RecordBatch) -> Rows {
-        let text = |index: usize| batch.column(index).as_string::<i32>().clone();
-        let number = |index: usize| batch.column(index).as_primitive::<UInt64Type>().clone();
-        Rows {
-            cid: text(CID),
-            car: text(CAR),
-            created: batch.column(CREATED).as_primitive().clone(),
-            status: text(STATUS),
-            metadata: text(METADATA),
-            content: batch.column(CONTENT).as_binary::<i32>().clone(),
-            codec: number(CODEC),
-            number: number(NUMBER),
-            batch,
+    /// The row of the record with which `bytes` begin.
+    pub fn read(bytes: &'a [u8]) -> Row<'a> {
+        let mut rest = Rest(bytes);
+        rest.take(4);
+        let flags = rest.take(1)[0];
+        let content = usize::from(rest.take(1)[0]);
+        let [created, size, number] = [(); 3].map(|()| rest.number());
+        let content = rest.take(content);
+        let codec = rest.varint();
+        let lengths = [(); 5].map(|()| rest.varint() as usize);
+        let [cid, car, status, metadata, extras] = lengths.map(|length| rest.take(length));
+        let if_has = |flag: u8, text: &'a [u8]| (flags & flag != 0).then_some(text);
+        Row {
+            cid: if_has(HAS_CID, cid),
+            car: match flags & USUAL_CAR {
+                0 => CarPath::Said(if_has(HAS_CAR, car)),
+                _ => CarPath::Usual,
+            },
+            created_at: (flags & HAS_CREATED != 0).then_some(created as i64),
+            status: if_has(HAS_STATUS, status),
+            metadata: if_has(HAS_METADATA, metadata),
+            size: (flags & HAS_SIZE != 0).then_some(size as i64),
+            content,
+            codec,
+            number,
+            extras,
         }
     }
 
-    pub fn len(&self) -> usize {
-        self.batch.num_rows()
+    /// The most bytes that its record takes.
+    pub fn most_bytes(&self) -> usize {
+        FIXED + self.content.len() + 6 * VARINT + self.texts().iter().map(|text| text.len()).sum::<usize>()
     }
 
-    pub fn is_new(&self, row: usize) -> bool {
-        self.number.value(row) >= NEW
+    /// Appends its record.
+    pub fn append(&self, out: &mut Vec<u8>) {
+        let start = out.len();
+        let flag = |there: bool, flag: u8| if there { flag } else { 0 };
+        let flags = flag(self.created_at.is_some(), HAS_CREATED)
+            | flag(self.size.is_some(), HAS_SIZE)
+            | flag(self.cid.is_some(), HAS_CID)
+            | flag(matches!(self.car, CarPath::Said(Some(_))), HAS_CAR)
+            | flag(self.car == CarPath::Usual, USUAL_CAR)
+            | flag(self.status.is_some(), HAS_STATUS)
+            | flag(self.metadata.is_some(), HAS_METADATA);
+        let content =
+            u8::try_from(self.content.len()).expect("a multihash that parses is shorter than 256 bytes");
+        out.extend_from_slice(&[0, 0, 0, 0, flags, content]);
+        for number in
+            [self.created_at.unwrap_or_default() as u64, self.size.unwrap_or_default() as u64, self.number]
+        {
+            out.extend_from_slice(&number.to_le_bytes());
+        }
+        out.extend_from_slice(self.content);
+        varint(self.codec, out);
+        let texts = self.texts();
+        texts.iter().for_each(|text| varint(text.len() as u64, out));
+        texts.iter().for_each(|text| out.extend_from_slice(text));
+        let length = u32::try_from(out.len() - start).expect("a row is smaller than 4 GiB");
+        out[start..start + 4].copy_from_slice(&length.to_le_bytes());
     }
 
-    /// The pin that a row is of: what tells it apart from the other pins of its backend.
-    pub fn pin(&self, row: usize) -> (&[u8], u64) {
-        (self.content.value(row), self.codec.value(row))
+    fn texts(&self) -> [&'a [u8]; 5] {
+        let car = match self.car {
+            CarPath::Said(path) => path,
+            CarPath::Usual => None,
+        };
+        let [cid, car, status, metadata] =
+            [self.cid, car, self.status, self.metadata].map(Option::unwrap_or_default);
+        [cid, car, status, metadata, self.extras]
+    }
+
+    pub fn is_new(&self) -> bool {
+        self.number >= NEW
+    }
+
+    /// Whether the backend keeps the content, so that the mapping is a copy.
+    pub fn is_stored(&self) -> bool {
+        self.status == Some(status::STORED.as_bytes())
+    }
+
+    /// The pin that the row is of: what tells it apart from the other pins of its backend.
+    pub fn pin(&self) -> (&'a [u8], u64) {
+        (self.content, self.codec)
     }
 
     /// What rows are ordered by: the pin, then what decides which mapping of a pin wins, the last one.
-    pub fn key(&self, row: usize) -> (&[u8], u64, Option<i64>, u64) {
-        let created = self.created.is_valid(row).then(|| self.created.value(row));
-        (self.content.value(row), self.codec.value(row), created, self.number.value(row))
+    pub fn key(&self) -> (&'a [u8], u64, Option<i64>, u64) {
+        (self.content, self.codec, self.created_at, self.number)
     }
 
-    /// The first bytes of what rows are ordered by, which nearly always decide.
-    pub fn prefix(&self, row: usize) -> u64 {
-        let content = self.content.value(row);
+    /// The columns, by name, in which two rows differ, if both paths are said.
+    pub fn differing(&self, other: &Row<'_>) -> Vec<&'static str> {
+        let pairs = [
+            (schema::CID, self.cid == other.cid),
+            (schema::CAR_FILE_PATH, self.car == other.car),
+            (schema::CREATED_AT, self.created_at == other.created_at),
+            (schema::STATUS, self.status == other.status),
+            (schema::METADATA, self.metadata == other.metadata),
+        ];
+        pairs.into_iter().filter(|(_, same)| !same).map(|(column, _)| column).collect()
+    }
+}
+
+/// The length of the record with which `bytes` begin.
+pub(super) fn length(bytes: &[u8]) -> usize {
+    bytes.first_chunk().map_or(0, |length| u32::from_le_bytes(*length) as usize)
+}
+
+/// The first bytes of a content, which nearly always decide the order.
+pub(super) fn prefix(content: &[u8]) -> u64 {
+    match content.first_chunk() {
+        Some(first) => u64::from_be_bytes(*first),
+        None => {
+            let mut first = [0; 8];
+            first[..content.len()].copy_from_slice(content);
+            u64::from_be_bytes(first)
+        }
+    }
+}
+
+fn varint(mut value: u64, out: &mut Vec<u8>) {
+    while value >= 0x80 {
+        out.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
+}
+
+/// What is left of a record.
+struct Rest<'a>(&'a [u8]);
+
+impl<'a> Rest<'a> {
+    fn take(&mut self, length: usize) -> &'a [u8] {
+        let (taken, rest) = self.0.split_at(length);
+        self.0 = rest;
+        taken
+    }
+
+    fn number(&mut self) -> u64 {
         let mut bytes = [0; 8];
-        let taken = content.len().min(8);
-        bytes[..taken].copy_from_slice(&content[..taken]);
-        u64::from_be_bytes(bytes)
+        bytes.copy_from_slice(self.take(8));
+        u64::from_le_bytes(bytes)
     }
 
-    /// The row as the mapping of a backend.
-    pub fn mapping<'a>(&'a self, row: usize, backend: &'a str) -> Mapping<'a> {
-        let text = |column: &'a StringArray| column.is_valid(row).then(|| column.value(row));
-        Mapping {
-            cid: text(&self.cid),
-            car_file_path: text(&self.car),
-            backend_name: Some(backend),
-            created_at: self.created.is_valid(row).then(|| self.created.value(row)),
-            status: text(&self.status),
-            metadata: text(&self.metadata),
+    fn varint(&mut self) -> u64 {
+        let (mut value, mut shift) = (0, 0);
+        loop {
+            let byte = self.take(1)[0];
+            value |= u64::from(byte & 0x7f) << shift;
+            if byte < 0x80 {
+                return value;
+            }
+            shift += 7;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn bytes() -> impl Strategy<Value = Option<Vec<u8>>> {
+        prop::option::of(prop::collection::vec(any::<u8>(), 0..300))
+    }
+
+    proptest! {
+        #[test]
+        fn a_record_reads_as_it_was_written(
+            (cid, car, status, metadata) in (bytes(), bytes(), bytes(), bytes()),
+            usual in any::<bool>(),
+            created_at in any::<Option<i64>>(),
+            size in any::<Option<i64>>(),
+            content in prop::collection::vec(any::<u8>(), 0..140),
+            (codec, number) in any::<(u64, u64)>(),
+            extras in prop::collection::vec(any::<u8>(), 0..20),
+        ) {
+            let row = Row {
+                cid: cid.as_deref(),
+                car: if usual { CarPath::Usual } else { CarPath::Said(car.as_deref()) },
+                created_at,
+                status: status.as_deref(),
+                metadata: metadata.as_deref(),
+                size,
+                content: &content,
+                codec,
+                number,
+                extras: &extras,
+            };
+            let mut out = vec![1, 2, 3];
+            row.append(&mut out);
+            prop_assert!(out.len() - 3 <= row.most_bytes());
+            prop_assert_eq!(length(&out[3..]), out.len() - 3);
+            out.extend_from_slice(&[9; 5]);
+            prop_assert_eq!(Row::read(&out[3..]), row);
+        }
+
+        #[test]
+        fn prefixes_are_ordered_as_contents_are(
+            one in prop::collection::vec(any::<u8>(), 0..12),
+            other in prop::collection::vec(any::<u8>(), 0..12),
+        ) {
+            if prefix(&one) != prefix(&other) {
+                prop_assert_eq!(prefix(&one) < prefix(&other), one < other);
+            }
         }
     }
 }

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::path::Path;
 
 use super::Progress;
+use super::rows::Row;
 use super::sort::Sorter;
 use crate::error::{Error, Result};
 use crate::format::car::{self, CarError, Kind};
@@ -75,7 +76,7 @@ impl Taken<'_> {
         let codec = row.cid.and_then(|cid| cid::codec_and_content_of(cid, &mut self.content));
         let status = status::normal(row.status.unwrap_or_default());
         let mapping = Mapping { status: Some(&status), ..row };
-        self.sorter.push(&mapping, &self.content, codec.unwrap_or_default(), self.found.rows)?;
+        self.sorter.push(&Row::of(&mapping, &self.content, codec.unwrap_or_default(), self.found.rows))?;
         self.found.rows += 1;
         self.found.other_backend += u64::from(row.backend_name.is_some_and(|name| name != self.backend));
         self.progress.read_rows(1)

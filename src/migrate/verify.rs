@@ -6,15 +6,15 @@ use std::fs::File;
 use ::parquet::file::reader::{FileReader, SerializedFileReader};
 
 use super::existing::Existing;
+use super::extras::Extras;
 use super::ordered::Ordered;
-use super::rows::{Rows, sort_schema};
-use super::sort::{Run, Sorter};
+use super::rows::Row;
+use super::sort::{Sorted, Sorter};
 use super::source::push_car;
 use super::{Options, Progress};
 use crate::error::{Error, Result};
 use crate::format::car::{self, Kind};
 use crate::format::parquet;
-use crate::pin::Mapping;
 use crate::session::Session;
 use crate::store::{Mappings, layout};
 
@@ -76,9 +76,9 @@ pub fn verify(session: &Session, name: &str, options: &Options, progress: &Progr
         });
     }
     let spill = std::env::temp_dir();
-    let mut sorter = Sorter::new(sort_schema(&[]), &spill, options.sort_memory / 2);
+    let mut sorter = Sorter::new(Extras::default(), &spill, options.sort_memory / 2);
     let mut existing = Existing::open(session, name)?;
-    existing.push_without_extras(&mut sorter, progress)?;
+    existing.push_into(&mut sorter, progress)?;
     let mut verified = Verified { backend: name.into(), rows: existing.rows, ..Verified::default() };
     verified.recorded_root = backend.files().first().and_then(|file| {
         let reader = SerializedFileReader::new(File::open(&file.path).ok()?).ok()?;
@@ -92,7 +92,7 @@ pub fn verify(session: &Session, name: &str, options: &Options, progress: &Progr
         return Ok(verified);
     }
     check_blocks(&place)?;
-    let mut car_sorter = Sorter::new(sort_schema(&[]), &spill, options.sort_memory / 2);
+    let mut car_sorter = Sorter::new(Extras::default(), &spill, options.sort_memory / 2);
     let found = push_car(&place, name, false, &mut car_sorter, progress)?;
     verified.car_rows = Some(found.rows);
     verified.car_root = found.root;
@@ -102,7 +102,7 @@ pub fn verify(session: &Session, name: &str, options: &Options, progress: &Progr
     if verified.recorded_root.is_some() && verified.recorded_root != verified.car_root {
         verified.notes.push(format!("the CAR is not the one that {} was written with", layout::MAPPINGS));
     }
-    compare(sorter.finish()?, car_sorter.finish()?, &mut verified)?;
+    compare(sorter.finish(), car_sorter.finish(), &mut verified)?;
     Ok(verified)
 }
 
@@ -117,53 +117,43 @@ fn check_blocks(place: &std::path::Path) -> Result<()> {
 }
 
 /// Walks over both in the order of pins.
-fn compare(mappings: Vec<Run>, car: Vec<Run>, verified: &mut Verified) -> Result<()> {
-    let (mut ours, mut theirs) = (Ordered::new(mappings)?, Ordered::new(car)?);
-    let mut tell = |rows: &Rows, row: usize, what: String| {
+fn compare(mappings: Sorted, car: Sorted, verified: &mut Verified) -> Result<()> {
+    let (mut ours, mut theirs) = (Ordered::new(mappings.runs)?, Ordered::new(car.runs)?);
+    let mut tell = |row: &Row<'_>, what: String| {
         verified.different += 1;
         if verified.differences.len() < SHOWN {
-            let cid = rows.mapping(row, "").cid.unwrap_or_default().to_owned();
+            let cid = String::from_utf8_lossy(row.cid.unwrap_or_default()).into_owned();
             verified.differences.push(Difference { cid, what });
         }
     };
     loop {
-        let order = match (ours.first(), theirs.first()) {
+        let (in_mappings, in_car) = match (ours.first(), theirs.first()) {
             (None, None) => return Ok(()),
-            (Some(_), None) => Ordering::Less,
-            (None, Some(_)) => Ordering::Greater,
-            (Some((one, row)), Some((other, at))) => one.pin(row).cmp(&other.pin(at)),
+            (Some(row), None) => (Some(row), None),
+            (None, Some(row)) => (None, Some(row)),
+            (Some(one), Some(other)) => match one.pin().cmp(&other.pin()) {
+                Ordering::Less => (Some(one), None),
+                Ordering::Greater => (None, Some(other)),
+                Ordering::Equal => (Some(one), Some(other)),
+            },
         };
-        match (order, ours.first(), theirs.first()) {
-            (Ordering::Less, Some((rows, row)), _) => {
-                tell(rows, row, format!("only in {}", layout::MAPPINGS));
-                step(&mut ours)?;
-            }
-            (Ordering::Greater, _, Some((rows, row))) => {
-                tell(rows, row, format!("only in {}", layout::CAR));
-                step(&mut theirs)?;
-            }
-            (_, Some((one, row)), Some((other, at))) => {
-                let columns = differing(&one.mapping(row, ""), &other.mapping(at, ""));
-                if !columns.is_empty() {
-                    tell(one, row, format!("differs in {}", columns.join(", ")));
-                }
-                step(&mut ours)?;
-                step(&mut theirs)?;
-            }
-            _ => return Ok(()),
+        match (in_mappings, in_car) {
+            (Some(row), None) => tell(&row, format!("only in {}", layout::MAPPINGS)),
+            (None, Some(row)) => tell(&row, format!("only in {}", layout::CAR)),
+            (Some(one), Some(other)) => match &one.differing(&other)[..] {
+                [] => {}
+                columns => tell(&one, format!("differs in {}", columns.join(", "))),
+            },
+            (None, None) => {}
+        }
+        let (is_ours, is_theirs) = (in_mappings.is_some(), in_car.is_some());
+        if is_ours {
+            step(&mut ours)?;
+        }
+        if is_theirs {
+            step(&mut theirs)?;
         }
     }
-}
-
-fn differing(one: &Mapping<'_>, other: &Mapping<'_>) -> Vec<&'static str> {
-    let pairs = [
-        ("cid", one.cid == other.cid),
-        ("car_file_path", one.car_file_path == other.car_file_path),
-        ("created_at", one.created_at == other.created_at),
-        ("status", one.status == other.status),
-        ("metadata", one.metadata == other.metadata),
-    ];
-    pairs.into_iter().filter(|(_, same)| !same).map(|(column, _)| column).collect()
 }
 
 /// Goes on to the next row.

@@ -33,7 +33,7 @@ pub const RECORDED_STATUS: &str = "recorded_status";
 /// Only then are its derived columns trusted, and its `status` and `created_at` taken as they are.
 pub const LAYOUT_KEY: &str = "pinql.layout";
 /// The version that this pinql writes and trusts.
-pub const LAYOUT_VERSION: &str = "1";
+pub const LAYOUT_VERSION: &str = "2";
 /// The key in a Parquet file's metadata that holds the root of the CAR with the same mappings.
 pub const CAR_ROOT_KEY: &str = "pinql.car_root";
 /// The key that holds when that CAR says it was made, in microseconds since 1970.

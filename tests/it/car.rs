@@ -63,7 +63,8 @@ fn value<'a>(answer: &'a Value, what: &str) -> &'a str {
 
 /// The sum that car.mjs makes of the rows of a backup: of JSON lists of the values in the order of their keys.
 fn sum_of_rows(tree: &Tree) -> String {
-    let sql = "SELECT backend_name, car_file_path, cid, created_at, metadata, status FROM pins ORDER BY content, cid";
+    let sql = "SELECT backend_name, car_file_path, cid, created_at, metadata, status FROM pins \
+               ORDER BY (status = 'stored') DESC, content, cid";
     let output = tree.output(&["--format", "ndjson", "-c", sql]);
     let mut sum = Sha256::new();
     for line in String::from_utf8(output.stdout).unwrap().lines() {

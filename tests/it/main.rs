@@ -11,6 +11,7 @@ mod layout;
 mod limits;
 mod merge;
 mod migrate;
+mod optimize;
 mod pruning;
 mod reading;
 mod recount;

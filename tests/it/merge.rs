@@ -230,11 +230,11 @@ fn pins_json(news: &[New]) -> String {
     format!("[{}]", news.iter().map(entry).collect::<Vec<_>>().join(",\n"))
 }
 
-/// The rows of the file that came out, whose contents must be in order.
+/// The rows of the file that came out: what is stored first, then the rest, and the contents of each in order.
 fn rows_of(tree: &Tree) -> Vec<Row> {
     let file = std::fs::File::open(tree.file(BACKEND, "pin_mappings.parquet")).unwrap();
     let mut rows = Vec::new();
-    let mut last: Vec<u8> = Vec::new();
+    let mut last: (bool, Vec<u8>) = Default::default();
     for batch in ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap() {
         let batch = batch.unwrap();
         let text = |name: &str| batch.column_by_name(name).map(|column| column.as_string::<i32>().clone());
@@ -247,8 +247,9 @@ fn rows_of(tree: &Tree) -> Vec<Row> {
         let value =
             |column: &StringArray, row: usize| column.is_valid(row).then(|| column.value(row).to_owned());
         for row in 0..batch.num_rows() {
-            assert!(last.as_slice() <= contents.value(row), "not sorted by content");
-            last = contents.value(row).to_owned();
+            let key = (statuses.value(row) != "stored", contents.value(row).to_owned());
+            assert!(last <= key, "not sorted by section and content");
+            last = key;
             assert_eq!(backends.value(row), BACKEND);
             rows.push(Row {
                 cid: cids.value(row).to_owned(),

@@ -1,5 +1,6 @@
 //! `pinql backend`: the directories of backends, what is in them, and the changes that pinql makes to them.
 
+mod layout;
 mod migrate;
 mod pair;
 mod show;
@@ -40,6 +41,19 @@ enum BackendCommand {
         names: Vec<String>,
         #[command(flatten)]
         car: CarArgs,
+    },
+    /// Write mappings anew in pinql's layout, which makes look-ups and redundancy fast. Nothing in them changes.
+    Optimize {
+        /// The backends [default: all that have mappings].
+        names: Vec<String>,
+        /// Do everything but write.
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Tell how each backend's mappings are laid out, and what optimizing them would gain.
+    Doctor {
+        /// The backends [default: all that have mappings].
+        names: Vec<String>,
     },
     /// Remove what is kept of replaced files, but for the newest ones.
     PruneBackups {
@@ -141,6 +155,10 @@ pub fn run(options: &Options, given: &ArgMatches, ui: &mut Ui) -> Outcome<Exit> 
         BackendCommand::ExportCar { names, car } => {
             pair::export_car(&mut runner, names, car.change(false), &output, ui)
         }
+        BackendCommand::Optimize { names, dry_run } => {
+            layout::optimize(&mut runner, names, dry_run, &output, ui)
+        }
+        BackendCommand::Doctor { names } => layout::doctor(&mut runner, names, &output, ui),
         BackendCommand::PruneBackups { names, keep, dry_run } => {
             show::prune(&mut runner, &names, keep, dry_run, &output, ui)
         }
@@ -150,9 +168,14 @@ pub fn run(options: &Options, given: &ArgMatches, ui: &mut Ui) -> Outcome<Exit> 
 impl CarArgs {
     /// How to change things, now.
     fn change(self, dry_run: bool) -> Change {
-        let mode = if dry_run { Mode::DryRun } else { Mode::Apply };
-        Change { mode, car_format: self.car_format, ..Change::at(Utc::now().timestamp_micros()) }
+        Change { car_format: self.car_format, ..change(dry_run) }
     }
+}
+
+/// How to change things, now.
+fn change(dry_run: bool) -> Change {
+    let mode = if dry_run { Mode::DryRun } else { Mode::Apply };
+    Change { mode, ..Change::at(Utc::now().timestamp_micros()) }
 }
 
 /// A size as people read it.

@@ -16,7 +16,7 @@ use crate::cli::runner::Runner;
 use crate::cli::ui::Ui;
 
 /// The backends that were named, else all that have mappings of their own.
-fn chosen(runner: &Runner, names: Vec<String>) -> Outcome<Vec<String>> {
+pub(super) fn chosen(runner: &Runner, names: Vec<String>) -> Outcome<Vec<String>> {
     if !names.is_empty() {
         return Ok(names);
     }
@@ -27,7 +27,7 @@ fn chosen(runner: &Runner, names: Vec<String>) -> Outcome<Vec<String>> {
 }
 
 /// Does one thing to each backend. What fails is told, and the others go on; the last failure counts.
-fn each<T: Send + 'static>(
+pub(super) fn each<T: Send + 'static>(
     runner: &mut Runner,
     names: &[String],
     ui: &Ui,

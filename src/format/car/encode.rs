@@ -118,20 +118,15 @@ pub(super) fn text(value: &str, out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
-/// Where the first byte stands that cannot stand in a string as it is. Most texts have none, so eight bytes are looked
-/// at together.
+/// Where the first byte stands that cannot stand in a string as it is. Most texts have none, so many bytes are looked at
+/// together.
 fn first_escaped(bytes: &[u8]) -> Option<usize> {
-    let (words, _) = bytes.as_chunks::<8>();
-    let clean = words.iter().take_while(|word| !may_have_escaped(u64::from_ne_bytes(**word))).count() * 8;
-    bytes[clean..].iter().position(|byte| ESCAPES[usize::from(*byte)] != 0).map(|at| clean + at)
-}
-
-/// Whether any of eight bytes is a quote, a backslash or below 32; perhaps also if none is.
-fn may_have_escaped(word: u64) -> bool {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    let below = |word: u64, least: u8| word.wrapping_sub(ONES * u64::from(least)) & !word;
-    let is = |byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
-    (below(word, 32) | is(b'"') | is(b'\\')) & (ONES * 0x80) != 0
+    const TOGETHER: usize = 32;
+    let is_escaped = |byte: u8| (byte < 32) | (byte == b'"') | (byte == b'\\');
+    let (chunks, _) = bytes.as_chunks::<TOGETHER>();
+    let has_none = |chunk: &&[u8; TOGETHER]| !chunk.iter().fold(false, |any, byte| any | is_escaped(*byte));
+    let clean = chunks.iter().take_while(has_none).count() * TOGETHER;
+    bytes[clean..].iter().position(|byte| is_escaped(*byte)).map(|at| clean + at)
 }
 
 /// How many bytes a byte takes inside a string.

@@ -27,6 +27,7 @@ pub(super) struct Maker<'s> {
     content: Vec<u8>,
     codec: u64,
     path: String,
+    usual_path: bool,
     status: String,
     metadata: String,
     nested: Vec<Member>,
@@ -52,6 +53,7 @@ impl<'s> Maker<'s> {
             content: Vec::new(),
             codec: 0,
             path: String::new(),
+            usual_path: false,
             status: String::new(),
             metadata: String::new(),
             nested: Vec::new(),
@@ -114,7 +116,7 @@ impl<'s> Maker<'s> {
             _ => metadata.member("value", entry.value),
         }
         metadata.end();
-        self.paths.write(&self.cid, &mut self.path);
+        self.take_usual_path();
         Ok(self.pin(index, None, false))
     }
 
@@ -132,7 +134,7 @@ impl<'s> Maker<'s> {
             metadata.text("name", name);
         }
         metadata.end();
-        self.paths.write(&self.cid, &mut self.path);
+        self.take_usual_path();
         Ok(self.pin(index, None, false))
     }
 
@@ -235,6 +237,7 @@ impl<'s> Maker<'s> {
             if says_nothing(value) {
                 self.left_out.push(index);
             } else if let Some(raw) = json::inside(value) {
+                self.usual_path = false;
                 self.path.clear();
                 if json::unescape(raw, &mut self.path) {
                     self.left_out.push(index);
@@ -242,6 +245,11 @@ impl<'s> Maker<'s> {
                 return;
             }
         }
+        self.take_usual_path();
+    }
+
+    fn take_usual_path(&mut self) {
+        self.usual_path = true;
         self.paths.write(&self.cid, &mut self.path);
     }
 
@@ -296,6 +304,13 @@ impl<'s> Maker<'s> {
             status: Some(&self.status),
             metadata: Some(&self.metadata),
         };
-        Pin { index, mapping, content: &self.content, codec: self.codec, other_backend }
+        Pin {
+            index,
+            mapping,
+            usual_path: self.usual_path,
+            content: &self.content,
+            codec: self.codec,
+            other_backend,
+        }
     }
 }

@@ -51,6 +51,8 @@ pub struct Pin<'a> {
     pub index: u64,
     /// Its columns; only `created_at` may be `None`.
     pub mapping: Mapping<'a>,
+    /// Whether its `car_file_path` is that of [`CarPaths`]: the entry says none.
+    pub usual_path: bool,
     /// What its CID names: the bytes of the multihash.
     pub content: &'a [u8],
     /// The codec of its CID.

@@ -35,6 +35,12 @@ impl CarPaths {
         path.clear();
         path.extend([&self.before, cid, ".car"]);
     }
+
+    /// The same as bytes.
+    pub fn write_bytes(&self, cid: &[u8], path: &mut Vec<u8>) {
+        path.clear();
+        [self.before.as_bytes(), cid, b".car"].iter().for_each(|part| path.extend_from_slice(part));
+    }
 }
 
 #[cfg(test)]
