@@ -13,12 +13,18 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use arrow::datatypes::{Schema, SchemaRef};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use object_store::path::Path;
 use object_store::{GetOptions, GetResultPayload, ObjectMeta, ObjectStore};
+use parquet::arrow::async_reader::MetadataFetch;
 use parquet::arrow::parquet_to_arrow_schema;
 use parquet::basic::ConvertedType;
 use parquet::errors::ParquetError;
-use parquet::file::metadata::{FileMetaData, ParquetMetaData, ParquetMetaDataBuilder, ParquetMetaDataReader};
+use parquet::file::metadata::{
+    FileMetaData, PageIndexPolicy, ParquetMetaData, ParquetMetaDataBuilder, ParquetMetaDataReader,
+};
+use parquet::file::page_index::column_index::ColumnIndexMetaData;
 use parquet::schema::types::SchemaDescriptor;
 
 use super::notes;
@@ -115,6 +121,39 @@ impl PinnedFile {
         self.bytes.read(range).await
     }
 
+    /// The footer with the page index of some row groups, and no index of the others. `None` if a group has none.
+    pub async fn footer_with_index(
+        &self,
+        groups: &[usize],
+    ) -> parquet::errors::Result<Option<ParquetMetaData>> {
+        let has_index = |group: &usize| {
+            let columns = self.footer.row_group(*group).columns();
+            columns.iter().all(|column| column.offset_index_offset().is_some())
+        };
+        if !groups.iter().all(has_index) {
+            return Ok(None);
+        }
+        let chosen = groups.iter().map(|group| self.footer.row_group(*group).clone()).collect();
+        let chosen = ParquetMetaData::new(self.footer.file_metadata().clone(), chosen);
+        let mut reader = ParquetMetaDataReader::new_with_metadata(chosen)
+            .with_page_index_policy(PageIndexPolicy::Required);
+        reader.load_page_index(self).await?;
+        let mut chosen = reader.finish()?.into_builder();
+        let (columns, offsets) = (chosen.take_column_index(), chosen.take_offset_index());
+        let (Some(columns), Some(offsets)) = (columns, offsets) else { return Ok(None) };
+        let width = self.footer.file_metadata().schema_descr().num_columns();
+        let mut all_columns = vec![vec![ColumnIndexMetaData::NONE; width]; self.footer.num_row_groups()];
+        // Whoever skips a row group never asks where its pages are.
+        let mut all_offsets =
+            vec![offsets.first().cloned().unwrap_or_default(); self.footer.num_row_groups()];
+        for ((group, columns), offsets) in groups.iter().zip(columns).zip(offsets) {
+            all_columns[*group] = columns;
+            all_offsets[*group] = offsets;
+        }
+        let footer = self.footer.as_ref().clone().into_builder();
+        Ok(Some(footer.set_column_index(Some(all_columns)).set_offset_index(Some(all_offsets)).build()))
+    }
+
     /// The number of mappings. Rows without any column are none.
     pub fn rows(&self) -> u64 {
         if self.columns.fields().is_empty() {
@@ -126,6 +165,12 @@ impl PinnedFile {
     /// Whether pinql wrote the file, so that its derived columns hold.
     pub fn is_laid_out(&self) -> bool {
         notes::is_laid_out(self.columns.metadata())
+    }
+}
+
+impl MetadataFetch for &PinnedFile {
+    fn fetch(&mut self, range: Range<u64>) -> BoxFuture<'_, parquet::errors::Result<Bytes>> {
+        async move { self.read(range).await.map_err(|error| ParquetError::External(Box::new(error))) }.boxed()
     }
 }
 

@@ -14,6 +14,7 @@ mod snapshot;
 mod source;
 mod system;
 mod table;
+mod wanted;
 pub(crate) mod wire;
 
 pub(crate) use file::UnreadableFile;

@@ -24,6 +24,8 @@ use super::file::{OpenError, PinnedFile, UnreadableFile};
 pub(crate) struct FileHandle {
     file: OnceCell<Arc<PinnedFile>>,
     late: Option<LateFile>,
+    /// The footer with as much of the page index as the scan needs; else the file's own, without.
+    indexed: Option<Arc<ParquetMetaData>>,
 }
 
 /// How to open a file of a plan that was made in another process.
@@ -39,11 +41,16 @@ pub(crate) struct LateFile {
 
 impl FileHandle {
     pub fn opened(file: Arc<PinnedFile>) -> FileHandle {
-        FileHandle { file: OnceCell::new_with(Some(file)), late: None }
+        FileHandle { file: OnceCell::new_with(Some(file)), late: None, indexed: None }
+    }
+
+    /// The same with a footer that has a page index.
+    pub fn indexed(file: Arc<PinnedFile>, footer: Arc<ParquetMetaData>) -> FileHandle {
+        FileHandle { indexed: Some(footer), ..FileHandle::opened(file) }
     }
 
     pub fn late(late: LateFile) -> FileHandle {
-        FileHandle { file: OnceCell::new(), late: Some(late) }
+        FileHandle { file: OnceCell::new(), late: Some(late), indexed: None }
     }
 
     /// The backend and the path that people see.
@@ -125,7 +132,13 @@ impl AsyncFileReader for PinnedReader {
         _options: Option<&'a ArrowReaderOptions>,
     ) -> BoxFuture<'a, parquet::errors::Result<Arc<ParquetMetaData>>> {
         // Read when the file was opened; the page index, where a query wants it, is loaded on top.
-        async move { Ok(Arc::clone(&self.handle.get().await.map_err(external)?.footer)) }.boxed()
+        async move {
+            if let Some(footer) = &self.handle.indexed {
+                return Ok(Arc::clone(footer));
+            }
+            Ok(Arc::clone(&self.handle.get().await.map_err(external)?.footer))
+        }
+        .boxed()
     }
 }
 

@@ -21,14 +21,21 @@ use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
+use futures::{StreamExt, TryStreamExt, stream};
+use parquet::errors::ParquetError;
 
 use super::adapter::PinAdapterFactory;
-use super::file::{PinnedFile, UnreadableFile};
+use super::file::{PinnedFile, UnreadableFile, parquet_in_words};
 use super::reader::FileHandle;
 use super::snapshot::Snapshot;
 use super::source::PinSource;
+use super::wanted::{self, Wanted};
+use crate::error::DAMAGED;
 use crate::pin::schema;
 use crate::store::{BackendDir, Mappings};
+
+/// Files whose page index is read at once.
+const READING: usize = 16;
 
 /// The mappings of all backends, or of one.
 #[derive(Debug)]
@@ -140,9 +147,10 @@ impl TableProvider for PinTable {
         // The others reach the scan as physical filters, where they prune row groups and pages.
         Ok(filters
             .iter()
-            .map(|filter| match chooses_backends(filter) {
-                true => TableProviderFilterPushDown::Exact,
-                false => TableProviderFilterPushDown::Unsupported,
+            .map(|filter| match filter {
+                filter if chooses_backends(filter) => TableProviderFilterPushDown::Exact,
+                filter if wanted::names_contents(filter) => TableProviderFilterPushDown::Inexact,
+                _ => TableProviderFilterPushDown::Unsupported,
             })
             .collect())
     }
@@ -154,7 +162,8 @@ impl TableProvider for PinTable {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let backends = keep(state, self.backends()?, filters)?;
+        let (names, others): (Vec<_>, Vec<_>) = filters.iter().cloned().partition(chooses_backends);
+        let backends = keep(state, self.backends()?, &names)?;
         let files = match self.of {
             Of::Rejects => self.snapshot.rejects(&backends).await,
             Of::All | Of::Backend(_) => self.snapshot.files(&backends).await,
@@ -165,16 +174,24 @@ impl TableProvider for PinTable {
             return Ok(Arc::new(EmptyExec::new(project_schema(&self.schema, projection)?)));
         }
         let rows = files.iter().map(|file| file.rows() as usize).sum();
-        let with_columns = files.iter().filter(|file| !file.columns.fields().is_empty());
-        let parts: Vec<_> = with_columns.map(partitioned).collect();
+        let wanted = Wanted::of(&others).filter(|_| !matches!(self.of, Of::Rejects));
+        let parts = parts(&files, wanted.as_ref()).await?;
+        if parts.is_empty() {
+            return Ok(Arc::new(EmptyExec::new(project_schema(&self.schema, projection)?)));
+        }
         let groups = FileGroup::new(parts).split_files(state.config().target_partitions());
         let table_schema = self.table_schema();
         let statistics = Statistics {
-            num_rows: Precision::Exact(rows),
+            num_rows: if wanted.is_none() { Precision::Exact(rows) } else { Precision::Inexact(rows) },
             ..Statistics::new_unknown(table_schema.table_schema())
         };
-        let parquet = ParquetSource::new(table_schema)
-            .with_table_parquet_options(state.default_table_options().parquet);
+        let mut options = state.default_table_options().parquet;
+        // Few rows are wanted: the other columns are read only where they are.
+        options.global.pushdown_filters |= wanted.is_some();
+        // The page index has told already what a Bloom filter would.
+        options.global.bloom_filter_on_read &=
+            wanted.is_none() || files.iter().any(|file| !file.is_laid_out());
+        let parquet = ParquetSource::new(table_schema).with_table_parquet_options(options);
         let config =
             FileScanConfigBuilder::new(ObjectStoreUrl::local_filesystem(), Arc::new(PinSource::new(parquet)))
                 .with_file_groups(groups)
@@ -227,11 +244,42 @@ fn keep(state: &dyn Session, backends: Vec<BackendDir>, filters: &[Expr]) -> Res
     Ok(backends.into_iter().zip(kept).filter(|(_, kept)| *kept).map(|(backend, _)| backend).collect())
 }
 
-fn partitioned(file: &Arc<PinnedFile>) -> PartitionedFile {
+/// The files to scan, and of those that are laid out only what may have what is wanted.
+async fn parts(files: &[Arc<PinnedFile>], wanted: Option<&Wanted>) -> Result<Vec<PartitionedFile>> {
+    let with_columns = files.iter().filter(|file| !file.columns.fields().is_empty());
+    let parts: Vec<_> = with_columns.map(|file| part(file, wanted)).collect();
+    let parts = stream::iter(parts).buffered(READING).try_collect::<Vec<_>>().await?;
+    Ok(parts.into_iter().flatten().collect())
+}
+
+async fn part(file: &Arc<PinnedFile>, wanted: Option<&Wanted>) -> Result<Option<PartitionedFile>> {
+    let pages = match wanted.filter(|_| file.is_laid_out()) {
+        Some(wanted) => wanted.pages(file).await.map_err(|error| unreadable(file, &error))?,
+        None => None,
+    };
+    Ok(match pages {
+        None => Some(partitioned(file, FileHandle::opened(Arc::clone(file)))),
+        Some(pages) if pages.plan.row_group_indexes().is_empty() => None,
+        Some(pages) => {
+            let handle = FileHandle::indexed(Arc::clone(file), pages.footer);
+            Some(partitioned(file, handle).with_extension(pages.plan))
+        }
+    })
+}
+
+fn partitioned(file: &PinnedFile, handle: FileHandle) -> PartitionedFile {
     let backend = ScalarValue::Utf8View(Some(file.backend.to_string()));
     PartitionedFile::new_from_meta(file.meta().clone())
         .with_partition_values(vec![backend])
-        .with_extension(Arc::new(FileHandle::opened(Arc::clone(file))))
+        .with_extension(Arc::new(handle))
+}
+
+fn unreadable(file: &PinnedFile, error: &ParquetError) -> DataFusionError {
+    external(UnreadableFile {
+        backend: file.backend.to_string(),
+        path: file.shown.clone(),
+        reason: format!("{DAMAGED}: {}", parquet_in_words(error)),
+    })
 }
 
 /// The columns of a file that `pins` does not have. A type without values is no type for a column of a table that other

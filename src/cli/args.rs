@@ -12,7 +12,7 @@ use pinql::report::Reports;
 
 use super::quantity::{self, MemoryLimit};
 use super::ui::When;
-use super::{backend, car, report};
+use super::{backend, car, lookup, report};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -20,6 +20,7 @@ Examples:
   pinql report under-replicated --min-copies 3 --format json
   pinql -f daily.sql -o daily.csv
   echo 'SELECT * FROM backends' | pinql
+  pinql lookup --cids cids.txt --format csv
   pinql backend migrate-pin-mappings --dry-run
 
 Without SQL and without a command, pinql opens a shell.";
@@ -112,6 +113,7 @@ pub enum Input {
 pub fn command(reports: &Reports) -> clap::Command {
     Args::command()
         .subcommand(report::command(reports))
+        .subcommand(lookup::command())
         .subcommand(backend::command())
         .subcommand(car::command())
 }

@@ -9,6 +9,7 @@ mod excerpt;
 mod expanded;
 mod failure;
 mod interrupt;
+mod lookup;
 mod output;
 mod places;
 mod plans;
@@ -105,6 +106,7 @@ fn dispatch(args: &Args, matches: &ArgMatches, reports: &Reports, ui: &mut Ui) -
         }
         Some(("report", given)) => run_report(args, reports, given, ui),
         Some(("backend", given)) => backend::run(&args.options, given, ui),
+        Some(("lookup", given)) => lookup::run(&args.options, given, ui),
         Some(("car", given)) => car::run(&args.options, given, ui),
         Some((name, _)) => unreachable!("clap knows no command {name}"),
         None if !args.inputs.is_empty() => run_script(args, &args.inputs, ui),

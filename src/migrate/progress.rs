@@ -77,7 +77,7 @@ impl Progress {
 
     /// # Errors
     /// [`Error::Stopped`] if the work was asked to stop.
-    pub(super) fn check(&self) -> Result<()> {
+    pub fn check(&self) -> Result<()> {
         if self.stop.load(Ordering::Relaxed) { Err(Error::Stopped) } else { Ok(()) }
     }
 }

@@ -10,6 +10,7 @@ mod compact;
 mod diagnose;
 mod dialect;
 mod distinct;
+mod lookup;
 mod memory;
 mod names;
 mod options;
@@ -21,6 +22,7 @@ mod sums;
 mod times;
 
 pub use answer::{Answer, Receipt, Skipped};
+pub use lookup::Lookup;
 pub use options::Options;
 pub use script::{Statement, is_complete, split_statements};
 

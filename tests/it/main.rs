@@ -9,6 +9,7 @@ mod commands;
 mod faults;
 mod layout;
 mod limits;
+mod lookup;
 mod merge;
 mod migrate;
 mod optimize;

@@ -1,0 +1,208 @@
+//! The contents that a query asks for by name, told from its filters, so that a scan reads only the pages that may have them.
+//!
+//! DataFusion prunes by lists of up to 20 values only, and pages only by a page index that it loads for all row groups and
+//! columns of a file. Here a list may be of any length, and only the index of the row groups that matter is read.
+
+use std::sync::Arc;
+
+use datafusion::common::ScalarValue;
+use datafusion::datasource::physical_plan::parquet::ParquetAccessPlan;
+use datafusion::logical_expr::{BinaryExpr, Expr, Operator, expr::InList};
+use parquet::arrow::arrow_reader::{RowSelection, RowSelector};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
+use parquet::file::page_index::column_index::ColumnIndexMetaData;
+use parquet::file::page_index::offset_index::OffsetIndexMetaData;
+use parquet::file::statistics::Statistics;
+
+use super::file::PinnedFile;
+use crate::pin::cid;
+use crate::pin::schema::{CID, CONTENT};
+
+/// The contents that rows must have, in order and each once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Wanted(Vec<Vec<u8>>);
+
+/// Where in a file they may be.
+pub(super) struct Pages {
+    pub plan: ParquetAccessPlan,
+    /// The file's footer with the page index of the row groups that the plan reads.
+    pub footer: Arc<ParquetMetaData>,
+}
+
+/// Whether a filter names contents or CIDs.
+pub(super) fn names_contents(filter: &Expr) -> bool {
+    contents(filter).is_some()
+}
+
+impl Wanted {
+    /// What all of these filters leave, if any of them names contents or CIDs.
+    pub fn of(filters: &[Expr]) -> Option<Wanted> {
+        let mut wanted = filters.iter().filter_map(contents).min_by_key(Vec::len)?;
+        wanted.sort_unstable();
+        wanted.dedup();
+        Some(Wanted(wanted))
+    }
+
+    /// Those between two bounds, both included.
+    fn within(&self, least: &[u8], most: &[u8]) -> &[Vec<u8>] {
+        let from = self.0.partition_point(|content| content.as_slice() < least);
+        let to = self.0.partition_point(|content| content.as_slice() <= most);
+        &self.0[from..to.max(from)]
+    }
+
+    /// Whether a row group may have any of them. `column` is that of `content`.
+    fn may_be_in(&self, group: &RowGroupMetaData, column: usize) -> bool {
+        let Some(Statistics::ByteArray(range)) = group.column(column).statistics() else { return true };
+        match (range.min_bytes_opt(), range.max_bytes_opt()) {
+            (Some(least), Some(most)) => !self.within(least, most).is_empty(),
+            _ => true,
+        }
+    }
+
+    /// The pages of a laid-out file that may have any of them: none if there is no such page, and `None` if the file does not
+    /// tell.
+    pub async fn pages(&self, file: &PinnedFile) -> Result<Option<Pages>, ParquetError> {
+        let footer = &file.footer;
+        let Some(column) = content_column(footer) else { return Ok(None) };
+        let groups: Vec<usize> = (0..footer.num_row_groups())
+            .filter(|&group| self.may_be_in(footer.row_group(group), column))
+            .collect();
+        let mut plan = ParquetAccessPlan::new_none(footer.num_row_groups());
+        if groups.is_empty() {
+            return Ok(Some(Pages { plan, footer: Arc::clone(footer) }));
+        }
+        let Some(footer) = file.footer_with_index(&groups).await? else { return Ok(None) };
+        let (Some(columns), Some(offsets)) = (footer.column_index(), footer.offset_index()) else {
+            return Ok(None);
+        };
+        for group in groups {
+            let rows = usize::try_from(footer.row_group(group).num_rows()).unwrap_or_default();
+            match self.rows(&columns[group][column], &offsets[group][column], rows) {
+                Some(selection) if !selection.selects_any() => {}
+                Some(selection) => {
+                    plan.scan(group);
+                    plan.scan_selection(group, selection);
+                }
+                None => plan.scan(group),
+            }
+        }
+        Ok(Some(Pages { plan, footer: Arc::new(footer) }))
+    }
+
+    /// The rows of the pages that may have any of them.
+    fn rows(
+        &self,
+        index: &ColumnIndexMetaData,
+        offsets: &OffsetIndexMetaData,
+        rows: usize,
+    ) -> Option<RowSelection> {
+        let ColumnIndexMetaData::BYTE_ARRAY(index) = index else { return None };
+        let starts: Vec<usize> = offsets
+            .page_locations()
+            .iter()
+            .map(|page| usize::try_from(page.first_row_index).ok())
+            .chain([Some(rows)])
+            .collect::<Option<_>>()?;
+        let mut selectors = Vec::with_capacity(starts.len());
+        for page in 0..starts.len() - 1 {
+            let length = starts[page + 1].checked_sub(starts[page])?;
+            let wanted = match (index.min_value(page), index.max_value(page)) {
+                (Some(least), Some(most)) => !self.within(least, most).is_empty(),
+                _ => true,
+            };
+            selectors.push(if wanted { RowSelector::select(length) } else { RowSelector::skip(length) });
+        }
+        (starts.first() == Some(&0)).then(|| RowSelection::from(selectors))
+    }
+}
+
+/// Where the column `content` stands among a file's columns.
+fn content_column(footer: &ParquetMetaData) -> Option<usize> {
+    let columns = footer.file_metadata().schema_descr().columns();
+    columns.iter().position(|column| column.path().parts() == [CONTENT])
+}
+
+/// The contents that a row must have one of for the filter to hold, if the filter tells.
+fn contents(filter: &Expr) -> Option<Vec<Vec<u8>>> {
+    match filter {
+        Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right }) => {
+            let content = content(left, right).or_else(|| content(right, left))?;
+            Some(content.into_iter().collect())
+        }
+        Expr::BinaryExpr(BinaryExpr { left, op: Operator::Or, right }) => {
+            let mut both = contents(left)?;
+            both.extend(contents(right)?);
+            Some(both)
+        }
+        Expr::BinaryExpr(BinaryExpr { left, op: Operator::And, right }) => {
+            let either = contents(left).into_iter().chain(contents(right));
+            either.min_by_key(Vec::len)
+        }
+        Expr::InList(InList { expr, list, negated: false }) => {
+            let each = list.iter().map(|value| content(expr, value));
+            Some(each.collect::<Option<Vec<_>>>()?.into_iter().flatten().collect())
+        }
+        _ => None,
+    }
+}
+
+/// The content that `column = value` asks for. Nothing equals NULL.
+fn content(column: &Expr, value: &Expr) -> Option<Option<Vec<u8>>> {
+    let (Expr::Column(column), Expr::Literal(value, _)) = (column, value) else { return None };
+    if value.is_null() {
+        return Some(None);
+    }
+    let mut content = Vec::new();
+    match (column.name.as_str(), value) {
+        (
+            CONTENT,
+            ScalarValue::Binary(Some(bytes))
+            | ScalarValue::BinaryView(Some(bytes))
+            | ScalarValue::LargeBinary(Some(bytes)),
+        ) => content.extend_from_slice(bytes),
+        (
+            CID,
+            ScalarValue::Utf8(Some(text))
+            | ScalarValue::Utf8View(Some(text))
+            | ScalarValue::LargeUtf8(Some(text)),
+        ) => {
+            // What is no CID has the empty content.
+            cid::content_of(text, &mut content);
+        }
+        _ => return None,
+    }
+    Some(Some(content))
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::logical_expr::{col, lit};
+
+    use super::*;
+
+    fn binary(bytes: &[u8]) -> Expr {
+        lit(ScalarValue::BinaryView(Some(bytes.to_vec())))
+    }
+
+    #[test]
+    fn filters_that_name_contents_are_known() {
+        let (one, two, three) = (binary(&[1]), binary(&[2]), binary(&[3]));
+        let is = |value: &Expr| col(CONTENT).eq(value.clone());
+        let wanted = |filter: Expr| Wanted::of(&[filter]).map(|wanted| wanted.0);
+        assert_eq!(wanted(is(&one)), Some(vec![vec![1]]));
+        assert_eq!(wanted(two.clone().eq(col(CONTENT))), Some(vec![vec![2]]));
+        let list = vec![three.clone(), one.clone(), three, lit(ScalarValue::BinaryView(None))];
+        assert_eq!(wanted(col(CONTENT).in_list(list.clone(), false)), Some(vec![vec![1], vec![3]]));
+        assert_eq!(wanted(col(CONTENT).in_list(list, true)), None);
+        assert_eq!(wanted(is(&two).or(is(&one))), Some(vec![vec![1], vec![2]]));
+        assert_eq!(wanted(is(&two).or(col("status").eq(lit("failed")))), None);
+        assert_eq!(wanted(is(&two).and(col("status").eq(lit("failed")))), Some(vec![vec![2]]));
+        assert_eq!(wanted(col(CONTENT).gt(one)), None);
+        assert_eq!(wanted(col(CID).eq(lit("no CID"))), Some(vec![vec![]]));
+        assert_eq!(wanted(col("status").eq(two)), None);
+        let v1 = "bafybeiffndsajwhk3lwjewwdxqntmjm4b5wxaaanokonsggenkbw6slwk4";
+        let v0 = "QmZULkCELmmk5XNfCgTnCyFgAVxBRBXyDHGGMVoLFLiXEN";
+        assert_eq!(wanted(col(CID).eq(lit(v1))), wanted(col(CID).eq(lit(v0))));
+    }
+}
