@@ -5,6 +5,7 @@
 
 mod answer;
 mod arithmetic;
+mod calendar;
 mod calls;
 mod compact;
 mod diagnose;

@@ -25,7 +25,7 @@ use super::answer::Skipped;
 use super::diagnose::{Known, explain, written};
 use super::memory::{Caution, SharingPool};
 use super::options::Options;
-use super::{arithmetic, dialect, distinct, names, rules, script, sums, times};
+use super::{arithmetic, calendar, dialect, distinct, names, rules, script, sums, times};
 use crate::catalog::{
     self, PinCatalog, Snapshot, Unreadable, UnreadableFile, functions,
     wire::{PinCodec, refuse_foreign},
@@ -245,6 +245,9 @@ fn register_functions(state: &mut SessionState) -> datafusion::common::Result<()
     state.register_udaf(distinct::count())?;
     state.register_function_rewrite(Arc::new(arithmetic::CheckIntegers))?;
     state.register_udf(times::now())?;
+    for function in calendar::all() {
+        state.register_udf(function)?;
+    }
     state.register_function_rewrite(Arc::new(times::BesideTimes))?;
     // json_get and its kin, and the operators -> and ->> for `metadata`.
     datafusion_functions_json::register_all(state)
