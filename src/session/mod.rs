@@ -11,6 +11,7 @@ mod compact;
 mod diagnose;
 mod dialect;
 mod distinct;
+mod ignored;
 mod memory;
 mod names;
 mod options;

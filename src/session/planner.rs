@@ -23,6 +23,7 @@ use object_store::ObjectStore;
 
 use super::answer::Skipped;
 use super::diagnose::{Known, explain, written};
+use super::ignored::refuse_ignored;
 use super::memory::{Caution, SharingPool};
 use super::options::Options;
 use super::{arithmetic, calendar, dialect, distinct, names, rules, script, sums, times};
@@ -123,6 +124,7 @@ impl Planner {
         let statement = dialect::parse(sql).map_err(explained)?;
         let statement =
             statement.ok_or_else(|| Error::Engine { message: "a statement parsed as none".into() })?;
+        refuse_ignored(&statement, sql)?;
         let logical = state.statement_to_plan(statement.clone()).await.map_err(explained)?;
         refuse_writing(&logical)?;
         let logical = bind(logical, bindings).map_err(explained)?;
