@@ -8,6 +8,7 @@ use super::outcome::WrittenFile;
 use super::target::Target;
 use super::{Mode, Options};
 use crate::error::{Error, Result};
+use crate::pin::counted;
 use crate::store::backup::{self, Stamp};
 use crate::store::{LegacyFile, StagedFile, layout};
 
@@ -97,7 +98,7 @@ fn list(change: &Change) -> Vec<WrittenFile> {
 pub(super) fn check_room(dir: &Path, needed: u64) -> Result<()> {
     match backup::free_space(dir) {
         Some(free) if free < needed => {
-            let words = format!("no room: {needed} bytes are needed, {free} are free");
+            let words = format!("no room: {} needed, {free} free", counted(needed, "byte is", "bytes are"));
             let source = std::io::Error::new(std::io::ErrorKind::StorageFull, words);
             Err(Error::Write { path: dir.into(), source })
         }

@@ -17,6 +17,7 @@ use super::target::Target;
 use super::{Mode, Options, Progress, WrittenFile, export};
 use crate::error::{Error, Result};
 use crate::format::parquet::file_schema;
+use crate::pin::counted;
 use crate::session::Session;
 use crate::store::backup::{self, Backup, Stamp};
 use crate::store::{BackendDir, WriteLock, layout};
@@ -139,12 +140,12 @@ fn from_car(
     let mut restored = Restored { from: source.into(), rows: Some(encoded.rows), ..Restored::default() };
     let repeated = found.rows - encoded.rows;
     if repeated > 0 {
-        restored.notes.push(format!("{repeated} mappings lost to another one of the same pin"));
+        let note = counted(repeated, "mapping", "mappings");
+        restored.notes.push(format!("{note} lost to another one of the same pin"));
     }
     if found.other_backend > 0 {
-        let text =
-            format!("{} mappings name another backend; the directory's name counts", found.other_backend);
-        restored.notes.push(text);
+        let note = counted(found.other_backend, "mapping names", "mappings name");
+        restored.notes.push(format!("{note} another backend; the directory's name counts"));
     }
     restored.notes.extend(found.damages.iter().map(|damage| format!("passed over {damage}")));
     let stamp = Stamp::at(options.now);

@@ -15,6 +15,7 @@ use super::options::Options;
 use super::places::{end_of, find_last_word, find_number, find_word, place_in_tree};
 use crate::catalog::{Snapshot, UnreadableFile};
 use crate::error::{Error, Place};
+use crate::pin::counted;
 
 /// The most digits of a 64-bit number.
 const DIGITS_OF_64_BITS: usize = 19;
@@ -240,7 +241,8 @@ fn planning(text: &str, span: Option<Place>, sql: &str, known: Known<'_>) -> Err
         .strip_prefix("Order by column out of bounds, specified: ")
         .and_then(|rest| rest.split_once(", max: "))
     {
-        let message = format!("ORDER BY {number}: the answer has {most} columns");
+        let columns = if most == "1" { "column" } else { "columns" };
+        let message = format!("ORDER BY {number}: the answer has {most} {columns}");
         return Error::Sql { message, place: span.or_else(|| find_number(sql, number)), hint: None };
     }
     if text.starts_with("Projections require unique expression names") {
@@ -344,7 +346,7 @@ fn consumers(detail: &str) -> String {
 
 fn in_words(bytes: usize) -> String {
     match bytes {
-        0..1024 => format!("{bytes} bytes"),
+        0..1024 => counted(bytes as u64, "byte", "bytes"),
         1024..1_048_576 => format!("{:.1} KiB", bytes as f64 / 1024.0),
         _ => format!("{:.1} MiB", bytes as f64 / 1_048_576.0),
     }
