@@ -61,8 +61,9 @@ pub(super) fn publish(
 /// The same for a CAR, which stays if it has the same bytes already: a run that was stopped has got that far.
 fn put_car(car: Target, place: &Path, stamp: &Stamp) -> Result<Option<String>> {
     match car {
-        Target::File(written) if !written.is_written_at(place) => put(written.staged, place, stamp),
-        _ => Ok(None),
+        car if car.is_at(place) => Ok(None),
+        Target::File(written) => put(written.staged, place, stamp),
+        Target::Nowhere(_) => Ok(None),
     }
 }
 

@@ -162,7 +162,7 @@ fn place(target: Target, place: &Path, stamp: &Stamp) -> Result<WrittenFile> {
     let bytes = target.length();
     let kept_as = match target {
         Target::File(written) => put(written.staged, place, stamp)?,
-        Target::Nowhere { .. } => None,
+        Target::Nowhere(_) => None,
     };
     let name = place.file_name().unwrap_or_default().to_string_lossy().into_owned();
     Ok(WrittenFile { name, bytes, kept_as })
