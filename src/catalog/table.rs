@@ -188,6 +188,10 @@ impl TableProvider for PinTable {
         let mut options = state.default_table_options().parquet;
         // Few rows are wanted: the other columns are read only where they are.
         options.global.pushdown_filters |= wanted.is_some();
+        // The cache reads whole batches of the columns that are looked at, where a page would do.
+        if wanted.is_some() {
+            options.global.max_predicate_cache_size = Some(0);
+        }
         // The page index has told already what a Bloom filter would.
         options.global.bloom_filter_on_read &=
             wanted.is_none() || files.iter().any(|file| !file.is_laid_out());

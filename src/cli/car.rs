@@ -7,7 +7,7 @@ use arrow::array::ArrayRef;
 use clap::{ArgMatches, Command, FromArgMatches, Subcommand};
 use pinql::Error;
 use pinql::format::car::{self, BlockCid, CarError, CarProblem, CarReader, Checked, Damage, Kind, Salvage};
-use pinql::pin::{Mapping, cid};
+use pinql::pin::{Mapping, cid, counted};
 
 use super::args::Options;
 use super::failure::{Failure, Outcome};
@@ -111,7 +111,8 @@ fn tell(salvage: &Salvage, ui: &Ui) -> bool {
     }
     let shown = salvage.damages.len() as u64;
     if salvage.damaged_parts > shown {
-        ui.say(&format!("{} more damaged parts", salvage.damaged_parts - shown));
+        let more = counted(salvage.damaged_parts - shown, "more damaged part", "more damaged parts");
+        ui.say(&more);
     }
     if salvage.gave_up {
         ui.say("too much only looks like blocks: the search was cut short");

@@ -31,10 +31,11 @@ impl Bar {
         self.bar.set_length(seen.bytes);
         self.bar.set_position(seen.bytes_read);
         self.bar.set_message(format!(
-            "backend {}/{}, {} entries, {} written",
+            "backend {}/{}, {} {}, {} written",
             (seen.backends_done + 1).min(seen.backends),
             seen.backends,
             HumanCount(seen.entries),
+            if seen.entries == 1 { "entry" } else { "entries" },
             HumanCount(seen.written),
         ));
     }

@@ -75,10 +75,10 @@ pub fn run(
 ) -> Outcome<bool> {
     let mut well = true;
     for (index, passage) in passages.iter().enumerate() {
-        if index > 0 {
-            output.separate()?;
-        }
-        match answer(engine, &passage.sql, &Bindings::default(), output, ui) {
+        let parted = if index > 0 { output.separate() } else { Ok(()) };
+        match parted.and_then(|()| answer(engine, &passage.sql, &Bindings::default(), output, ui)) {
+            // That nobody reads on does not undo what has failed before.
+            Err(failure) if !well && failure.is_broken_pipe() => break,
             Err(failure) if keep_going && failure.is_of_one_statement() => {
                 ui.fail(&failure.over(passage));
                 well = false;

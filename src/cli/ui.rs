@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use pinql::Error;
 use pinql::export::Written;
+use pinql::pin::counted;
 use pinql::session::Skipped;
 
 use super::failure::Failure;
@@ -201,7 +202,7 @@ pub fn one_line(text: &str) -> String {
 
 fn footer(written: Written, took: Option<Duration>) -> String {
     let Written { rows, shown } = written;
-    let mut words = format!("{rows} {}", if rows == 1 { "row" } else { "rows" });
+    let mut words = counted(rows, "row", "rows");
     if shown < rows {
         words.push_str(&format!(", {shown} shown"));
     }

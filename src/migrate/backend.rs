@@ -21,6 +21,7 @@ use super::target::Target;
 use super::{Mode, Options, Progress, spill_place};
 use crate::error::{Error, Result};
 use crate::format::legacy::{self, CarPaths, Pin, Reject, Sink, Summary};
+use crate::pin::counted;
 use crate::session::Session;
 use crate::store::backup;
 use crate::store::{BackendDir, LegacyFile, Mappings, WriteLock, layout};
@@ -189,8 +190,12 @@ impl Migration<'_> {
             format!("column `{column}` of the older file is not taken over, for its name is taken; that file is kept")
         });
         let times = unknown_times(self.session, &self.backend.name).map_err(|error| self.refused(error))?;
+        let words = ["mapping of the older file has", "mappings of the older file have"];
         let times = (times > 0).then(|| {
-            format!("{times} mappings of the older file have a created_at that is no time: it is unknown now; that file is kept")
+            format!(
+                "{} a created_at that is no time: it is unknown now; that file is kept",
+                counted(times, words[0], words[1])
+            )
         });
         Ok(columns.chain(times).collect())
     }
@@ -220,13 +225,22 @@ impl Migration<'_> {
         let Some(first) = outcome.rejects.first().filter(|_| summary.found == 0) else { return Ok(()) };
         Err(Error::Refused {
             backend: self.backend.name.clone(),
-            reason: format!(
-                "none of the {} entries of {} is a pin; the first one, line {}: {}",
-                summary.rejected,
-                layout::LEGACY,
-                first.line,
-                first.reason
-            ),
+            reason: match summary.rejected {
+                1 => {
+                    format!(
+                        "the only entry of {} is no pin; line {}: {}",
+                        layout::LEGACY,
+                        first.line,
+                        first.reason
+                    )
+                }
+                rejected => format!(
+                    "none of the {rejected} entries of {} is a pin; the first one, line {}: {}",
+                    layout::LEGACY,
+                    first.line,
+                    first.reason
+                ),
+            },
             hint: "nothing was changed: look at what the file really is".into(),
         })
     }
@@ -330,7 +344,11 @@ fn remarks(summary: &Summary) -> Vec<String> {
     if let Some(told) = summary.told_count.filter(|told| *told > summary.found + summary.rejected) {
         let have = summary.found + summary.rejected;
         remarks.push(format!(
-            "the file says that there are {told} pins and has {have}: it is a part of a listing"
+            "the file says that there {} and has {have}: it is a part of a listing",
+            match told {
+                1 => "is 1 pin".to_owned(),
+                told => format!("are {told} pins"),
+            }
         ));
     }
     if summary.incomplete {
@@ -338,8 +356,8 @@ fn remarks(summary: &Summary) -> Vec<String> {
     }
     if summary.other_backend > 0 {
         remarks.push(format!(
-            "{} entries name another backend; the directory's name counts, theirs is in the metadata",
-            summary.other_backend
+            "{} another backend; the directory's name counts, theirs is in the metadata",
+            counted(summary.other_backend, "entry names", "entries name")
         ));
     }
     remarks

@@ -7,6 +7,8 @@ use arrow::row::{RowConverter, SortField};
 use foldhash::quality::{FixedState, FoldHasher};
 use std::hash::{BuildHasher, Hasher};
 
+use crate::pin::counted;
+
 /// A hash of each column of rows.
 pub(super) struct Digest {
     columns: Vec<Column>,
@@ -41,7 +43,7 @@ impl Digest {
     /// Where two digests differ, in words.
     pub fn difference(&self, other: &Digest, schema: &SchemaRef) -> Option<String> {
         if self.rows != other.rows {
-            return Some(format!("{} rows instead of {}", other.rows, self.rows));
+            return Some(format!("{} instead of {}", counted(other.rows, "row", "rows"), self.rows));
         }
         let mut pairs = self.columns.iter().zip(&other.columns);
         let at = pairs.position(|(one, other)| one.hash.finish() != other.hash.finish())?;

@@ -16,7 +16,7 @@ use super::digest::Digest;
 use super::target::Target;
 use super::{CarFormat, Progress};
 use crate::error::{Error, Result};
-use crate::format::car::{CarReader, JsonWriter, Kind, MappingsWriter, sniff};
+use crate::format::car::{JsonWriter, MappingsWriter};
 use crate::format::parquet::LayoutWriter;
 
 /// Batches that wait for each encoder.
@@ -38,8 +38,6 @@ pub(super) struct Targets<'a> {
 pub(super) struct Encoded {
     pub mappings: Mappings,
     pub car: Target,
-    /// The root of the CAR; plain JSON has none.
-    pub car_root: Option<String>,
 }
 
 /// A file of mappings that is written and not yet in its place.
@@ -66,8 +64,8 @@ pub(super) fn encode(
             let written = write_car(car, car_format, created_at, || Ok(car_batches.recv().ok()));
             let WrittenCar { car, root } =
                 written.map_err(|source: io::Error| Error::Write { path: car_place.into(), source })?;
-            let _ = root_sender.send(root.clone());
-            Ok((car, root))
+            let _ = root_sender.send(root);
+            Ok(car)
         });
         let parquet = scope.spawn(move || {
             let root = || root.recv().map_err(|_| ParquetError::General("the CAR was not written".into()));
@@ -78,8 +76,8 @@ pub(super) fn encode(
         let car = car.join().unwrap_or_else(|_| Err(panicked("CAR")));
         let parquet = parquet.join().unwrap_or_else(|_| Err(panicked("Parquet")));
         fed?;
-        let ((car, car_root), mappings) = (car?, parquet?);
-        Ok(Encoded { mappings, car, car_root })
+        let (car, mappings) = (car?, parquet?);
+        Ok(Encoded { mappings, car })
     })
 }
 
@@ -197,26 +195,9 @@ impl Encoded {
         })
     }
 
-    /// Whether the file at `place` is the CAR in the making.
+    /// Whether the file at `place` is the CAR in the making, byte by byte.
     pub fn is_car_of(&self, place: &Path) -> bool {
-        match &self.car {
-            Target::File(written) => written.is_written_at(place),
-            // Not written, it is told by its root.
-            Target::Nowhere { .. } => self.car_root.is_some() && root_of(place) == self.car_root,
-        }
-    }
-}
-
-/// The root of a CAR, if it is one with a single root.
-fn root_of(place: &Path) -> Option<String> {
-    let mut file = File::open(place).ok()?;
-    if !matches!(sniff(&mut file).ok()?, Kind::CarV1 | Kind::CarV2) {
-        return None;
-    }
-    let car = CarReader::open(file).ok()?;
-    match &car.header().roots[..] {
-        [root] => Some(root.to_string()),
-        _ => None,
+        self.car.is_at(place)
     }
 }
 

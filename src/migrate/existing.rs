@@ -55,14 +55,14 @@ impl Existing {
 }
 
 /// How many mappings of a backend have a `created_at` that is no time.
-pub(super) fn unknown_times(session: &Session, backend: &str) -> Result<i64> {
+pub(super) fn unknown_times(session: &Session, backend: &str) -> Result<u64> {
     let sql = format!(
         "SELECT COUNT(*) FROM records WHERE backend_name = '{}' AND created_at IS NULL AND btrim(recorded_created_at) <> ''",
         backend.replace('\'', "''")
     );
     let count =
         Handle::current().block_on(async { session.faithful().query(&sql).await?.try_next().await })?;
-    Ok(count.map_or(0, |batch| batch.column(0).as_primitive::<Int64Type>().value(0)))
+    Ok(count.map_or(0, |batch| batch.column(0).as_primitive::<Int64Type>().value(0).unsigned_abs()))
 }
 
 /// Gives the rows of a batch of `pins`, with their further columns, to `sorter`, numbered from `first`.

@@ -97,15 +97,11 @@ pub(super) fn car_of(
     let bytes = written.car.length();
     let root = written.root;
     let mut exported = ExportedCar { backend: name.clone(), root, rows: merge.counts.kept, file: None };
-    let is_there = match &written.car {
-        Target::File(car) => output.is_none() && car.is_written_at(&place),
-        Target::Nowhere { .. } => false,
-    };
-    if !is_there {
+    if output.is_some() || !written.car.is_at(&place) {
         let kept_as = match (written.car, output) {
             (Target::File(written), None) => put(written.staged, &place, &Stamp::at(options.now))?,
             (Target::File(written), Some(_)) => written.staged.publish().map(|()| None)?,
-            (Target::Nowhere { .. }, _) => None,
+            (Target::Nowhere(_), _) => None,
         };
         let name = place.file_name().unwrap_or_default().to_string_lossy().into_owned();
         exported.file = Some(WrittenFile { name, bytes, kept_as });

@@ -8,6 +8,7 @@ use super::outcome::WrittenFile;
 use super::target::Target;
 use super::{Mode, Options};
 use crate::error::{Error, Result};
+use crate::pin::counted;
 use crate::store::backup::{self, Stamp};
 use crate::store::{LegacyFile, StagedFile, layout};
 
@@ -60,8 +61,9 @@ pub(super) fn publish(
 /// The same for a CAR, which stays if it has the same bytes already: a run that was stopped has got that far.
 fn put_car(car: Target, place: &Path, stamp: &Stamp) -> Result<Option<String>> {
     match car {
-        Target::File(written) if !written.is_written_at(place) => put(written.staged, place, stamp),
-        _ => Ok(None),
+        car if car.is_at(place) => Ok(None),
+        Target::File(written) => put(written.staged, place, stamp),
+        Target::Nowhere(_) => Ok(None),
     }
 }
 
@@ -96,7 +98,7 @@ fn list(change: &Change) -> Vec<WrittenFile> {
 pub(super) fn check_room(dir: &Path, needed: u64) -> Result<()> {
     match backup::free_space(dir) {
         Some(free) if free < needed => {
-            let words = format!("no room: {needed} bytes are needed, {free} are free");
+            let words = format!("no room: {} needed, {free} free", counted(needed, "byte is", "bytes are"));
             let source = std::io::Error::new(std::io::ErrorKind::StorageFull, words);
             Err(Error::Write { path: dir.into(), source })
         }

@@ -17,6 +17,7 @@ use super::target::Target;
 use super::{Mode, Options, Progress, WrittenFile, export};
 use crate::error::{Error, Result};
 use crate::format::legacy::CarPaths;
+use crate::pin::counted;
 use crate::session::Session;
 use crate::store::backup::{self, Backup, Stamp};
 use crate::store::{BackendDir, WriteLock, layout};
@@ -140,12 +141,12 @@ fn from_car(
         Restored { from: source.into(), rows: Some(encoded.mappings.rows), ..Restored::default() };
     let repeated = found.rows - encoded.mappings.rows;
     if repeated > 0 {
-        restored.notes.push(format!("{repeated} mappings lost to another one of the same pin"));
+        let note = counted(repeated, "mapping", "mappings");
+        restored.notes.push(format!("{note} lost to another one of the same pin"));
     }
     if found.other_backend > 0 {
-        let text =
-            format!("{} mappings name another backend; the directory's name counts", found.other_backend);
-        restored.notes.push(text);
+        let note = counted(found.other_backend, "mapping names", "mappings name");
+        restored.notes.push(format!("{note} another backend; the directory's name counts"));
     }
     restored.notes.extend(found.damages.iter().map(|damage| format!("passed over {damage}")));
     let stamp = Stamp::at(options.now);
@@ -162,7 +163,7 @@ fn place(target: Target, place: &Path, stamp: &Stamp) -> Result<WrittenFile> {
     let bytes = target.length();
     let kept_as = match target {
         Target::File(written) => put(written.staged, place, stamp)?,
-        Target::Nowhere { .. } => None,
+        Target::Nowhere(_) => None,
     };
     let name = place.file_name().unwrap_or_default().to_string_lossy().into_owned();
     Ok(WrittenFile { name, bytes, kept_as })

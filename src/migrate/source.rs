@@ -46,6 +46,7 @@ pub(super) fn push_car(
         _ if salvage => {
             let read = car::salvage_mappings(file, &mut |row| taken.take(row).map_err(Stop::Sink));
             let salvaged = read.map_err(|stop| stop.at(place))?;
+            taken.found.created_at = salvaged.created_at;
             let damages = salvaged.salvage.damages.iter();
             taken.found.damages = damages
                 .map(|damage| format!("bytes {}-{}: {}", damage.from, damage.to, damage.problem.problem))

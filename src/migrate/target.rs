@@ -1,4 +1,4 @@
-//! Where bytes go: into a file in the making, or, in a dry run, nowhere but into its length.
+//! Where bytes go: into a file in the making, or, in a dry run, nowhere but into its length and its hash.
 
 use std::fs::File;
 use std::hash::Hasher;
@@ -11,22 +11,23 @@ use super::Mode;
 use crate::error::{Error, Result};
 use crate::store::StagedFile;
 
-/// A file in the making, or the length that it would have.
+/// A file in the making, or what it would be.
 pub(super) enum Target {
-    /// Beside the file that it will replace.
+    /// Stands beside the file that it will replace.
     File(Box<Written>),
-    /// Counted only.
-    Nowhere {
-        /// Where the next byte would go.
-        at: u64,
-        /// The length so far.
-        length: u64,
-    },
+    /// Not written, and told from others all the same.
+    Nowhere(Box<Bytes>),
 }
 
 /// A file in the making, and what was written to it.
 pub(super) struct Written {
     pub staged: StagedFile,
+    bytes: Bytes,
+}
+
+/// What was written, as far as it takes to know it again.
+#[derive(Default)]
+pub(super) struct Bytes {
     /// The first bytes as they are now: what is written last, when all else is known, goes there.
     head: Vec<u8>,
     /// Of the bytes behind the head.
@@ -40,7 +41,7 @@ const HEAD: usize = 4096;
 /// What is read back at once, in bytes.
 const BUFFER: usize = 1 << 20;
 
-impl Written {
+impl Bytes {
     fn note(&mut self, bytes: &[u8]) -> io::Result<()> {
         let in_head = bytes.len().min(HEAD.saturating_sub(self.at as usize));
         let (head, rest) = bytes.split_at(in_head);
@@ -60,11 +61,6 @@ impl Written {
         self.at += bytes.len() as u64;
         self.length = self.length.max(self.at);
         Ok(())
-    }
-
-    /// Whether the file at `place` has just the bytes that were written.
-    pub fn is_written_at(&self, place: &Path) -> bool {
-        File::open(place).is_ok_and(|file| matches!(self.compare(file), Ok(None)))
     }
 
     fn compare(&self, mut file: File) -> io::Result<Option<&'static str>> {
@@ -93,14 +89,13 @@ impl Target {
         }
         Ok(match mode {
             Mode::Apply => Target::of(StagedFile::in_place_of(place)?),
-            Mode::DryRun => Target::Nowhere { at: 0, length: 0 },
+            Mode::DryRun => Target::Nowhere(Box::default()),
         })
     }
 
     /// A file in the making that nothing has been written to.
     pub fn of(staged: StagedFile) -> Target {
-        let hash = XxHash64::with_seed(0);
-        Target::File(Box::new(Written { staged, head: Vec::new(), hash, at: 0, length: 0 }))
+        Target::File(Box::new(Written { staged, bytes: Bytes::default() }))
     }
 
     /// The same where `place` may be a directory of part files, which is replaced by another way than a file.
@@ -117,7 +112,7 @@ impl Target {
     /// [`Error::Unproved`] if they differ.
     pub fn prove(&self, place: &Path) -> Result<()> {
         let Target::File(written) = self else { return Ok(()) };
-        match written.compare(written.staged.read_back()?) {
+        match written.bytes.compare(written.staged.read_back()?) {
             Ok(None) => Ok(()),
             Ok(Some(problem)) => Err(Error::Unproved { path: place.into(), problem: problem.into() }),
             Err(source) => Err(Error::Read { path: place.into(), source }),
@@ -126,9 +121,18 @@ impl Target {
 
     /// The length so far, in bytes.
     pub fn length(&self) -> u64 {
+        self.bytes().length
+    }
+
+    /// Whether the file at `place` has just the bytes that were written, or would be.
+    pub fn is_at(&self, place: &Path) -> bool {
+        File::open(place).is_ok_and(|file| matches!(self.bytes().compare(file), Ok(None)))
+    }
+
+    fn bytes(&self) -> &Bytes {
         match self {
-            Target::File(written) => written.length,
-            Target::Nowhere { length, .. } => *length,
+            Target::File(written) => &written.bytes,
+            Target::Nowhere(bytes) => bytes,
         }
     }
 }
@@ -138,21 +142,17 @@ impl Write for Target {
         match self {
             Target::File(file) => {
                 let written = file.staged.write(bytes)?;
-                file.note(&bytes[..written])?;
+                file.bytes.note(&bytes[..written])?;
                 Ok(written)
             }
-            Target::Nowhere { at, length } => {
-                *at += bytes.len() as u64;
-                *length = (*length).max(*at);
-                Ok(bytes.len())
-            }
+            Target::Nowhere(noted) => noted.note(bytes).map(|()| bytes.len()),
         }
     }
 
     fn flush(&mut self) -> io::Result<()> {
         match self {
             Target::File(file) => file.staged.flush(),
-            Target::Nowhere { .. } => Ok(()),
+            Target::Nowhere(_) => Ok(()),
         }
     }
 }
@@ -161,17 +161,17 @@ impl Seek for Target {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
         match self {
             Target::File(file) => {
-                file.at = file.staged.seek(to)?;
-                Ok(file.at)
+                file.bytes.at = file.staged.seek(to)?;
+                Ok(file.bytes.at)
             }
-            Target::Nowhere { at, length } => {
+            Target::Nowhere(noted) => {
                 let (from, by) = match to {
                     SeekFrom::Start(to) => (to, 0),
-                    SeekFrom::Current(by) => (*at, by),
-                    SeekFrom::End(by) => (*length, by),
+                    SeekFrom::Current(by) => (noted.at, by),
+                    SeekFrom::End(by) => (noted.length, by),
                 };
-                *at = from.checked_add_signed(by).ok_or(io::ErrorKind::InvalidInput)?;
-                Ok(*at)
+                noted.at = from.checked_add_signed(by).ok_or(io::ErrorKind::InvalidInput)?;
+                Ok(noted.at)
             }
         }
     }

@@ -15,6 +15,7 @@ use super::{Options, Progress};
 use crate::error::{Error, Result};
 use crate::format::car::{self, Kind};
 use crate::format::parquet;
+use crate::pin::counted;
 use crate::session::Session;
 use crate::store::{Mappings, layout};
 
@@ -97,7 +98,9 @@ pub fn verify(session: &Session, name: &str, options: &Options, progress: &Progr
     verified.car_rows = Some(found.rows);
     verified.car_root = found.root;
     if found.other_backend > 0 {
-        verified.notes.push(format!("{} mappings of the CAR name another backend", found.other_backend));
+        let words = ["mapping of the CAR names", "mappings of the CAR name"];
+        let note = counted(found.other_backend, words[0], words[1]);
+        verified.notes.push(format!("{note} another backend"));
     }
     if verified.recorded_root.is_some() && verified.recorded_root != verified.car_root {
         verified.notes.push(format!("the CAR is not the one that {} was written with", layout::MAPPINGS));

@@ -4,6 +4,7 @@
 //! it names, a [`status`], a [`time`] and a [`size`]; [`schema`] puts them into columns.
 
 pub mod cid;
+mod count;
 mod fast;
 pub mod mapping;
 pub mod schema;
@@ -12,4 +13,5 @@ pub mod status;
 pub mod time;
 
 pub use cid::Cid;
+pub use count::counted;
 pub use mapping::Mapping;

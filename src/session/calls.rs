@@ -3,7 +3,7 @@
 use datafusion::execution::SessionState;
 
 use super::diagnose::plain;
-use super::places::find_word;
+use super::places::{find_word, place_in_tree};
 use crate::error::{Error, Place};
 
 /// What to say of a call, if the engine's `text` is about one that no function matches.
@@ -13,6 +13,11 @@ pub(super) fn refused_call(
     sql: &str,
     state: &SessionState,
 ) -> Option<Error> {
+    if text.starts_with("Substring without for/from") {
+        let place = span.or_else(|| place_in_tree(text)).or_else(|| find_word(sql, "substr"));
+        let hint = Some("it is called as substr(text, start) or substr(text, start, length)".to_owned());
+        return Some(Error::Sql { message: "substr needs to know where to start".to_owned(), place, hint });
+    }
     let (before, rest) = text.split_once("No function matches the given name and argument types '")?;
     let (name, kinds) = rest.split_once("'. ")?.0.split_once('(')?;
     let kinds = in_plain_words(kinds.strip_suffix(')').unwrap_or(kinds));

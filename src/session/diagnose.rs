@@ -12,9 +12,10 @@ use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 use super::calls::refused_call;
 use super::dialect::PinqlDialect;
 use super::options::Options;
-use super::places::{end_of, find_last_word, find_number, find_word};
+use super::places::{end_of, find_last_word, find_number, find_word, place_in_tree};
 use crate::catalog::{Snapshot, UnreadableFile};
 use crate::error::{Error, Place};
+use crate::pin::counted;
 
 /// The most digits of a 64-bit number.
 const DIGITS_OF_64_BITS: usize = 19;
@@ -44,11 +45,7 @@ pub(super) fn explain(error: &DataFusionError, sql: &str, known: Known<'_>) -> E
         },
         DataFusionError::ArrowError(cause, _) => calculation(cause),
         DataFusionError::Plan(text) => planning(text, span, sql, known),
-        DataFusionError::NotImplemented(text) => {
-            // What follows is the syntax tree.
-            let what = text.split(['{', '(']).next().unwrap_or_default().trim_end_matches([':', ' ']);
-            Error::Sql { message: format!("not supported: {}", first_line(what)), place: span, hint: None }
-        }
+        DataFusionError::NotImplemented(text) => unsupported(text, span),
         DataFusionError::Internal(text) => Error::Engine { message: first_line(text) },
         other => Error::Sql { message: plain(&other.strip_backtrace()), place: span, hint: None },
     }
@@ -106,14 +103,13 @@ pub(super) fn written(plan: &LogicalPlan) -> String {
 
 /// The word that a statement begins with, if it is one that changes something.
 fn writing_word(sql: &str) -> Option<String> {
-    const WORDS: [&str; 20] = [
-        "ALTER", "ATTACH", "BEGIN", "COMMIT", "COPY", "CREATE", "DELETE", "DETACH", "DROP", "GRANT",
-        "INSERT", "LOAD", "MERGE", "RESET", "REVOKE", "ROLLBACK", "SET", "START", "TRUNCATE", "UPDATE",
-    ];
+    const WORDS: &str = "ABORT ALTER ANALYZE ATTACH BEGIN CALL COMMENT COMMIT COPY CREATE DELETE DETACH DROP END GRANT \
+                         INSERT LOAD LOCK MERGE PRAGMA RELEASE REPLACE RESET REVOKE ROLLBACK SAVEPOINT SET START \
+                         TRUNCATE UPDATE VACUUM";
     let tokens = Tokenizer::new(&PinqlDialect, sql).tokenize().ok()?;
     let first =
         tokens.into_iter().find(|token| !matches!(token, Token::Whitespace(_)))?.to_string().to_uppercase();
-    WORDS.contains(&first.as_str()).then_some(first)
+    WORDS.split(' ').any(|word| word == first).then_some(first)
 }
 
 /// `CreateExternalTable` as `CREATE EXTERNAL TABLE`.
@@ -213,6 +209,18 @@ fn known_columns(columns: &[Column]) -> Option<String> {
     (!names.is_empty()).then_some(known)
 }
 
+fn unsupported(text: &str, span: Option<Place>) -> Error {
+    // What follows is the syntax tree.
+    let mut what = text.split(['{', '(']).next().unwrap_or_default().trim_end_matches([':', ' ']);
+    for prefix in
+        ["Unsupported SQL statement: ", "Unsupported ast node in sqltorel: ", "Unsupported ast node "]
+    {
+        what = what.strip_prefix(prefix).unwrap_or(what);
+    }
+    let place = span.or_else(|| place_in_tree(text));
+    Error::Sql { message: format!("not supported: {}", first_line(what)), place, hint: None }
+}
+
 fn planning(text: &str, span: Option<Place>, sql: &str, known: Known<'_>) -> Error {
     if let Some(name) = text.strip_prefix("table '").and_then(|rest| rest.split_once("' not found")) {
         return table(name.0, span, sql, known.snapshot);
@@ -233,7 +241,8 @@ fn planning(text: &str, span: Option<Place>, sql: &str, known: Known<'_>) -> Err
         .strip_prefix("Order by column out of bounds, specified: ")
         .and_then(|rest| rest.split_once(", max: "))
     {
-        let message = format!("ORDER BY {number}: the answer has {most} columns");
+        let columns = if most == "1" { "column" } else { "columns" };
+        let message = format!("ORDER BY {number}: the answer has {most} {columns}");
         return Error::Sql { message, place: span.or_else(|| find_number(sql, number)), hint: None };
     }
     if text.starts_with("Projections require unique expression names") {
@@ -337,7 +346,7 @@ fn consumers(detail: &str) -> String {
 
 fn in_words(bytes: usize) -> String {
     match bytes {
-        0..1024 => format!("{bytes} bytes"),
+        0..1024 => counted(bytes as u64, "byte", "bytes"),
         1024..1_048_576 => format!("{:.1} KiB", bytes as f64 / 1024.0),
         _ => format!("{:.1} MiB", bytes as f64 / 1_048_576.0),
     }

@@ -18,6 +18,10 @@ const MERGE: &str = "ExternalSorterMerge[";
 const SORT: &str = "ExternalSorter[";
 /// How it calls what hands over rows between partitions: there are many, and they hold little.
 const HANDOVER: &str = "RepartitionExec[";
+/// How it calls the first half of an aggregation, which hands over what it has when it may not have more.
+const HALF: &str = "PartialHashAggregateStream[";
+/// Those that spill beside sorts and need no share of their own.
+const MODEST: [&str; 3] = [SORT, HANDOVER, HALF];
 
 /// A pool with equal shares for those that spill, equal shares for the merges of sorts, and room for what is above them.
 #[derive(Debug)]
@@ -58,7 +62,7 @@ impl Drop for Careful {
 struct State {
     /// How many there are that can spill.
     spillers: usize,
-    /// How many of them neither sort nor hand over.
+    /// How many of them need a share of their own.
     other_spillers: usize,
     spillable: usize,
     unspillable: usize,
@@ -92,7 +96,7 @@ impl SharingPool {
             None if is_called(consumer, &[SORT]) && held > 0 => {
                 free.min((share / self.caution.part()).saturating_sub(held))
             }
-            None if is_called(consumer, &[SORT, HANDOVER]) => free.min((share / 2).saturating_sub(held)),
+            None if is_called(consumer, &MODEST) => free.min((share / 2).saturating_sub(held)),
             None => free.min(share.saturating_sub(held)),
         }
     }
@@ -142,7 +146,7 @@ impl MemoryPool for SharingPool {
         let mut state = self.state();
         if consumer.can_spill() {
             state.spillers += 1;
-            state.other_spillers += usize::from(!is_called(consumer, &[SORT, HANDOVER]));
+            state.other_spillers += usize::from(!is_called(consumer, &MODEST));
         } else if is_called(consumer, &[MERGE]) {
             state.merges.insert(consumer.id(), 0);
         }
@@ -152,7 +156,7 @@ impl MemoryPool for SharingPool {
         let mut state = self.state();
         if consumer.can_spill() {
             state.spillers = state.spillers.saturating_sub(1);
-            let other = usize::from(!is_called(consumer, &[SORT, HANDOVER]));
+            let other = usize::from(!is_called(consumer, &MODEST));
             state.other_spillers = state.other_spillers.saturating_sub(other);
         }
         state.merges.remove(&consumer.id());

@@ -5,11 +5,13 @@
 
 mod answer;
 mod arithmetic;
+mod calendar;
 mod calls;
 mod compact;
 mod diagnose;
 mod dialect;
 mod distinct;
+mod ignored;
 mod lookup;
 mod memory;
 mod names;

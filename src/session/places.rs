@@ -37,3 +37,10 @@ pub(super) fn end_of(sql: &str) -> Option<Place> {
     let last = tokens.iter().rfind(|token| !matches!(token.token, Token::Whitespace(_) | Token::EOF))?;
     Some(Place { line: last.span.end.line, column: last.span.end.column })
 }
+
+/// The first place in a syntax tree that is part of a message.
+pub(super) fn place_in_tree(text: &str) -> Option<Place> {
+    let (line, column) = text.split_once("Location(")?.1.split_once(')')?.0.split_once(',')?;
+    let place = Place { line: line.trim().parse().ok()?, column: column.trim().parse().ok()? };
+    Some(place).filter(|place| place.line > 0)
+}

@@ -23,9 +23,10 @@ use object_store::ObjectStore;
 
 use super::answer::Skipped;
 use super::diagnose::{Known, explain, written};
+use super::ignored::refuse_ignored;
 use super::memory::{Caution, SharingPool};
 use super::options::Options;
-use super::{arithmetic, dialect, distinct, names, rules, script, sums, times};
+use super::{arithmetic, calendar, dialect, distinct, names, rules, script, sums, times};
 use crate::catalog::{
     self, PinCatalog, Snapshot, Unreadable, UnreadableFile, functions,
     wire::{PinCodec, refuse_foreign},
@@ -123,6 +124,7 @@ impl Planner {
         let statement = dialect::parse(sql).map_err(explained)?;
         let statement =
             statement.ok_or_else(|| Error::Engine { message: "a statement parsed as none".into() })?;
+        refuse_ignored(&statement, sql)?;
         let logical = state.statement_to_plan(statement.clone()).await.map_err(explained)?;
         refuse_writing(&logical)?;
         let logical = bind(logical, bindings).map_err(explained)?;
@@ -245,6 +247,9 @@ fn register_functions(state: &mut SessionState) -> datafusion::common::Result<()
     state.register_udaf(distinct::count())?;
     state.register_function_rewrite(Arc::new(arithmetic::CheckIntegers))?;
     state.register_udf(times::now())?;
+    for function in calendar::all() {
+        state.register_udf(function)?;
+    }
     state.register_function_rewrite(Arc::new(times::BesideTimes))?;
     // json_get and its kin, and the operators -> and ->> for `metadata`.
     datafusion_functions_json::register_all(state)

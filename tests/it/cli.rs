@@ -290,6 +290,16 @@ fn a_reader_that_goes_away_is_a_quiet_success() {
     }
 }
 
+#[test]
+fn a_failure_before_the_reader_goes_away_is_one_all_the_same() {
+    let home = Home::new();
+    for format in ["table", "csv"] {
+        let args = ["--keep-going", "--format", format, "-c", "SELECT nope; SELECT 1"];
+        let shown = without_reader(&home, &args);
+        assert!(shown.contains("no column named `nope`") && shown.ends_with("--- exit 2"), "{shown}");
+    }
+}
+
 /// Runs the program with a stdout that nobody reads.
 fn without_reader(home: &Home, args: &[&str]) -> String {
     let (reader, writer) = std::io::pipe().expect("a pipe");

@@ -138,7 +138,7 @@ fn a_dry_run_says_what_would_happen() {
     old: has no CAR: `pinql backend export-car old` writes one
     s3_main: entry 1 (line 3, column 3) rejected: not a CID: not the text of a multibase
     s3_main: entry 2 (line 4, column 3) rejected: no CID: has none of the keys cid, Cid, CID, hash, Hash, IpfsHash, ipfs_pin_hash, root, pin.cid
-    s3_main: pins.json read as: list; 1 new, 0 updated, 1 mappings afterwards
+    s3_main: pins.json read as: list; 1 new, 0 updated, 1 mapping afterwards
     s3_main: would write pin_mappings.car (442 B)
     s3_main: would write pin_mappings.parquet (2.79 KiB)
     s3_main: would write pin_rejects.parquet (2.60 KiB)

@@ -4,9 +4,10 @@ use std::time::{Duration, Instant};
 
 use futures::TryStreamExt;
 use pinql::Error;
+use pinql::report::Reports;
 use pinql::session::{Options, Session};
 
-use crate::support::{as_csv, repository, runtime};
+use crate::support::{as_csv, cids, mappings, repository, runtime, write};
 
 /// Keeps a processor busy for hours without touching a file.
 const RUNAWAY: &str = "SELECT COUNT(*) FROM generate_series(1, 100000) a, generate_series(1, 100000) b, generate_series(1, 1000) c \
@@ -158,6 +159,31 @@ fn distinct_values_of_many_groups_stay_within_the_memory_limit_and_are_right() {
             let answer = as_csv(session.query(sql).await.unwrap()).await;
             let answer = answer.unwrap_or_else(|error| panic!("{limit:?}: {error}\n{:?}", error.hint()));
             assert_eq!(answer, "n,filtered,groups\n3,0,100000\n3,4,100000", "{limit:?}");
+        });
+    }
+}
+
+#[test]
+fn the_contents_of_each_backend_are_counted_in_little_memory() {
+    let temp = tempfile::tempdir().unwrap();
+    let cids: Vec<_> = (0..40_000).map(cids::raw).collect();
+    let rows: Vec<_> = cids.iter().map(|cid| (cid.as_str(), "stored")).collect();
+    for backend in ["a", "b", "c"] {
+        write(temp.path(), backend, &mappings(backend, &rows));
+    }
+    let reports = Reports::built_in();
+    let sql = format!(
+        "SELECT backend_name, stored, contents FROM ({}) ORDER BY 1",
+        reports.get("backend-summary").unwrap().sql
+    );
+    for threads in [1, 2, 4] {
+        runtime().block_on(async {
+            let options = Options { memory_limit: Some(20_000_000), threads: Some(threads), ..options() };
+            let session = Session::open(temp.path(), options).unwrap();
+            let answer = as_csv(session.query(&sql).await.unwrap()).await;
+            let answer =
+                answer.unwrap_or_else(|error| panic!("{threads} threads: {error} {:?}", error.hint()));
+            assert_eq!(answer, "backend_name,stored,contents\na,40000,40000\nb,40000,40000\nc,40000,40000");
         });
     }
 }

@@ -430,7 +430,8 @@ fn what_the_new_file_has_no_place_for_is_told_and_stays_in_the_older_file() {
             "column `{column}` of the older file is not taken over, for its name is taken; that file is kept"
         )
     };
-    let times = "1 mappings of the older file have a created_at that is no time: it is unknown now; that file is kept";
+    let times =
+        "1 mapping of the older file has a created_at that is no time: it is unknown now; that file is kept";
     assert_eq!(outcome.notes, [note("Note"), note("size_bytes"), times.to_owned()]);
     assert_eq!(
         tree.csv("SELECT note, weight FROM backends.x WHERE note IS NOT NULL"),

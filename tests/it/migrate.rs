@@ -221,7 +221,7 @@ fn defect_7_what_an_entry_says_of_its_car_and_its_backend_is_kept() {
     );
     let tree = Tree::with("s3_main", pins_json);
     let outcome = tree.migrate_one();
-    let note = "1 entries name another backend; the directory's name counts, theirs is in the metadata";
+    let note = "1 entry names another backend; the directory's name counts, theirs is in the metadata";
     assert_eq!(outcome.notes, [note]);
     let rows = tree.csv("SELECT car_file_path, backend_name, metadata FROM pins ORDER BY car_file_path");
     let expected = format!(

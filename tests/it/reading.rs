@@ -510,11 +510,19 @@ fn times_of_any_year_are_compared_and_subtracted() {
         ("now() - created_at > interval '30 days'", "new,old,zero"),
         ("interval '200 years' > now() - created_at OR cid = 'zero'", "error"),
         // Times in nanoseconds, too.
-        ("cid = 'new' AND to_timestamp('2024-05-03') - to_timestamp('2024-05-01') > interval '1 day'", "new"),
         (
-            "cid = 'new' AND to_timestamp('2024-05-03') - to_timestamp('2024-05-01') > interval '3 days'",
+            "cid = 'new' AND to_timestamp_nanos('2024-05-03') - to_timestamp_nanos('2024-05-01') > interval '1 day'",
+            "new",
+        ),
+        (
+            "cid = 'new' AND to_timestamp_nanos('2024-05-03') - to_timestamp_nanos('2024-05-01') > interval '3 days'",
             "NULL",
         ),
+        ("created_at < to_timestamp('1500-01-01')", "zero"),
+        ("created_at = to_timestamp(-62135596800)", "zero"),
+        ("created_at + interval '0 days' >= to_timestamp(CAST(created_at AS TEXT))", "end,new,old,zero"),
+        ("date_trunc('month', created_at) = timestamp '9999-12-01'", "end"),
+        ("date_trunc('year', created_at) = date_trunc('hour', created_at)", "zero"),
         ("interval '80000 days' > now() - created_at", "end,new,old"),
     ] {
         let sql = format!("SELECT string_agg(cid, ',' ORDER BY cid) AS found FROM pins WHERE {condition}");

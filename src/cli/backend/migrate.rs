@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use pinql::migrate::{self, BackendOutcome, Filter, MigrationOutcome, Mode, Progress};
+use pinql::pin::counted;
 
 use super::{MigrateArgs, size};
 use crate::cli::Exit;
@@ -98,8 +99,11 @@ fn tell_files(backend: &BackendOutcome, mode: Mode, ui: &Ui) {
     if let Some(shape) = &backend.shape {
         let counts = &backend.counts;
         ui.say(&format!(
-            "{name}: {} read as: {shape}; {} new, {} updated, {} mappings afterwards",
-            "pins.json", counts.added, counts.updated, counts.rows
+            "{name}: {} read as: {shape}; {} new, {} updated, {} afterwards",
+            "pins.json",
+            counts.added,
+            counts.updated,
+            counted(counts.rows, "mapping", "mappings")
         ));
     }
     let verb = if mode == Mode::DryRun { "would write" } else { "wrote" };

@@ -5,6 +5,8 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 
+use crate::pin::counted;
+
 /// What is wrong with a CAR, and at which byte.
 #[derive(Debug)]
 pub struct CarError {
@@ -53,7 +55,7 @@ pub enum CarProblem {
     #[error("the data of block {0} do not match its hash")]
     Hash(String),
     /// The file goes on after its end.
-    #[error("{0} bytes after the end of the blocks")]
+    #[error("{} after the end of the blocks", counted(*.0, "byte", "bytes"))]
     TrailingBytes(u64),
     /// More blocks than are worth remembering.
     #[error("more than {0} blocks of JSON")]

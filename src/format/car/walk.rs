@@ -250,6 +250,8 @@ pub struct SalvagedRows {
     pub rows: u64,
     /// Rows that are there, but one of whose texts is not. They were not handed out.
     pub incomplete_rows: u64,
+    /// When the backup was made, in microseconds since 1970, if its root is left and says so.
+    pub created_at: Option<i64>,
 }
 
 /// Reads whatever rows a damaged backup has left, in the order of the file, which is the order in which they were
@@ -280,7 +282,7 @@ where
     let end = source.length();
     let mut walk = Walk::new(source, index, end);
     walk.has_links = true;
-    let mut found = SalvagedRows { salvage, rows: 0, incomplete_rows: 0 };
+    let mut found = SalvagedRows { salvage, rows: 0, incomplete_rows: 0, created_at: None };
     for section in sections {
         walk.rescue(section, &mut found, each)?;
     }
@@ -300,7 +302,10 @@ impl<F: Read + Seek> Walk<F> {
         self.source.read(block.data_offset, block.data_length, &mut data)?;
         let text = std::str::from_utf8(&data).unwrap_or_default();
         let list = match text.as_bytes().first() {
-            Some(b'{') => Envelope::parse(text).map_or("", |envelope| envelope.pin_mappings),
+            Some(b'{') => Envelope::parse(text).map_or("", |envelope| {
+                found.created_at = found.created_at.or(envelope.created_at);
+                envelope.pin_mappings
+            }),
             _ => text,
         };
         let (mut held, mut failed) = (mem::take(&mut self.held), None);

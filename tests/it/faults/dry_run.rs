@@ -30,6 +30,38 @@ fn a_dry_run_writes_nothing_at_all() {
 }
 
 #[test]
+fn a_dry_run_predicts_what_becomes_of_a_lone_car_of_either_kind() {
+    for kind in ["car", "json"] {
+        let migrate = ["backend", "migrate-pin-mappings", "--car-format", kind, "--format", "csv"];
+        let restore = ["backend", "restore", "new", "--from", "car", "--car-format", kind];
+        let predicted = |data: &Data, args: &[&str]| {
+            let predicted = run(&data.root(), &[args, &["--dry-run"]].concat());
+            let done = run(&data.root(), args);
+            assert_eq!(predicted.code(), done.code(), "{kind}: {args:?}: {}", done.stderr());
+            let words = predicted
+                .stderr()
+                .replace("would write", "wrote")
+                .replace("dry run: nothing was written\n", "");
+            assert_eq!(words, done.stderr(), "{kind}: {args:?}");
+            done.code()
+        };
+        // What a migration that was stopped before its commit leaves: the CAR that it would write again.
+        let data = Data::new();
+        data.write("new/pins.json", format!(r#"["{}", "{}"]"#, cid(10), cid(11)));
+        let source = data.copy();
+        assert_eq!(run(&data.root(), &migrate).code(), Some(0));
+        std::fs::copy(data.at("new/pin_mappings.car"), source.at("new/pin_mappings.car")).unwrap();
+        assert_eq!(predicted(&source.copy(), &migrate), Some(0));
+        assert_eq!(predicted(&source, &restore), Some(0));
+        // Another CAR is kept.
+        let data = Data::new();
+        data.write("new/pins.json", format!(r#"["{}"]"#, cid(10)));
+        data.write("new/pin_mappings.car", super::data::json_car("new", 0..2));
+        assert_eq!(predicted(&data, &migrate), Some(2));
+    }
+}
+
+#[test]
 fn a_dry_run_tells_what_the_real_one_does() {
     let data = three_backends();
     let predicted = run(&data.root(), &["backend", "migrate-pin-mappings", "--dry-run", "--format", "csv"]);

@@ -218,8 +218,24 @@ fn without_car() -> Data {
     data
 }
 
-fn the_others() -> [Case; 3] {
+/// No mappings, and a CAR of several blocks of which one was damaged.
+fn with_damaged_car() -> Data {
+    let data = Data::new();
+    let pins: Vec<_> =
+        (0..400).map(|number| format!(r#"{{"cid":"{}","name":"{number:03000}"}}"#, cid(number))).collect();
+    data.write("old/pins.json", format!("[{}]", pins.join(",")));
+    assert_eq!(run(&data.root(), MIGRATE).code(), Some(0));
+    let mut car = fs::read(data.at("old/pin_mappings.car")).unwrap();
+    let middle = car.len() / 4;
+    car[middle] ^= 0x20;
+    let broken = Data::new();
+    broken.write("old/pin_mappings.car", car);
+    broken
+}
+
+fn the_others() -> [Case; 4] {
     [
+        Case::new(with_damaged_car(), &["backend", "restore", "old", "--from", "car", "--salvage"]),
         Case::new(damaged(), &["backend", "restore", "old", "--from", "car"]),
         Case::new(migrated(), &["backend", "restore", "old", "--from", "backup"]),
         Case::new(without_car(), &["backend", "export-car", "old"]),
