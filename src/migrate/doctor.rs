@@ -9,7 +9,6 @@ use tokio::runtime::Handle;
 
 use crate::error::Result;
 use crate::format::parquet;
-use crate::report::{Bindings, Value};
 use crate::session::Session;
 use crate::store::BackendDir;
 
@@ -93,10 +92,10 @@ fn lookup_bytes(session: &Session, name: &str) -> Result<Option<u64>> {
         let first = format!("SELECT cid FROM {table} WHERE content <> X'' LIMIT 1");
         let first = session.query(&first).await?.try_next().await?;
         let Some(cid) = first.filter(|batch| batch.num_rows() > 0) else { return Ok(None) };
+        // What is a CID has no quotes in it.
         let cid = cid.column(0).as_string_view().value(0).to_owned();
-        let bindings = Bindings([("cid".to_owned(), Value::Text(cid))].into());
-        let sql = format!("SELECT * FROM {table} WHERE content = cid_content($cid)");
-        let mut answer = session.query_with(&sql, &bindings).await?;
+        let sql = format!("SELECT * FROM {table} WHERE content = cid_content('{cid}')");
+        let mut answer = session.query(&sql).await?;
         while answer.try_next().await?.is_some() {}
         Ok(Some(answer.receipt().bytes))
     })

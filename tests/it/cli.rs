@@ -96,6 +96,7 @@ fn help_names_every_option() {
 
     Commands:
       report   Answer a canned question, or list them all
+      lookup   Tell where CIDs are: every mapping of each, in the order asked
       backend  List, migrate, verify and restore backends
       car      List, show and verify any CAR file
       help     Print this message or the help of the given subcommand(s)
@@ -133,6 +134,7 @@ fn help_names_every_option() {
       pinql report under-replicated --min-copies 3 --format json
       pinql -f daily.sql -o daily.csv
       echo 'SELECT * FROM backends' | pinql
+      pinql lookup --cids cids.txt --format csv
       pinql backend migrate-pin-mappings --dry-run
 
     Without SQL and without a command, pinql opens a shell.

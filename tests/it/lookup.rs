@@ -121,7 +121,7 @@ fn a_list_of_many_thousands_is_answered() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 6, ..ProptestConfig::default() })]
 
     /// Whatever is asked for, a file that is laid out says what the one says that it was made of.
     #[test]
