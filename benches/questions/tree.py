@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Makes a data directory with many pins, for benches/questions.py. Needs numpy and pyarrow.
 
-    python3 benches/tree.py DIR --pins 1200000 --backends 12
+    python3 benches/questions/tree.py DIR --pins 1200000 --backends 12
 
 Seeded: the same numbers give the same rows. Each content is on one to five backends and named by a CIDv1, dag-pb or raw;
 some contents have CIDv0 spellings on some of their backends. The files are written as pandas writes them: unsorted, snappy,
