@@ -8,7 +8,8 @@
 Makes a data directory (seeded, see benches/questions/tree.py), as pandas writes one, and a copy of it that `pinql backend
 optimize` has laid out. Asks each question of each engine in turn, A, B, C, A, B, C, …: cold, as a process of its own, from its
 start until its answer stands in a file; and warm, in a process that stays open, whose first run does not count, until all rows
-have been taken. Prints medians as Markdown, peak memory, and how long the columns that a question needs take to decode.
+have been taken. Prints medians as Markdown, of wall time and of CPU time, which a busy machine disturbs less; peak memory; and
+how long the columns that a question needs take to decode.
 Every engine's answer must be DuckDB's. With --scale it asks pinql alone, about more pins and more backends.
 """
 
@@ -22,6 +23,7 @@ from asked import QUESTIONS, Asked
 PACKAGES = ["datafusion", "duckdb", "duckdb-cli", "numpy", "pandas", "polars", "pyarrow"]
 ENGINES = ["pinql", "duckdb", "duckdb-cli", "datafusion", "polars", "pandas"]
 EXPORTS = ("csv", "ndjson")
+MEASURES = ["cold, wall", "cold, CPU", "cold, peak memory", "warm, wall", "warm, CPU"]
 
 
 class Engine:
@@ -31,6 +33,7 @@ class Engine:
         self.name, self.args, self.root, self.layout = name, args, root, layout
         self.asked, self.process = Asked(root, layout), None
         self.out = os.path.join(args.work, name)
+        self.stays_open = name not in ("duckdb-cli", "pandas")  # ipfs_kit's analysis keeps nothing
 
     def request(self, question, wanted=True):
         sql = self.asked.pinql(question) if self.name == "pinql" else self.asked.peer(question, self.name)
@@ -41,7 +44,7 @@ class Engine:
         return [self.args.python, os.path.join(BESIDE, "peers.py"), self.name, self.root, self.layout, str(self.args.threads)]
 
     def cold(self, question, *options):
-        """Milliseconds and peak megabytes of a whole process that writes its answer to a file."""
+        """Milliseconds of wall and of CPU time, and peak megabytes, of a whole process that writes its answer to a file."""
         request = self.request(question)
         given, out = f"{self.out}.in", subprocess.DEVNULL
         if self.name == "pinql":
@@ -76,10 +79,17 @@ class Engine:
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def warm(self, question, wanted=False):
+        """Milliseconds of wall and of CPU time, the latter in ticks of a hundredth of a second."""
+        before = self.ticks()
         self.process.stdin.write(json.dumps(self.request(question, wanted)) + "\n")
         self.process.stdin.flush()
         answer = self.process.stdout.readline() or sys.exit(f"{self.name} failed at {question.name}")
-        return json.loads(answer)["ms"]
+        return json.loads(answer)["ms"], (self.ticks() - before) * 1e3 / os.sysconf("SC_CLK_TCK")
+
+    def ticks(self):
+        with open(f"/proc/{self.process.pid}/stat") as file:
+            fields = file.read().rpartition(")")[2].split()
+        return int(fields[11]) + int(fields[12])
 
     def close(self):
         self.process.stdin.close()
@@ -102,7 +112,7 @@ def measured(command, given, out=subprocess.DEVNULL):
     child.returncode = os.waitstatus_to_exitcode(status)
     if child.returncode != 0:
         sys.exit(f"{command} failed")
-    return took * 1e3, usage.ru_maxrss / 1024
+    return took * 1e3, (usage.ru_utime + usage.ru_stime) * 1e3, usage.ru_maxrss / 1024
 
 
 def tool(args, *words):
@@ -142,36 +152,43 @@ class Answers:
 
 
 def compare(args, root, layout, answers):
-    """Cold and warm times and peak memory, by question and engine."""
+    """What each question cost each engine: for each measure, by question and engine, all runs."""
     engines = [Engine(name, args, root, layout) for name in args.engines]
-    cold, warm, memory = {}, {}, {}
-    warmed = [engine for engine in engines if engine.name not in ("duckdb-cli", "pandas")]
-    for engine in warmed:
-        engine.open()
+    costs = {measure: {} for measure in MEASURES}
+    for engine in engines:
+        if engine.stays_open:
+            engine.open()
     for question in args.questions:
-        asked = [one for one in engines if not question.only or one.name in question.only]
-        if question.name == "redundancy-text" and layout != "raw":
-            continue
-        for turn in range(args.export_runs if question.name in EXPORTS else args.runs):
-            for engine in asked:
-                took, peak = engine.cold(question)
-                cold.setdefault((question.name, engine.name), []).append(took)
-                memory.setdefault((question.name, engine.name), []).append(peak)
-                if turn == 0 and not (question.name == "lookup" and engine.name == "pinql" and args.has_lookup):
-                    answers.take(engine, question, engine.answer(question))
-        if question.name in EXPORTS:
-            continue
-        for turn in range(args.runs + 1):
-            for engine in [one for one in warmed if one in asked]:
-                took = engine.warm(question, wanted=turn == 0)
-                if turn == 0:
-                    answers.take(engine, question, engine.answer(question))
-                else:
-                    warm.setdefault((question.name, engine.name), []).append(took)
-        print(f"{layout}: {question.name}", file=sys.stderr, flush=True)
-    for engine in warmed:
-        engine.close()
-    return cold, warm, memory
+        if layout == "raw" or question.name != "redundancy-text":
+            asked = [one for one in engines if not question.only or one.name in question.only]
+            ask_cold(args, question, asked, costs, answers)
+            if question.name not in EXPORTS:
+                ask_warm(args, question, [one for one in asked if one.stays_open], costs, answers)
+            print(f"{layout}: {question.name}", file=sys.stderr, flush=True)
+    for engine in engines:
+        if engine.stays_open:
+            engine.close()
+    return costs
+
+
+def ask_cold(args, question, engines, costs, answers):
+    for turn in range(args.export_runs if question.name in EXPORTS else args.runs):
+        for engine in engines:
+            for measure, cost in zip(MEASURES[:3], engine.cold(question)):
+                costs[measure].setdefault((question.name, engine.name), []).append(cost)
+            if turn == 0 and not (question.name == "lookup" and engine.name == "pinql" and args.has_lookup):
+                answers.take(engine, question, engine.answer(question))
+
+
+def ask_warm(args, question, engines, costs, answers):
+    for turn in range(args.runs + 1):
+        for engine in engines:
+            spent = engine.warm(question, wanted=turn == 0)
+            if turn == 0:
+                answers.take(engine, question, engine.answer(question))
+                continue
+            for measure, cost in zip(MEASURES[3:], spent):
+                costs[measure].setdefault((question.name, engine.name), []).append(cost)
 
 
 def number(value):
@@ -196,11 +213,11 @@ def table(title, args, values, unit, limits=None):
         for name in engines:
             theirs = values.get((question.name, name))
             text = number(statistics.median(theirs)) if theirs else "–"
-            if theirs and ours and name != "pinql":
+            if theirs and ours and name != "pinql" and statistics.median(ours) > 0:
                 text += f" (×{statistics.median(theirs) / statistics.median(ours):.2f})"
             line.append(text)
         print("| " + " | ".join(line) + " |")
-    spread = statistics.median(max(times) / min(times) for times in values.values())
+    spread = statistics.median(max(times) / max(min(times), 1) for times in values.values())
     print(f"\nThe slowest run of a cell is ×{spread:.2f} the fastest, in the median over all cells.", flush=True)
 
 
@@ -230,18 +247,17 @@ def scale(args):
             for question in args.questions:
                 if question.name in EXPORTS + ("redundancy-text",):
                     continue
-                runs = [engine.cold(question)[0] for _ in range(args.export_runs)]
-                times[question.name, column] = runs
+                times[question.name, column] = [engine.cold(question)[0] for _ in range(args.export_runs)]
             question = next(one for one in QUESTIONS if one.name == "redundancy")
             bounded[column] = engine.cold(question, "--memory-limit", "1GB")
             shutil.rmtree(root) if layout != "raw" else None
             print(column, file=sys.stderr, flush=True)
         if not args.tree:
             shutil.rmtree(raw)
-    args.engines = names
+    args.engines = names  # the columns
     table("cold", args, times, "ms")
     print("\n| redundancy with `--memory-limit 1GB` | ms | peak memory, MB |\n| --- | ---: | ---: |")
-    for column, (took, peak) in bounded.items():
+    for column, (took, _, peak) in bounded.items():
         print(f"| {column} | {number(took)} | {number(peak)} |")
 
 
@@ -264,7 +280,7 @@ def optimised(args, raw, kept):
         return None
     root = kept or tempfile.mkdtemp(prefix="optimised-", dir=args.work)
     shutil.copytree(raw, root, dirs_exist_ok=True)
-    took, peak = measured([args.pinql, "--root", root, "backend", "optimize"], os.devnull)
+    took, _, peak = measured([args.pinql, "--root", root, "backend", "optimize"], os.devnull)
     print(f"optimised in {took / 1e3:.1f} s, {peak:.0f} MB", file=sys.stderr)
     return root
 
@@ -327,10 +343,11 @@ def main():
         for layout in args.layouts.split(","):
             root = raw if layout == "raw" else optimised(args, raw, args.optimised)
             if root:
-                cold, warm, memory = compare(args, root, layout, answers)
-                table(f"{layout} files, cold", args, cold, "ms")
-                table(f"{layout} files, warm", args, warm, "ms", limits(args, root, layout))
-                table(f"{layout} files, peak memory", args, memory, "MB")
+                costs = compare(args, root, layout, answers)
+                least = limits(args, root, layout)
+                for measure, values in costs.items():
+                    unit = "MB" if measure.endswith("memory") else "ms"
+                    table(f"{layout} files, {measure}", args, values, unit, least if measure == "warm, wall" else None)
     finally:
         shutil.rmtree(args.work)
 

@@ -27,7 +27,9 @@ struct Request {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let args: Vec<String> = std::env::args().collect();
-    let [_, root, threads, memory_limit] = &args[..] else { return Err("usage: ask ROOT THREADS MEMORY_LIMIT".into()) };
+    let [_, root, threads, memory_limit] = &args[..] else {
+        return Err("usage: ask ROOT THREADS MEMORY_LIMIT".into());
+    };
     let threads: usize = threads.parse()?;
     let options =
         Options { threads: Some(threads), memory_limit: Some(memory_limit.parse()?), ..Options::default() };
