@@ -13,7 +13,7 @@ import glob, json, os, sys, time
 
 class DuckDb:
     def __init__(self, root, files, layout, threads):
-        import duckdb
+        import duckdb, pyarrow  # which else the first answer would load
 
         self.db = duckdb.connect()
         for setting in [f"threads = {threads}", "TimeZone = 'UTC'", "preserve_insertion_order = false",
