@@ -1,4 +1,4 @@
-//! Never loses a mapping: `migrate-pin-mappings`, `restore` and `export-car` killed between any two changes they make to
+//! Never loses a mapping: `migrate-pin-mappings`, `restore`, `export-car` and `optimize` killed between any two changes they make to
 //! the disk, on full and broken disks, beside other writers, over links and over files that cannot be read.
 //!
 //! What must hold after a fault, whatever it was, stands in [`state`]; the faults themselves are made by [`shim`], which

@@ -9,7 +9,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::data::{Data, MIGRATE, cid, json_car, three_backends};
 use super::shim::{Fault, Run, run, run_with};
-use super::state::{Between, essence, listing};
+use super::state::{Between, essence, listing, rows_of};
 
 /// A command over a data directory, and the same after a run without faults.
 struct Case {
@@ -233,8 +233,18 @@ fn with_damaged_car() -> Data {
     broken
 }
 
-fn the_others() -> [Case; 4] {
+/// Mappings of another tool that the layout cannot say all of, and part files: both are kept.
+fn foreign() -> Data {
+    let data = Data::new();
+    data.write_foreign("old/pin_mappings.parquet", "elsewhere", 0..9);
+    data.write_foreign("parts/pin_mappings.parquet/a.parquet", "parts", 0..4);
+    data.write_foreign("parts/pin_mappings.parquet/b.parquet", "parts", 4..9);
+    data
+}
+
+fn the_others() -> [Case; 5] {
     [
+        Case::new(foreign(), &["backend", "optimize"]),
         Case::new(with_damaged_car(), &["backend", "restore", "old", "--from", "car", "--salvage"]),
         Case::new(damaged(), &["backend", "restore", "old", "--from", "car"]),
         Case::new(migrated(), &["backend", "restore", "old", "--from", "backup"]),
@@ -243,17 +253,17 @@ fn the_others() -> [Case; 4] {
 }
 
 #[test]
-fn restore_and_export_car_killed_at_any_change_lose_nothing_and_are_finished_by_the_next() {
+fn restore_export_car_and_optimize_killed_at_any_change_lose_nothing_and_are_finished_by_the_next() {
     the_others().iter().for_each(|case| case.survives(Fault::Kill));
 }
 
 #[test]
-fn restore_and_export_car_on_a_disk_that_fills_up_lose_nothing_and_say_so() {
+fn restore_export_car_and_optimize_on_a_disk_that_fills_up_lose_nothing_and_say_so() {
     the_others().iter().for_each(|case| case.survives(Fault::Full));
 }
 
 #[test]
-fn restore_and_export_car_on_a_disk_that_fails_lose_nothing_and_say_so() {
+fn restore_export_car_and_optimize_on_a_disk_that_fails_lose_nothing_and_say_so() {
     the_others().iter().for_each(|case| case.survives(Fault::Broken));
 }
 
@@ -262,4 +272,31 @@ fn a_migration_that_writes_plain_json_is_finished_after_a_kill_too() {
     let data = Data::new();
     data.write("new/pins.json", format!(r#"["{}", "{}"]"#, cid(10), cid(11)));
     Case::new(data, &["backend", "migrate-pin-mappings", "--car-format", "json"]).survives(Fault::Kill);
+}
+
+/// What a file says is in it before and after, so the old one is not kept.
+#[test]
+fn a_file_that_is_optimized_is_the_old_one_or_the_new_one_at_any_moment() {
+    let before = Data::new();
+    before.write_foreign("s3/pin_mappings.parquet", "s3", 0..9);
+    let case = Case::new(before, &["backend", "optimize"]);
+    let bytes = |data: &Data| fs::read(data.at("s3/pin_mappings.parquet")).unwrap();
+    let (old, new, rows) = (bytes(&case.before), bytes(&case.after), rows_of(&case.before.root(), "s3"));
+    assert_eq!(rows_of(&case.after.root(), "s3"), rows);
+    assert_eq!(listing(&case.after.root()).len(), 1, "nothing is kept");
+    let (mut old_ones, mut new_ones) = (0, 0);
+    for change in 1..=case.changes.len() + 1 {
+        for fault in [Fault::Kill(change), Fault::Full(change), Fault::Broken(change)] {
+            let data = case.before.copy();
+            let ran = run_with(&data.root(), case.args, fault);
+            let now = bytes(&data);
+            assert!(now == old || now == new, "{fault:?}");
+            assert!(ran.code() != Some(0) || now == new, "{fault:?}: {}", ran.stderr());
+            (old_ones, new_ones) = (old_ones + usize::from(now == old), new_ones + usize::from(now == new));
+            assert_eq!(rows_of(&data.root(), "s3"), rows, "{fault:?}");
+            assert_eq!(run(&data.root(), case.args).code(), Some(0), "{fault:?}, then again");
+            assert_eq!(listing(&data.root()), listing(&case.after.root()), "{fault:?}, then again");
+        }
+    }
+    assert!(old_ones > 3 && new_ones > 3, "{old_ones} and {new_ones}");
 }
