@@ -10,7 +10,7 @@ optimize` has laid out. Asks each question of each engine in turn, A, B, C, A, B
 start until its answer stands in a file; and warm, in a process that stays open, whose first run does not count, until all rows
 have been taken. Prints medians as Markdown, of wall time and of CPU time, which a busy machine disturbs less; peak memory; and
 how long the columns that a question needs take to decode.
-Every engine's answer must be DuckDB's. With --scale it asks pinql alone, about more pins and more backends.
+All engines' answers must be the same. With --scale it asks pinql alone, about more pins and more backends.
 """
 
 import argparse, json, os, shutil, statistics, subprocess, sys, tempfile, time
@@ -18,6 +18,7 @@ import argparse, json, os, shutil, statistics, subprocess, sys, tempfile, time
 ROOT = os.path.dirname(os.path.abspath(__file__))
 BESIDE = os.path.join(ROOT, "questions")
 sys.path.insert(0, BESIDE)
+sys.dont_write_bytecode = True
 from asked import QUESTIONS, Asked
 
 PACKAGES = ["datafusion", "duckdb", "duckdb-cli", "numpy", "pandas", "polars", "pyarrow"]
@@ -127,7 +128,7 @@ class Answers:
 
     def take(self, engine, question, found):
         # By its text, a content with two spellings is two: such answers are held against each other only.
-        by_text = question.by_text and engine.layout == "raw" and engine.name != "pinql"
+        by_text = question.by_text and (engine.name == "pandas" or engine.layout == "raw" and engine.name != "pinql")
         key = (question.name, "text" if by_text else "content")
         first, who = self.kept.setdefault(key, (found, engine.name))
         if found != first:
@@ -144,6 +145,7 @@ class Answers:
                 (name, status, n) for name, counts in truth["status"].items() for status, n in counts.items() if n]),
             "redundancy": table(["copies", "contents"], [row for row in truth["redundancy"].items() if row[1]]),
         }
+        known["redundancy-unique"] = known["redundancy"]
         for name, rows in known.items():
             path = os.path.join(args.work, "truth.csv")
             with open(path, "w") as out:

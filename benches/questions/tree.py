@@ -223,6 +223,8 @@ def make(args):
         open(file, "ab").close()
     with multiprocessing.Pool(args.jobs) as pool:
         done = list(pool.imap_unordered(write_backend, [(args, *job) for job in zip(names, files)]))
+        pool.close()
+        pool.join()
     shutil.rmtree(work)
     done.sort()
     look_for(args, contents)
