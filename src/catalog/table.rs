@@ -21,16 +21,14 @@ use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
-use futures::{StreamExt, TryStreamExt, stream};
-use parquet::errors::ParquetError;
+use futures::{StreamExt, future, stream};
 
 use super::adapter::PinAdapterFactory;
-use super::file::{PinnedFile, UnreadableFile, parquet_in_words};
+use super::file::{PinnedFile, UnreadableFile};
 use super::reader::FileHandle;
 use super::snapshot::Snapshot;
 use super::source::PinSource;
 use super::wanted::{self, Wanted};
-use crate::error::DAMAGED;
 use crate::pin::schema;
 use crate::store::{BackendDir, Mappings};
 
@@ -175,7 +173,7 @@ impl TableProvider for PinTable {
         }
         let rows = files.iter().map(|file| file.rows() as usize).sum();
         let wanted = Wanted::of(&others).filter(|_| !matches!(self.of, Of::Rejects));
-        let parts = parts(&files, wanted.as_ref()).await?;
+        let parts = parts(&files, wanted.as_ref()).await;
         if parts.is_empty() {
             return Ok(Arc::new(EmptyExec::new(project_schema(&self.schema, projection)?)));
         }
@@ -249,26 +247,25 @@ fn keep(state: &dyn Session, backends: Vec<BackendDir>, filters: &[Expr]) -> Res
 }
 
 /// The files to scan, and of those that are laid out only what may have what is wanted.
-async fn parts(files: &[Arc<PinnedFile>], wanted: Option<&Wanted>) -> Result<Vec<PartitionedFile>> {
+async fn parts(files: &[Arc<PinnedFile>], wanted: Option<&Wanted>) -> Vec<PartitionedFile> {
     let with_columns = files.iter().filter(|file| !file.columns.fields().is_empty());
     let parts: Vec<_> = with_columns.map(|file| part(file, wanted)).collect();
-    let parts = stream::iter(parts).buffered(READING).try_collect::<Vec<_>>().await?;
-    Ok(parts.into_iter().flatten().collect())
+    stream::iter(parts).buffered(READING).filter_map(future::ready).collect().await
 }
 
-async fn part(file: &Arc<PinnedFile>, wanted: Option<&Wanted>) -> Result<Option<PartitionedFile>> {
+async fn part(file: &Arc<PinnedFile>, wanted: Option<&Wanted>) -> Option<PartitionedFile> {
     let pages = match wanted.filter(|_| file.is_laid_out()) {
-        Some(wanted) => wanted.pages(file).await.map_err(|error| unreadable(file, &error))?,
+        Some(wanted) => wanted.pages(file).await,
         None => None,
     };
-    Ok(match pages {
+    match pages {
         None => Some(partitioned(file, FileHandle::opened(Arc::clone(file)))),
         Some(pages) if pages.plan.row_group_indexes().is_empty() => None,
         Some(pages) => {
             let handle = FileHandle::indexed(Arc::clone(file), pages.footer);
             Some(partitioned(file, handle).with_extension(pages.plan))
         }
-    })
+    }
 }
 
 fn partitioned(file: &PinnedFile, handle: FileHandle) -> PartitionedFile {
@@ -276,14 +273,6 @@ fn partitioned(file: &PinnedFile, handle: FileHandle) -> PartitionedFile {
     PartitionedFile::new_from_meta(file.meta().clone())
         .with_partition_values(vec![backend])
         .with_extension(Arc::new(handle))
-}
-
-fn unreadable(file: &PinnedFile, error: &ParquetError) -> DataFusionError {
-    external(UnreadableFile {
-        backend: file.backend.to_string(),
-        path: file.shown.clone(),
-        reason: format!("{DAMAGED}: {}", parquet_in_words(error)),
-    })
 }
 
 /// The columns of a file that `pins` does not have. A type without values is no type for a column of a table that other

@@ -9,7 +9,6 @@ use datafusion::common::ScalarValue;
 use datafusion::datasource::physical_plan::parquet::ParquetAccessPlan;
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator, expr::InList};
 use parquet::arrow::arrow_reader::{RowSelection, RowSelector};
-use parquet::errors::ParquetError;
 use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
 use parquet::file::page_index::column_index::ColumnIndexMetaData;
 use parquet::file::page_index::offset_index::OffsetIndexMetaData;
@@ -30,9 +29,23 @@ pub(super) struct Pages {
     pub footer: Arc<ParquetMetaData>,
 }
 
-/// Whether a filter names contents or CIDs.
+/// Whether a filter names contents or CIDs, so that [`Wanted::of`] makes something of it.
 pub(super) fn names_contents(filter: &Expr) -> bool {
-    contents(filter).is_some()
+    match filter {
+        Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right }) => {
+            named(left, right).or_else(|| named(right, left)).is_some()
+        }
+        Expr::BinaryExpr(BinaryExpr { left, op: Operator::Or, right }) => {
+            names_contents(left) && names_contents(right)
+        }
+        Expr::BinaryExpr(BinaryExpr { left, op: Operator::And, right }) => {
+            names_contents(left) || names_contents(right)
+        }
+        Expr::InList(InList { expr, list, negated: false }) => {
+            list.iter().all(|value| named(expr, value).is_some())
+        }
+        _ => false,
+    }
 }
 
 impl Wanted {
@@ -60,22 +73,20 @@ impl Wanted {
         }
     }
 
-    /// The pages of a laid-out file that may have any of them: none if there is no such page, and `None` if the file does not
-    /// tell.
-    pub async fn pages(&self, file: &PinnedFile) -> Result<Option<Pages>, ParquetError> {
+    /// The pages of a laid-out file that may have any of them. `None` if the file does not tell, or its page index cannot be
+    /// read: then the scan reads the file as any other, and names it if more is damaged.
+    pub async fn pages(&self, file: &PinnedFile) -> Option<Pages> {
         let footer = &file.footer;
-        let Some(column) = content_column(footer) else { return Ok(None) };
+        let column = content_column(footer)?;
         let groups: Vec<usize> = (0..footer.num_row_groups())
             .filter(|&group| self.may_be_in(footer.row_group(group), column))
             .collect();
         let mut plan = ParquetAccessPlan::new_none(footer.num_row_groups());
         if groups.is_empty() {
-            return Ok(Some(Pages { plan, footer: Arc::clone(footer) }));
+            return Some(Pages { plan, footer: Arc::clone(footer) });
         }
-        let Some(footer) = file.footer_with_index(&groups).await? else { return Ok(None) };
-        let (Some(columns), Some(offsets)) = (footer.column_index(), footer.offset_index()) else {
-            return Ok(None);
-        };
+        let footer = file.footer_with_index(&groups).await.ok()??;
+        let (columns, offsets) = (footer.column_index()?, footer.offset_index()?);
         for group in groups {
             let rows = usize::try_from(footer.row_group(group).num_rows()).unwrap_or_default();
             match self.rows(&columns[group][column], &offsets[group][column], rows) {
@@ -87,7 +98,7 @@ impl Wanted {
                 None => plan.scan(group),
             }
         }
-        Ok(Some(Pages { plan, footer: Arc::new(footer) }))
+        Some(Pages { plan, footer: Arc::new(footer) })
     }
 
     /// The rows of the pages that may have any of them.
@@ -147,32 +158,40 @@ fn contents(filter: &Expr) -> Option<Vec<Vec<u8>>> {
     }
 }
 
-/// The content that `column = value` asks for. Nothing equals NULL.
+/// The content that `column = value` asks for: nothing equals NULL. `None` if it is not about a content or a CID.
 fn content(column: &Expr, value: &Expr) -> Option<Option<Vec<u8>>> {
+    Some(match named(column, value)? {
+        Named::Nothing => None,
+        Named::Content(bytes) => Some(bytes.to_vec()),
+        Named::Cid(text) => {
+            // What is no CID has the empty content.
+            let mut content = Vec::new();
+            cid::content_of(text, &mut content);
+            Some(content)
+        }
+    })
+}
+
+/// What `column = value` names.
+enum Named<'a> {
+    Nothing,
+    Content(&'a [u8]),
+    Cid(&'a str),
+}
+
+fn named<'a>(column: &Expr, value: &'a Expr) -> Option<Named<'a>> {
     let (Expr::Column(column), Expr::Literal(value, _)) = (column, value) else { return None };
-    if value.is_null() {
-        return Some(None);
-    }
-    let mut content = Vec::new();
     match (column.name.as_str(), value) {
+        (CONTENT | CID, value) if value.is_null() => Some(Named::Nothing),
         (
             CONTENT,
             ScalarValue::Binary(Some(bytes))
             | ScalarValue::BinaryView(Some(bytes))
             | ScalarValue::LargeBinary(Some(bytes)),
-        ) => content.extend_from_slice(bytes),
-        (
-            CID,
-            ScalarValue::Utf8(Some(text))
-            | ScalarValue::Utf8View(Some(text))
-            | ScalarValue::LargeUtf8(Some(text)),
-        ) => {
-            // What is no CID has the empty content.
-            cid::content_of(text, &mut content);
-        }
-        _ => return None,
+        ) => Some(Named::Content(bytes)),
+        (CID, text) => text.try_as_str().flatten().map(Named::Cid),
+        _ => None,
     }
-    Some(Some(content))
 }
 
 #[cfg(test)]
@@ -189,7 +208,11 @@ mod tests {
     fn filters_that_name_contents_are_known() {
         let (one, two, three) = (binary(&[1]), binary(&[2]), binary(&[3]));
         let is = |value: &Expr| col(CONTENT).eq(value.clone());
-        let wanted = |filter: Expr| Wanted::of(&[filter]).map(|wanted| wanted.0);
+        let wanted = |filter: Expr| {
+            let wanted = Wanted::of(std::slice::from_ref(&filter)).map(|wanted| wanted.0);
+            assert_eq!(wanted.is_some(), names_contents(&filter), "{filter}");
+            wanted
+        };
         assert_eq!(wanted(is(&one)), Some(vec![vec![1]]));
         assert_eq!(wanted(two.clone().eq(col(CONTENT))), Some(vec![vec![2]]));
         let list = vec![three.clone(), one.clone(), three, lit(ScalarValue::BinaryView(None))];

@@ -1,10 +1,12 @@
 //! Look-ups: by the command, by SQL, in files of any layout.
 
+use std::fs::File;
 use std::io::Write;
 use std::process::Stdio;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
+use parquet::file::reader::{FileReader, SerializedFileReader};
 use proptest::prelude::*;
 
 use crate::support::cids::{base58, raw, v0, v1};
@@ -118,6 +120,33 @@ fn a_list_of_many_thousands_is_answered() {
     std::fs::write(&list, cids.join("\n")).unwrap();
     let said = tree.run(&["lookup", "--cids", list.to_str().unwrap(), "--format", "csv", "-o", "/dev/null"]);
     assert!(said.contains("40 found, 59960 absent; 60020 rows"), "{said}");
+}
+
+/// A damaged page index hides no row: the file is named, or read without it.
+#[test]
+fn a_page_index_that_cannot_be_read_hides_nothing() {
+    let tree = tree();
+    let place = tree.file("new", "pin_mappings.parquet");
+    let footer = SerializedFileReader::new(File::open(&place).unwrap()).unwrap().metadata().clone();
+    let mut bytes = std::fs::read(&place).unwrap();
+    for column in footer.row_groups().iter().flat_map(|group| group.columns()) {
+        for (offset, length) in [
+            (column.column_index_offset(), column.column_index_length()),
+            (column.offset_index_offset(), column.offset_index_length()),
+        ] {
+            let (Some(offset), Some(length)) = (offset, length) else { continue };
+            bytes[offset as usize..offset as usize + length as usize].fill(0xff);
+        }
+    }
+    std::fs::write(&place, bytes).unwrap();
+    let list: Vec<_> = (0..40).map(|number| format!("cid_content('{}')", v1(number))).collect();
+    let many = format!("SELECT COUNT(*) AS n FROM pins WHERE content IN ({})", list.join(", "));
+    assert_eq!(tree.csv(&many), "n\n60");
+    let one = format!("SELECT COUNT(*) AS n FROM pins WHERE content = {}", list[12]);
+    let said = tree.run(&["--format", "csv", "-c", &one]);
+    assert!(said.contains("backends/new/pin_mappings.parquet") && said.ends_with("--- exit 2"), "{said}");
+    let said = tree.run(&["--format", "csv", "--skip-unreadable", "-c", &one]);
+    assert!(said.starts_with("n\n1\n") && said.ends_with("--- exit 1"), "{said}");
 }
 
 proptest! {

@@ -6,7 +6,8 @@ use std::process::{Command, Stdio};
 
 use pinql::session::{Options, Session};
 
-use crate::support::{HELLO, as_csv, mappings, publish, repository, runtime};
+use crate::support::tree::Tree;
+use crate::support::{HELLO, as_csv, cids, mappings, publish, repository, runtime, write};
 
 /// Tells this test binary to be the other process: the root.
 const ROOT: &str = "PINQL_TEST_WIRE_ROOT";
@@ -71,6 +72,29 @@ fn a_plan_that_travels_gives_the_same_answer() {
         let answer = elsewhere(&root, &encode(&root, sql));
         assert_eq!(answer, here(&root, sql), "{sql}");
         assert!(answer.lines().count() > 2, "{sql} says nothing");
+    }
+}
+
+/// What the scan was told of pages stays behind; its filter does not.
+#[test]
+fn a_plan_over_pages_that_were_chosen_travels_too() {
+    let tree = Tree::new();
+    let rows: Vec<_> = (0..5_000).map(cids::v1).collect();
+    let rows: Vec<_> = rows.iter().map(|cid| (cid.as_str(), "stored")).collect();
+    write(&tree.root(), "laid_out", &mappings("laid_out", &rows));
+    assert!(tree.run(&["backend", "optimize"]).ends_with("--- exit 0"));
+    write(&tree.root(), "foreign", &mappings("foreign", &rows[..100]));
+    let list: Vec<_> = (0..30).map(|number| format!("cid_content('{}')", cids::v0(number * 7))).collect();
+    let one = cids::v1(77);
+    for (filter, answer) in [
+        (format!("content IN ({})", list.join(", ")), "foreign,15\nlaid_out,30"),
+        (format!("content = cid_content('{one}')"), "foreign,1\nlaid_out,1"),
+        (format!("cid = '{one}' AND backend_name = 'laid_out'"), "laid_out,1"),
+    ] {
+        let sql =
+            format!("SELECT backend_name, COUNT(*) AS n FROM pins WHERE {filter} GROUP BY 1 ORDER BY 1");
+        assert_eq!(elsewhere(&tree.root(), &encode(&tree.root(), &sql)), format!("backend_name,n\n{answer}"));
+        assert_eq!(here(&tree.root(), &sql), format!("backend_name,n\n{answer}"));
     }
 }
 
