@@ -5,7 +5,9 @@
 //! [`LAYOUT_VERSION`](crate::pin::schema::LAYOUT_VERSION).
 
 use std::collections::HashMap;
+use std::fs::File;
 use std::io::Write;
+use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, RecordBatch};
@@ -13,7 +15,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::errors::{ParquetError, Result};
-use parquet::file::metadata::{KeyValue, ParquetMetaData, SortingColumn};
+use parquet::file::metadata::{KeyValue, ParquetMetaData, ParquetMetaDataReader, SortingColumn};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 
@@ -123,6 +125,14 @@ fn properties(content: i32) -> WriterProperties {
         .set_column_statistics_enabled(column(CAR_FILE_PATH), EnabledStatistics::None)
         .set_column_statistics_enabled(column(METADATA), EnabledStatistics::None)
         .build()
+}
+
+/// The footer of the file at `path`.
+///
+/// # Errors
+/// If the file cannot be read, or is no Parquet file.
+pub fn footer(path: &Path) -> Result<ParquetMetaData> {
+    ParquetMetaDataReader::new().parse_and_finish(&File::open(path)?)
 }
 
 /// The root of the CAR that a file was written together with, if pinql wrote it.

@@ -1,8 +1,5 @@
 //! How the mappings of a backend are laid out, and what another layout would gain.
 
-use std::fs::File;
-
-use ::parquet::file::reader::{FileReader, SerializedFileReader};
 use arrow::array::AsArray;
 use futures::TryStreamExt;
 use tokio::runtime::Handle;
@@ -61,15 +58,11 @@ pub fn diagnose(session: &Session, backend: &BackendDir) -> Result<Diagnosis> {
     let mut laid_out = 0;
     for file in backend.files() {
         // What cannot be read, the look-up has told.
-        let Some(reader) = File::open(&file.path).ok().and_then(|file| SerializedFileReader::new(file).ok())
-        else {
-            continue;
-        };
-        let footer = reader.metadata();
+        let Ok(footer) = parquet::footer(&file.path) else { continue };
         diagnosis.rows += footer.file_metadata().num_rows().max(0) as u64;
         diagnosis.row_groups += footer.num_row_groups() as u64;
-        laid_out += u64::from(parquet::is_laid_out(footer));
-        diagnosis.layout = match (parquet::layout_version(footer), footer.file_metadata().created_by()) {
+        laid_out += u64::from(parquet::is_laid_out(&footer));
+        diagnosis.layout = match (parquet::layout_version(&footer), footer.file_metadata().created_by()) {
             (Some(version), _) => format!("pinql {version}"),
             (None, Some(writer)) => writer.split(" (").next().unwrap_or(writer).replace(" version", ""),
             (None, None) => "unknown".into(),

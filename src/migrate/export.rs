@@ -1,10 +1,7 @@
 //! Mappings → their CAR, written anew.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
-
-use ::parquet::file::reader::{FileReader, SerializedFileReader};
 
 use super::backend::may_write;
 use super::encode::write_car;
@@ -16,7 +13,6 @@ use super::sort::Sorter;
 use super::target::Target;
 use super::{Mode, Options, Progress, WrittenFile, spill_place};
 use crate::error::{Error, Result};
-use crate::format::legacy::CarPaths;
 use crate::format::parquet;
 use crate::session::Session;
 use crate::store::backup::{self, Stamp};
@@ -80,7 +76,7 @@ pub(super) fn car_of(
     let spill = spill_place(&backend.path, options.mode);
     let mut sorter = Sorter::new(Extras::default(), &spill, options.sort_memory);
     existing.push_into(&mut sorter, progress)?;
-    let mut merge = Merge::keeping_all(sorter.finish(), name, CarPaths::new(name, None))?;
+    let mut merge = Merge::keeping_all(sorter.finish(), name)?;
     let place = output.map_or_else(|| backend.path.join(layout::CAR), PathBuf::from);
     let target = match (output, options.mode) {
         (Some(file), Mode::Apply) => Target::of(StagedFile::beside(file)?),
@@ -132,11 +128,11 @@ impl Stop {
 
 /// When the mappings were made: as their file says if pinql wrote it, so that its CAR gets the root that it names; else
 /// when the newest of the files last changed.
-fn made_at(backend: &BackendDir) -> i64 {
-    let said = backend.files().first().and_then(|file| {
-        let reader = SerializedFileReader::new(File::open(&file.path).ok()?).ok()?;
-        parquet::backup_created_at(reader.metadata())
-    });
+pub(super) fn made_at(backend: &BackendDir) -> i64 {
+    let said = backend
+        .files()
+        .first()
+        .and_then(|file| parquet::backup_created_at(&parquet::footer(&file.path).ok()?));
     let changed = backend.files().iter().filter_map(|file| file.modified).max();
     let changed = changed.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
     let micros = changed.and_then(|since| i64::try_from(since.as_micros()).ok());

@@ -1,30 +1,28 @@
 //! What a file that another tool wrote has and a file of ours has no place for. It is kept with the older file, and told.
 
 use std::collections::BTreeSet;
-use std::fs::File;
 
 use parquet::basic::LogicalType;
-use parquet::file::reader::{FileReader, SerializedFileReader};
+use parquet::file::metadata::ParquetMetaData;
 
-use crate::format::parquet::is_laid_out;
+use crate::format::parquet::{footer, is_laid_out};
 use crate::pin::schema;
 use crate::store::MappingsFile;
 
 /// The columns of these files that are not among those of `pins` and not among `extras`.
 pub(super) fn left_behind(files: &[MappingsFile], extras: &[String]) -> Vec<String> {
-    let footers =
-        files.iter().filter_map(|file| SerializedFileReader::new(File::open(&file.path).ok()?).ok());
-    let foreign = footers.filter(|reader| !is_laid_out(reader.metadata()));
+    let footers = files.iter().filter_map(|file| footer(&file.path).ok());
+    let foreign = footers.filter(|footer| !is_laid_out(footer));
     foreign
-        .flat_map(|reader| left_of(&columns(&reader), extras))
+        .flat_map(|footer| left_of(&columns(&footer), extras))
         .collect::<BTreeSet<_>>()
         .into_iter()
         .collect()
 }
 
 /// The names of the columns that can hold a value.
-fn columns(reader: &SerializedFileReader<File>) -> Vec<String> {
-    let fields = reader.metadata().file_metadata().schema().get_fields();
+fn columns(footer: &ParquetMetaData) -> Vec<String> {
+    let fields = footer.file_metadata().schema().get_fields();
     let with_values = fields
         .iter()
         .filter(|field| field.get_basic_info().logical_type_ref() != Some(&LogicalType::Unknown));

@@ -1,10 +1,7 @@
 //! Files of any writer → one file in pinql's layout, with the same mappings.
 
-use std::fs::File;
-use std::path::Path;
-use std::time::UNIX_EPOCH;
+use std::io;
 
-use ::parquet::file::reader::{FileReader, SerializedFileReader};
 use arrow::array::AsArray;
 use arrow::datatypes::Int64Type;
 use futures::TryStreamExt;
@@ -13,6 +10,7 @@ use tokio::runtime::Handle;
 use super::backend::may_write;
 use super::encode::Mappings as Written;
 use super::existing::Existing;
+use super::export::made_at;
 use super::extras::Extras;
 use super::left::left_behind;
 use super::merge::Merge;
@@ -21,7 +19,6 @@ use super::sort::Sorter;
 use super::target::Target;
 use super::{Mode, Options, Progress, WrittenFile, spill_place};
 use crate::error::{Error, Result};
-use crate::format::legacy::CarPaths;
 use crate::format::parquet;
 use crate::session::Session;
 use crate::store::backup::{self, Stamp};
@@ -71,15 +68,16 @@ pub fn optimize(session: &Session, name: &str, options: &Options, progress: &Pro
         ..Optimized::default()
     };
     if let ([file], false) = (backend.files(), place.is_dir())
-        && let Ok(reader) = open(&file.path)
-        && parquet::is_laid_out(reader.metadata())
+        && let Ok(footer) = parquet::footer(&file.path)
+        && parquet::is_laid_out(&footer)
     {
-        optimized.rows = reader.metadata().file_metadata().num_rows().max(0) as u64;
+        optimized.rows = footer.file_metadata().num_rows().max(0) as u64;
         return Ok(optimized);
     }
     let written = write(session, &backend, options, progress)?;
     optimized.rows = written.rows;
     optimized.notes = kept_for(session, &backend, &written)?;
+    unchanged(session, &backend)?;
     let bytes = written.target.length();
     let is_file = std::fs::symlink_metadata(&place).is_ok_and(|found| found.is_file());
     let kept_as = match written.target {
@@ -93,6 +91,18 @@ pub fn optimize(session: &Session, name: &str, options: &Options, progress: &Pro
     Ok(optimized)
 }
 
+/// Refuses to replace files that somebody who does not know our lock has replaced since they were read.
+fn unchanged(session: &Session, backend: &BackendDir) -> Result<()> {
+    let now = session.data_dir().look_again(backend)?;
+    match now.files() == backend.files() {
+        true => Ok(()),
+        false => Err(Error::Read {
+            path: backend.path.join(layout::MAPPINGS),
+            source: io::Error::other("it was written to while it was being optimized; run this again"),
+        }),
+    }
+}
+
 /// Writes the new file and proves it.
 fn write(session: &Session, backend: &BackendDir, options: &Options, progress: &Progress) -> Result<Written> {
     let (name, place) = (&backend.name, backend.path.join(layout::MAPPINGS));
@@ -100,33 +110,17 @@ fn write(session: &Session, backend: &BackendDir, options: &Options, progress: &
     let extras = Extras::new(existing.extras.clone()).map_err(Error::of_rows)?;
     let mut sorter = Sorter::new(extras, &spill_place(&backend.path, options.mode), options.sort_memory);
     existing.push_into(&mut sorter, progress)?;
-    let mut merge = Merge::keeping_all(sorter.finish(), name, CarPaths::new(name, None))?;
+    let mut merge = Merge::keeping_all(sorter.finish(), name)?;
     let target = Target::beside(&place, options.mode)?;
-    let (root, created_at) = origin(backend);
+    let root = backend.files().first().and_then(|file| parquet::car_root(&parquet::footer(&file.path).ok()?));
     let written =
-        Written::write(target, &merge.schema(), created_at, || Ok(root.clone()), &place, || merge.next())?;
+        Written::write(target, &merge.schema(), made_at(backend), || Ok(root), &place, || merge.next())?;
     if written.rows != existing.rows {
         let problem = format!("{} mappings instead of {}", written.rows, existing.rows);
         return Err(Error::Unproved { path: place, problem });
     }
     written.prove(&place)?;
     Ok(written)
-}
-
-/// The root of the CAR that the file was written together with, if pinql wrote it, and when that was; else when the newest of
-/// the files last changed.
-fn origin(backend: &BackendDir) -> (Option<String>, i64) {
-    let reader = backend.files().first().and_then(|file| open(&file.path).ok());
-    let said = reader.as_ref().and_then(|reader| parquet::backup_created_at(reader.metadata()));
-    let root = reader.as_ref().and_then(|reader| parquet::car_root(reader.metadata()));
-    let changed = backend.files().iter().filter_map(|file| file.modified).max();
-    let changed = changed.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-    let micros = changed.and_then(|since| i64::try_from(since.as_micros()).ok());
-    (root.filter(|_| said.is_some()), said.or(micros).unwrap_or_default())
-}
-
-fn open(path: &Path) -> ::parquet::errors::Result<SerializedFileReader<File>> {
-    SerializedFileReader::new(File::open(path)?)
 }
 
 /// What the older files say and the new one cannot, in words.

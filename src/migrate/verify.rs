@@ -3,8 +3,6 @@
 use std::cmp::Ordering;
 use std::fs::File;
 
-use ::parquet::file::reader::{FileReader, SerializedFileReader};
-
 use super::existing::Existing;
 use super::extras::Extras;
 use super::ordered::Ordered;
@@ -81,10 +79,8 @@ pub fn verify(session: &Session, name: &str, options: &Options, progress: &Progr
     let mut existing = Existing::open(session, name)?;
     existing.push_into(&mut sorter, progress)?;
     let mut verified = Verified { backend: name.into(), rows: existing.rows, ..Verified::default() };
-    verified.recorded_root = backend.files().first().and_then(|file| {
-        let reader = SerializedFileReader::new(File::open(&file.path).ok()?).ok()?;
-        parquet::car_root(reader.metadata())
-    });
+    verified.recorded_root =
+        backend.files().first().and_then(|file| parquet::car_root(&parquet::footer(&file.path).ok()?));
     let place = backend.path.join(layout::CAR);
     if !backend.has_car {
         verified

@@ -66,7 +66,7 @@ pub enum Mappings {
 }
 
 /// One file of mappings.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MappingsFile {
     /// Absolute, without links.
     pub path: PathBuf,

@@ -123,3 +123,20 @@ fn a_pins_json_that_comes_while_one_is_migrated_is_left_for_the_next_run() {
         assert!(!data.at("new/pins.json").exists(), "{when}");
     }
 }
+
+/// Tools that know no lock replace files, too.
+#[test]
+fn mappings_that_another_tool_writes_while_they_are_optimized_stay() {
+    let data = Data::new();
+    data.write_foreign("s3/pin_mappings.parquet", "s3", 0..9);
+    let stopped = stop_at(&data.root(), &["backend", "optimize"], 1).unwrap();
+    data.write_foreign("s3/pin_mappings.parquet", "s3", 0..12);
+    let theirs = fs::read(data.at("s3/pin_mappings.parquet")).unwrap();
+    let output = stopped.go_on();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    assert!(stderr.contains("it was written to while it was being optimized"), "{stderr}");
+    assert_eq!(fs::read(data.at("s3/pin_mappings.parquet")).unwrap(), theirs);
+    assert_eq!(run(&data.root(), &["backend", "optimize"]).code(), Some(0));
+    assert_eq!(rows_of(&data.root(), "s3").lines().count(), 13);
+}
