@@ -178,7 +178,7 @@ impl Migration<'_> {
         }
         let paths = CarPaths::new(name, self.session.data_dir().backend_type(name).as_deref());
         let summary = self.read(legacy, &paths, &mut sorter, rejects)?;
-        let merge = Merge::new(sorter.finish(), name, paths)?;
+        let merge = Merge::with_paths(sorter.finish(), name, paths)?;
         let left = existing.is_some().then(|| self.left(&extras)).transpose()?;
         Ok((merge, summary, left))
     }

@@ -60,8 +60,14 @@ pub(super) struct Merge {
 }
 
 impl Merge {
-    /// `paths`: where the CARs of rows are that say no more than that theirs is where it usually is.
-    pub fn new(sorted: Sorted, backend: &str, paths: CarPaths) -> Result<Merge> {
+    /// Rows that say no more of their CAR than that it is where it usually is must not come, unless
+    /// [`with_paths`](Self::with_paths) says where that is.
+    pub fn new(sorted: Sorted, backend: &str) -> Result<Merge> {
+        Merge::with_paths(sorted, backend, CarPaths::new(backend, None))
+    }
+
+    /// The same with the paths where CARs usually are.
+    pub fn with_paths(sorted: Sorted, backend: &str, paths: CarPaths) -> Result<Merge> {
         let Sorted { runs, extras, spill } = sorted;
         let schema = file_schema(&extras.fields);
         Ok(Merge {
@@ -75,9 +81,9 @@ impl Merge {
         })
     }
 
-    /// The same, but several mappings of one pin are all kept.
-    pub fn keeping_all(sorted: Sorted, backend: &str, paths: CarPaths) -> Result<Merge> {
-        Ok(Merge { keeps_all: true, ..Merge::new(sorted, backend, paths)? })
+    /// As [`new`](Self::new), but several mappings of one pin are all kept.
+    pub fn keeping_all(sorted: Sorted, backend: &str) -> Result<Merge> {
+        Ok(Merge { keeps_all: true, ..Merge::new(sorted, backend)? })
     }
 
     /// The columns of the file.

@@ -16,7 +16,6 @@ use super::source::push_car;
 use super::target::Target;
 use super::{Mode, Options, Progress, WrittenFile, export};
 use crate::error::{Error, Result};
-use crate::format::legacy::CarPaths;
 use crate::pin::counted;
 use crate::session::Session;
 use crate::store::backup::{self, Backup, Stamp};
@@ -124,7 +123,7 @@ fn from_car(
     let mut sorter =
         Sorter::new(Extras::default(), &super::spill_place(dir, options.mode), options.sort_memory);
     let found = push_car(source, &backend.name, salvage, &mut sorter, progress)?;
-    let mut merge = Merge::new(sorter.finish(), &backend.name, CarPaths::new(&backend.name, None))?;
+    let mut merge = Merge::new(sorter.finish(), &backend.name)?;
     let (mappings_place, car_place) = (dir.join(layout::MAPPINGS), dir.join(layout::CAR));
     let targets = Targets {
         mappings: Target::beside(&mappings_place, options.mode)?,
