@@ -6,6 +6,7 @@
 
 mod adapter;
 mod derive;
+mod facts;
 mod file;
 pub(crate) mod functions;
 mod notes;
@@ -17,6 +18,7 @@ mod table;
 mod wanted;
 pub(crate) mod wire;
 
+pub(crate) use facts::ScanFacts;
 pub(crate) use file::UnreadableFile;
 pub(crate) use snapshot::{Snapshot, Unreadable};
 
@@ -37,6 +39,9 @@ pub(crate) const MAIN: &str = "main";
 /// The schema with a table for each backend.
 pub(crate) const BACKENDS: &str = "backends";
 
+/// The table of [`MAIN`] with the rows of an earlier answer.
+pub(crate) const REMEMBERED: &str = "_";
+
 /// The tables of [`MAIN`].
 const TABLES: [&str; 4] = ["backends", "pins", "records", "rejects"];
 
@@ -48,9 +53,10 @@ pub(crate) struct PinCatalog {
 }
 
 impl PinCatalog {
-    pub fn new(snapshot: &Arc<Snapshot>) -> PinCatalog {
+    /// The tables over a snapshot, and [`REMEMBERED`] if there is one.
+    pub fn new(snapshot: &Arc<Snapshot>, remembered: Option<Arc<dyn TableProvider>>) -> PinCatalog {
         PinCatalog {
-            main: Arc::new(MainSchema { snapshot: Arc::clone(snapshot) }),
+            main: Arc::new(MainSchema { snapshot: Arc::clone(snapshot), remembered }),
             backends: Arc::new(BackendsSchema { snapshot: Arc::clone(snapshot) }),
         }
     }
@@ -73,12 +79,14 @@ impl CatalogProvider for PinCatalog {
 #[derive(Debug)]
 struct MainSchema {
     snapshot: Arc<Snapshot>,
+    remembered: Option<Arc<dyn TableProvider>>,
 }
 
 #[async_trait]
 impl SchemaProvider for MainSchema {
     fn table_names(&self) -> Vec<String> {
-        TABLES.map(str::to_owned).to_vec()
+        let remembered = self.remembered.is_some().then_some(REMEMBERED);
+        TABLES.into_iter().chain(remembered).map(str::to_owned).collect()
     }
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
@@ -88,12 +96,13 @@ impl SchemaProvider for MainSchema {
             "records" => Some(Arc::new(PinTable::records(snapshot))),
             "rejects" => Some(Arc::new(PinTable::rejects(snapshot))),
             "backends" => Some(Arc::new(BackendsTable::new(snapshot))),
+            REMEMBERED => self.remembered.clone(),
             _ => None,
         })
     }
 
     fn table_exist(&self, name: &str) -> bool {
-        TABLES.contains(&name)
+        TABLES.contains(&name) || (name == REMEMBERED && self.remembered.is_some())
     }
 }
 

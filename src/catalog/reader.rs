@@ -62,6 +62,11 @@ impl FileHandle {
         }
     }
 
+    /// The file, if it has been opened.
+    pub fn file(&self) -> Option<&PinnedFile> {
+        self.file.get().map(AsRef::as_ref)
+    }
+
     async fn get(&self) -> Result<&PinnedFile, UnreadableFile> {
         let open = || async {
             let late = self.late.as_ref().expect("a handle without a file knows how to open one");

@@ -42,6 +42,8 @@ pub(crate) enum Unreadable {
 #[derive(Debug, Default)]
 struct Receipt {
     files: AtomicU64,
+    /// What the files hold together.
+    size: AtomicU64,
     bytes: Arc<AtomicU64>,
 }
 
@@ -178,6 +180,11 @@ impl Snapshot {
         self.receipt.files.load(Ordering::Relaxed)
     }
 
+    /// The size of the files opened so far.
+    pub fn size(&self) -> u64 {
+        self.receipt.size.load(Ordering::Relaxed)
+    }
+
     /// Bytes read so far.
     pub fn bytes_read(&self) -> u64 {
         self.receipt.bytes.load(Ordering::Relaxed)
@@ -221,6 +228,7 @@ impl Snapshot {
         let opened =
             PinnedFile::open(&self.store, &location, Arc::clone(backend), file.shown.clone(), counter).await;
         self.receipt.files.fetch_add(1, Ordering::Relaxed);
+        self.receipt.size.fetch_add(opened.as_ref().map_or(0, |file| file.meta().size), Ordering::Relaxed);
         opened.map_err(|error| match error {
             OpenError::Gone => failed(true, "no such file or directory".into()),
             OpenError::Unreadable(reason) => failed(false, reason),

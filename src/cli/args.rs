@@ -12,7 +12,7 @@ use pinql::report::Reports;
 
 use super::quantity::{self, MemoryLimit};
 use super::ui::When;
-use super::{backend, car, lookup, report};
+use super::{backend, car, completions, lookup, report};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -46,7 +46,7 @@ pub struct Args {
 }
 
 /// The options of all commands.
-#[derive(Debug, Clone, clap::Args)]
+#[derive(Debug, Clone, Default, clap::Args)]
 #[command(next_help_heading = "Options of all commands")]
 pub struct Options {
     /// The data directory, which holds `backends/` [default: $PINQL_ROOT, $IPFS_KIT_PATH or ~/.ipfs_kit].
@@ -96,6 +96,12 @@ pub struct Options {
     /// Tell more on stderr about what is done; twice and three times for still more.
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
+
+    /// The data directory and the format where nothing else says them.
+    #[arg(skip)]
+    pub root_default: Option<PathBuf>,
+    #[arg(skip)]
+    pub format_default: Option<Format>,
 }
 
 /// A source of statements.
@@ -116,6 +122,7 @@ pub fn command(reports: &Reports) -> clap::Command {
         .subcommand(lookup::command())
         .subcommand(backend::command())
         .subcommand(car::command())
+        .subcommands(completions::commands())
 }
 
 impl Args {
@@ -141,7 +148,7 @@ pub struct Early {
     /// `--queries`: its reports become subcommands.
     pub queries: Option<PathBuf>,
     /// `--color`: the complaints of the parser obey it.
-    pub color: When,
+    pub color: Option<When>,
     /// Whether the word `report` stands somewhere.
     pub report: bool,
 }
@@ -161,7 +168,7 @@ impl Early {
             if let Some(dir) = value_of(arg, "--queries", &mut rest) {
                 early.queries = Some(dir.into());
             } else if let Some(when) = value_of(arg, "--color", &mut rest) {
-                early.color = When::from_str(&when.to_string_lossy(), false).unwrap_or_default();
+                early.color = When::from_str(&when.to_string_lossy(), false).ok();
             }
         }
         early
@@ -245,7 +252,7 @@ mod tests {
     fn the_early_look_takes_no_statement_for_an_option() {
         let scan = |line: &str| Early::scan(&line.split(' ').map(OsString::from).collect::<Vec<_>>());
         let early = scan("report --queries /q x --color=never");
-        assert_eq!(early, Early { queries: Some("/q".into()), color: When::Never, report: true });
+        assert_eq!(early, Early { queries: Some("/q".into()), color: Some(When::Never), report: true });
         for line in ["-c --queries=/q", "-- --queries /q", "--root=/q"] {
             assert_eq!(scan(line), Early::default(), "{line}");
         }

@@ -22,6 +22,8 @@ pub struct Interrupts(Arc<State>);
 #[derive(Debug, Default)]
 struct State {
     pending: AtomicBool,
+    /// Whether Ctrl-C is meant for another program that has the terminal.
+    ignored: AtomicBool,
     changed: Notify,
 }
 
@@ -60,10 +62,18 @@ impl Interrupts {
     }
 
     fn raise(&self) {
+        if self.0.ignored.load(Ordering::SeqCst) {
+            return;
+        }
         if self.0.pending.swap(true, Ordering::SeqCst) {
             process::exit(EXIT_CODE.into());
         }
         self.0.changed.notify_waiters();
+    }
+
+    /// Leaves Ctrl-C to another program that has the terminal, a pager or an editor.
+    pub fn ignore(&self, yes: bool) {
+        self.0.ignored.store(yes, Ordering::SeqCst);
     }
 
     /// Forgets what has been asked before: the shell does so at each prompt.

@@ -5,12 +5,16 @@
 mod args;
 mod backend;
 mod car;
+mod completions;
+mod config;
 mod excerpt;
 mod expanded;
 mod failure;
 mod interrupt;
 mod lookup;
+mod meter;
 mod output;
+mod pager;
 mod places;
 mod plans;
 mod progress;
@@ -33,6 +37,7 @@ use pinql::session::{self, Session};
 use tracing::info;
 
 use args::{Args, Early, Input, Options};
+use config::Config;
 use failure::{Failure, Outcome};
 use output::Output;
 use pinql::store::layout;
@@ -59,8 +64,9 @@ pub fn run() -> ExitCode {
     let _ = rlimit::increase_nofile_limit(u64::MAX);
     let words: Vec<OsString> = std::env::args_os().collect();
     let early = Early::scan(words.get(1..).unwrap_or_default());
-    let mut ui = Ui::new(early.color);
-    let exit = parse_and_dispatch(&words, &early, &mut ui).unwrap_or_else(|failure| match failure {
+    let config = Config::load();
+    let mut ui = Ui::new(early.color.or(config.color()).unwrap_or_default());
+    let exit = parse_and_dispatch(&words, &early, &config, &mut ui).unwrap_or_else(|failure| match failure {
         failure if failure.is_broken_pipe() => Exit::Done,
         Failure::Interrupted => Exit::Interrupted,
         failure => {
@@ -71,8 +77,8 @@ pub fn run() -> ExitCode {
     ExitCode::from(exit as u8)
 }
 
-fn parse_and_dispatch(words: &[OsString], early: &Early, ui: &mut Ui) -> Outcome<Exit> {
-    let (reports, wrong) = report::load(early);
+fn parse_and_dispatch(words: &[OsString], early: &Early, config: &Config, ui: &mut Ui) -> Outcome<Exit> {
+    let (reports, wrong) = report::load(early, config.queries());
     let parsed = args::command(&reports).try_get_matches_from(words);
     if early.report {
         let asked = parsed.as_ref().ok().and_then(|matches| matches.subcommand_matches("report"));
@@ -80,10 +86,12 @@ fn parse_and_dispatch(words: &[OsString], early: &Early, ui: &mut Ui) -> Outcome
     }
     let parsed = parsed.and_then(|matches| Ok((Args::from_matches(&matches)?, matches)));
     match parsed {
-        Ok((args, matches)) => {
+        Ok((mut args, matches)) => {
+            config.tell(opens_shell(&args, &matches), ui)?;
+            config.fill(&mut args.options);
             trace::start(args.options.verbose, ui.stderr_colors())?;
             ui.set_verbose(args.options.verbose > 0);
-            dispatch(&args, &matches, &reports, ui)
+            dispatch(&args, &matches, &reports, config, ui)
         }
         Err(words) => complain(&words, ui),
     }
@@ -99,7 +107,18 @@ fn complain(words: &clap::Error, ui: &Ui) -> Outcome<Exit> {
     Ok(if words.use_stderr() { Exit::Failed } else { Exit::Done })
 }
 
-fn dispatch(args: &Args, matches: &ArgMatches, reports: &Reports, ui: &mut Ui) -> Outcome<Exit> {
+/// Whether this command line opens the shell.
+fn opens_shell(args: &Args, matches: &ArgMatches) -> bool {
+    matches.subcommand().is_none() && args.inputs.is_empty() && Ui::stdin_is_terminal()
+}
+
+fn dispatch(
+    args: &Args,
+    matches: &ArgMatches,
+    reports: &Reports,
+    config: &Config,
+    ui: &mut Ui,
+) -> Outcome<Exit> {
     match matches.subcommand() {
         Some((name, _)) if !args.inputs.is_empty() => {
             Err(Failure::misuse(format!("-c and -f do not go with `{name}`"), "run them one after the other"))
@@ -108,10 +127,16 @@ fn dispatch(args: &Args, matches: &ArgMatches, reports: &Reports, ui: &mut Ui) -
         Some(("backend", given)) => backend::run(&args.options, given, ui),
         Some(("lookup", given)) => lookup::run(&args.options, given, ui),
         Some(("car", given)) => car::run(&args.options, given, ui),
+        Some(("completions", given)) => {
+            completions::complete(reports, given, &output(&args.options)?).map(|()| Exit::Done)
+        }
+        Some(("man", given)) => {
+            completions::man(reports, given, &output(&args.options)?).map(|()| Exit::Done)
+        }
         Some((name, _)) => unreachable!("clap knows no command {name}"),
         None if !args.inputs.is_empty() => run_script(args, &args.inputs, ui),
-        None if !Ui::stdin_is_terminal() => run_script(args, &[Input::Stdin], ui),
-        None => run_shell(args, reports, ui),
+        None if opens_shell(args, matches) => run_shell(args, reports, config, ui),
+        None => run_script(args, &[Input::Stdin], ui),
     }
 }
 
@@ -144,7 +169,7 @@ fn run_script(args: &Args, inputs: &[Input], ui: &mut Ui) -> Outcome<Exit> {
     })
 }
 
-fn run_shell(args: &Args, reports: &Reports, ui: &mut Ui) -> Outcome<Exit> {
+fn run_shell(args: &Args, reports: &Reports, config: &Config, ui: &mut Ui) -> Outcome<Exit> {
     if args.options.output.is_some() {
         return Err(Failure::misuse(
             "the shell writes to the terminal",
@@ -152,12 +177,13 @@ fn run_shell(args: &Args, reports: &Reports, ui: &mut Ui) -> Outcome<Exit> {
         ));
     }
     let output = output(&args.options)?;
-    repl::run(&mut open(&args.options, ui)?, reports, output, ui)?;
+    repl::run(&mut open(&args.options, ui)?, reports, output, &config.shell, ui)?;
     Ok(Exit::Done)
 }
 
 fn output(options: &Options) -> Outcome<Output> {
-    Output::new(options.output.as_deref(), options.format, options.max_rows)
+    let default = options.format_default.filter(|_| options.output.is_none());
+    Output::new(options.output.as_deref(), options.format.or(default), options.max_rows)
 }
 
 fn open(options: &Options, ui: &Ui) -> Outcome<Runner> {
@@ -168,12 +194,12 @@ fn open(options: &Options, ui: &Ui) -> Outcome<Runner> {
         threads,
         skip_unreadable: options.skip_unreadable,
     };
-    let root = places::root(options.root.as_deref())?;
+    let root = places::root(options.root.as_deref(), options.root_default.as_deref())?;
     info!(root = %root.display(), ?limits, "opening the data directory");
-    let session = Session::open(&root, limits)?;
+    let session = Session::open(&root, limits.clone())?;
     // No pins in the wrong place are not no pins.
     if !root.join(layout::BACKENDS).is_dir() {
         ui.say(&ui::one_line(&format!("note: there is no {}/ in {}", layout::BACKENDS, root.display())));
     }
-    Runner::new(session, threads, options.timeout)
+    Runner::new(session, limits)
 }

@@ -11,6 +11,8 @@ use unicode_width::UnicodeWidthStr;
 
 use super::expanded::Expanded;
 use super::failure::{Failure, Outcome};
+use super::interrupt::Interrupts;
+use super::pager::Paged;
 use super::plans::{Plans, are_plans};
 use super::ui::Ui;
 
@@ -21,6 +23,10 @@ const BUFFER: usize = 64 << 10;
 const STDOUT: [&str; 4] = ["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"];
 /// The cells that a lone row may take where there is no terminal to measure.
 const WIDE: usize = 160;
+/// The rows by which it is told whether a table is too wide.
+const TRIED: usize = 1000;
+/// Lines of the terminal that the footer and the prompt take.
+const BELOW: usize = 3;
 
 /// The place and the format of answers.
 #[derive(Debug, Clone)]
@@ -28,8 +34,20 @@ pub struct Output {
     target: Target,
     format: Format,
     style: Style,
-    /// Tables show each row as a list of its columns.
-    expanded: bool,
+    rows: Rows,
+    /// What shows tables that are longer than the terminal, and who leaves Ctrl-C to it.
+    pager: Option<(String, Interrupts)>,
+}
+
+/// How tables show rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rows {
+    /// Each in a line.
+    Lines,
+    /// Each as a list of its columns.
+    Lists,
+    /// As lists where a line would be wider than the terminal.
+    Auto,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,7 +73,8 @@ impl Output {
             None => on_terminal.then_some(ROWS_ON_TERMINAL),
         };
         let width = if on_terminal { Ui::stdout_width() } else { None };
-        let output = Output { target, format, style: Style { max_rows, width }, expanded: false };
+        let style = Style { max_rows, width, ..Style::default() };
+        let output = Output { target, format, style, rows: Rows::Lines, pager: None };
         output.suits_terminal(on_terminal)?;
         Ok(output)
     }
@@ -81,10 +100,48 @@ impl Output {
         self.format
     }
 
-    /// Switches between rows as lines and rows as lists; `None` changes to the other. Says which it is now.
-    pub fn set_expanded(&mut self, on: Option<bool>) -> bool {
-        self.expanded = on.unwrap_or(!self.expanded);
-        self.expanded
+    /// How tables show rows.
+    pub fn rows(&self) -> Rows {
+        self.rows
+    }
+
+    pub fn set_rows(&mut self, rows: Rows) {
+        self.rows = rows;
+    }
+
+    /// The most rows of a table that are shown.
+    pub fn max_rows(&self) -> Option<usize> {
+        self.style.max_rows
+    }
+
+    pub fn set_max_rows(&mut self, rows: Option<usize>) {
+        self.style.max_rows = rows;
+    }
+
+    /// Whether tables show sizes and durations in units.
+    pub fn units(&self) -> bool {
+        self.style.units
+    }
+
+    pub fn set_units(&mut self, on: bool) {
+        self.style.units = on;
+    }
+
+    /// The program that shows long tables.
+    pub fn pager(&self) -> Option<&str> {
+        self.pager.as_ref().map(|(command, _)| command.as_str())
+    }
+
+    /// Lets a program show what is longer than the terminal.
+    pub fn set_pager(&mut self, pager: Option<(String, Interrupts)>) {
+        self.pager = pager.filter(|_| self.target == Target::Stdout && Ui::stdout_is_terminal());
+    }
+
+    /// The same with every value as it is, whatever the width of the terminal.
+    pub fn in_full(&self) -> Output {
+        let style = Style { width: None, units: false, ..self.style.clone() };
+        let rows = if self.rows == Rows::Auto { Rows::Lines } else { self.rows };
+        Output { style, rows, ..self.clone() }
     }
 
     /// Refuses what would make a heap of several answers.
@@ -129,13 +186,21 @@ impl Output {
             ended = batch.is_none();
             first.extend(batch);
         }
+        // The terminal may have another width by now.
+        let width = self.style.width.map(|width| Ui::stdout_width().unwrap_or(width));
+        let style = Style { width, ..self.style.clone() };
         let lone = rows(&first) == 1 && self.overflows(&columns, &first)?;
+        let lists = match self.rows {
+            Rows::Lines => lone,
+            Rows::Lists => true,
+            Rows::Auto => lone || (self.format == Format::Table && self.overflows(&columns, &first)?),
+        };
         self.write(|out| {
             let table = self.format == Format::Table;
             let mut encoder: Box<dyn Encoder + '_> = match table {
                 true if are_plans(&columns) => Box::new(Plans::new(out)),
-                true if self.expanded || lone => Box::new(Expanded::new(out, &self.style, lone)),
-                _ => self.format.encoder(out, columns, &self.style)?,
+                true if lists => Box::new(Expanded::new(out, &style, lone && self.rows == Rows::Lines)),
+                _ => self.format.encoder(out, columns, &style)?,
             };
             for batch in first {
                 encoder.write(&batch)?;
@@ -147,6 +212,14 @@ impl Output {
         })
     }
 
+    /// The file that it goes to.
+    pub fn path(&self) -> Option<PathBuf> {
+        match &self.target {
+            Target::Stdout => None,
+            Target::File(path) => Some(path.clone()),
+        }
+    }
+
     /// Whether nothing of an answer can be seen before all of it is written.
     pub fn appears_whole(&self) -> bool {
         matches!(&self.target, Target::File(path) if StagedFile::replaces(path))
@@ -155,17 +228,27 @@ impl Output {
     /// Whether a table of these rows is wider than a line may be.
     fn overflows(&self, columns: &SchemaRef, batches: &[RecordBatch]) -> Outcome<bool> {
         let mut drawn = Vec::new();
-        let mut table = Format::Table.encoder(&mut drawn, SchemaRef::clone(columns), &Style::default())?;
+        let style = Style { units: self.style.units, max_rows: Some(TRIED), ..Style::default() };
+        let mut table = Format::Table.encoder(&mut drawn, SchemaRef::clone(columns), &style)?;
         batches.iter().try_for_each(|batch| table.write(batch))?;
         table.finish()?;
         let widest = String::from_utf8_lossy(&drawn).lines().map(UnicodeWidthStr::width).max();
-        Ok(widest.unwrap_or_default() > self.style.width.unwrap_or(WIDE))
+        Ok(widest.unwrap_or_default()
+            > self.style.width.map_or(WIDE, |width| Ui::stdout_width().unwrap_or(width)))
     }
 
     /// Opens the place, lets `fill` write to it, and makes sure that all of it has arrived.
     pub fn write<T>(&self, fill: impl FnOnce(&mut (dyn Write + Send)) -> Outcome<T>) -> Outcome<T> {
         match &self.target {
-            Target::Stdout => buffered(io::stdout(), fill),
+            Target::Stdout => match (&self.pager, Ui::stdout_height()) {
+                (Some((pager, interrupts)), Some(height)) => {
+                    let mut paged = Paged::new(pager, height.saturating_sub(BELOW), interrupts);
+                    let value = buffered(&mut paged, fill)?;
+                    paged.finish().map_err(Failure::output)?;
+                    Ok(value)
+                }
+                _ => buffered(io::stdout(), fill),
+            },
             Target::File(path) => {
                 let mut staged = StagedFile::beside(path)?;
                 let value = buffered(&mut staged, fill).map_err(|failure| failure.writing(path))?;
@@ -251,7 +334,8 @@ mod tests {
     #[test]
     fn stdout_holds_several_answers_if_they_are_text() {
         for (format, holds) in [(Format::Csv, true), (Format::Parquet, false), (Format::Arrow, false)] {
-            let output = Output { target: Target::Stdout, format, style: Style::default(), expanded: false };
+            let style = Style::default();
+            let output = Output { target: Target::Stdout, format, style, rows: Rows::Lines, pager: None };
             assert_eq!(output.can_hold(2).is_ok(), holds, "{format}");
             assert!(output.can_hold(0).is_ok());
         }

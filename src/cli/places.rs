@@ -7,10 +7,12 @@ use etcetera::BaseStrategy;
 
 use super::failure::{Failure, Outcome};
 
-/// The data directory: `--root`, else `$PINQL_ROOT`, else `$IPFS_KIT_PATH`, else `~/.ipfs_kit`.
-pub fn root(named: Option<&Path>) -> Outcome<PathBuf> {
+/// The data directory: `--root`, else `$PINQL_ROOT`, else `$IPFS_KIT_PATH`, else that of the configuration, else
+/// `~/.ipfs_kit`.
+pub fn root(named: Option<&Path>, configured: Option<&Path>) -> Outcome<PathBuf> {
     let from = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let root = named.map(PathBuf::from).or_else(|| from("PINQL_ROOT")).or_else(|| from("IPFS_KIT_PATH"));
+    let root = root.or_else(|| configured.map(PathBuf::from));
     let root = root.unwrap_or_else(|| PathBuf::from("~/.ipfs_kit"));
     let home = etcetera::home_dir().ok();
     expand(&root, home.as_deref()).ok_or_else(|| {
@@ -27,6 +29,17 @@ fn expand(path: &Path, home: Option<&Path>) -> Option<PathBuf> {
         Ok(rest) => home.map(|home| home.join(rest)),
         Err(_) => Some(path.into()),
     }
+}
+
+/// The path with a leading `~` replaced, as far as that is known.
+pub fn at_home(path: &Path) -> PathBuf {
+    expand(path, etcetera::home_dir().ok().as_deref()).unwrap_or_else(|| path.into())
+}
+
+/// The configuration file. It need not be there.
+pub fn config() -> Option<PathBuf> {
+    let config = etcetera::choose_base_strategy().ok()?.config_dir();
+    Some(config.join("pinql").join("config.toml"))
 }
 
 /// The directory of the user's own reports, if it is there.

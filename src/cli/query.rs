@@ -5,6 +5,8 @@ use std::io::{self, Read};
 use std::path::Path;
 use std::time::Instant;
 
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
 use pinql::Error;
 use pinql::export::{Format, Written};
 use pinql::report::Bindings;
@@ -89,6 +91,31 @@ pub fn run(
     Ok(well)
 }
 
+/// The rows of an answer, kept for later.
+#[derive(Debug, Default)]
+pub struct Kept {
+    /// The answer, unless it is too large to be kept.
+    pub answer: Option<(SchemaRef, Vec<RecordBatch>)>,
+    bytes: usize,
+}
+
+impl Kept {
+    /// The most that is kept.
+    const MOST: usize = 128 << 20;
+
+    fn begin(&mut self, columns: &SchemaRef) {
+        *self = Kept { answer: Some((SchemaRef::clone(columns), vec![])), bytes: 0 };
+    }
+
+    fn add(&mut self, batch: &RecordBatch) {
+        self.bytes += batch.get_array_memory_size();
+        match &mut self.answer {
+            Some((_, batches)) if self.bytes <= Kept::MOST => batches.push(batch.clone()),
+            _ => self.answer = None,
+        }
+    }
+}
+
 /// Runs one statement, writes its answer, and says what there is to say about it.
 pub fn answer(
     engine: &mut Runner,
@@ -97,15 +124,41 @@ pub fn answer(
     output: &Output,
     ui: &mut Ui,
 ) -> Outcome<Written> {
+    answer_and_keep(engine, sql, bindings, output, ui, None)
+}
+
+/// The same, and keeps the rows.
+pub fn answer_and_keep(
+    engine: &mut Runner,
+    sql: &str,
+    bindings: &Bindings,
+    output: &Output,
+    ui: &mut Ui,
+    mut kept: Option<&mut Kept>,
+) -> Outcome<Written> {
     let since = Instant::now();
     let mut damaged = Vec::new();
-    let written = loop {
+    let (written, receipt, took) = loop {
         let mut running = engine.start_without(sql, bindings, &damaged)?;
         let columns = running.columns()?;
-        match output.encode(columns, || running.batch()) {
+        if let Some(kept) = &mut kept {
+            kept.begin(&columns);
+        }
+        let mut took = None;
+        let next = || {
+            let batch = running.batch()?;
+            match (&batch, &mut kept) {
+                (Some(batch), Some(kept)) => kept.add(batch),
+                // The time that people look at a pager is not the query's.
+                (None, _) => took = Some(since.elapsed()),
+                _ => {}
+            }
+            Ok(batch)
+        };
+        match output.encode(columns, next) {
             Ok(written) => {
                 ui.skipped(running.skipped());
-                break written;
+                break (written, running.receipt(), took.unwrap_or_else(|| since.elapsed()));
             }
             // Nothing of it stands anywhere yet.
             Err(failure) if output.appears_whole() => damaged.push(failure.skippable()?),
@@ -114,7 +167,7 @@ pub fn answer(
     };
     debug!(rows = written.rows, elapsed = ?since.elapsed(), "answered");
     if output.format() == Format::Table {
-        ui.footer(written, since.elapsed());
+        ui.footer(written, took, receipt);
     }
     Ok(written)
 }

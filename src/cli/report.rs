@@ -1,6 +1,6 @@
 //! `pinql report`: the canned questions, each a subcommand with options of its own.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
@@ -31,10 +31,10 @@ pub struct Wrong {
 }
 
 /// The reports that this run knows, and what is wrong with the user's own ones.
-pub fn load(early: &Early) -> (Reports, Wrong) {
+pub fn load(early: &Early, configured: Option<PathBuf>) -> (Reports, Wrong) {
     let mut reports = Reports::built_in();
     let mut wrong = Wrong { dir: None, files: vec![] };
-    for dir in places::user_queries().into_iter().chain(early.queries.clone()) {
+    for dir in places::user_queries().into_iter().chain(early.queries.clone().or(configured)) {
         match reports.add_dir(&dir) {
             Ok(files) => wrong.files.extend(files),
             Err(error) => wrong.dir = wrong.dir.or(Some(error)),

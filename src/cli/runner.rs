@@ -9,7 +9,7 @@ use futures::StreamExt;
 use pinql::Error;
 use pinql::migrate::{Progress, Seen};
 use pinql::report::Bindings;
-use pinql::session::{Receipt, Session, Skipped};
+use pinql::session::{self, Gauge, Receipt, Session, Skipped};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -17,6 +17,7 @@ use tracing::info;
 
 use super::failure::{Failure, Outcome};
 use super::interrupt::Interrupts;
+use super::meter::Meter;
 
 /// Batches that wait between the workers and the output: enough to keep both busy, too few to fill the memory.
 const WAITING: usize = 4;
@@ -38,8 +39,7 @@ pub struct Runner {
     /// Wakes the main thread: for a batch, for Ctrl-C, for the time limit.
     front: Runtime,
     interrupts: Interrupts,
-    threads: Option<usize>,
-    timeout: Option<Duration>,
+    limits: session::Options,
     /// A query was left before its end and may still hold a worker.
     abandoned: bool,
 }
@@ -51,6 +51,9 @@ pub struct Running<'e> {
     task: JoinHandle<()>,
     /// How much longer the main thread waits for the engine, without the time that the output takes.
     patience: Option<Duration>,
+    /// Known with the columns.
+    gauge: Option<Gauge>,
+    meter: Meter,
     /// Known at the end.
     skipped: Vec<Skipped>,
     ended: bool,
@@ -64,24 +67,49 @@ struct Query {
 }
 
 enum Message {
-    Columns(SchemaRef),
+    Columns(SchemaRef, Gauge),
     Batch(RecordBatch),
     Failed(Error),
     End(Vec<Skipped>),
 }
 
 impl Runner {
-    /// Sets up the threads. Queries that run longer than `timeout` are stopped even where the session cannot.
-    pub fn new(session: Session, threads: Option<usize>, timeout: Option<Duration>) -> Outcome<Runner> {
+    /// Sets up the threads for a session with these limits. Queries that run longer than they may are stopped even where
+    /// the session cannot.
+    pub fn new(session: Session, limits: session::Options) -> Outcome<Runner> {
         let front = Builder::new_current_thread().enable_time().build();
         Ok(Runner {
             session: Arc::new(session),
-            workers: Some(workers(threads)?),
+            workers: Some(workers(limits.threads)?),
             front: front.map_err(cannot_start)?,
             interrupts: Interrupts::listen().map_err(cannot_start)?,
-            threads,
-            timeout,
+            limits,
             abandoned: false,
+        })
+    }
+
+    /// What queries may use.
+    pub fn limits(&self) -> &session::Options {
+        &self.limits
+    }
+
+    /// Goes on with other limits: a new session over the same data directory.
+    pub fn set_limits(&mut self, limits: session::Options) -> Outcome<()> {
+        self.session = Arc::new(Session::open(self.session.data_dir().root(), limits.clone())?);
+        self.limits = limits;
+        // The workers may be too many or too few by now.
+        self.abandoned = true;
+        Ok(())
+    }
+
+    /// Waits so long, or until Ctrl-C.
+    pub fn wait(&self, time: Duration) -> Outcome<()> {
+        self.front.block_on(async {
+            tokio::select! {
+                biased;
+                () = self.interrupts.pending() => Err(Failure::Interrupted),
+                () = tokio::time::sleep(time) => Ok(()),
+            }
         })
     }
 
@@ -109,7 +137,7 @@ impl Runner {
     ) -> Outcome<Running<'_>> {
         if self.abandoned {
             // What was left may never give its worker back, and the next query needs one.
-            if let Some(stuck) = self.workers.replace(workers(self.threads)?) {
+            if let Some(stuck) = self.workers.replace(workers(self.limits.threads)?) {
                 stuck.shutdown_background();
             }
             self.abandoned = false;
@@ -118,8 +146,18 @@ impl Runner {
         let (sender, messages) = mpsc::channel(WAITING);
         let query = Query { sql: sql.to_owned(), bindings: bindings.clone(), damaged: damaged.to_vec() };
         let task = workers.spawn(answer(Arc::clone(&self.session), query, sender));
-        let patience = self.timeout.map(|limit| limit + GRACE);
-        Ok(Running { engine: self, messages, task, patience, skipped: vec![], ended: false })
+        let patience = self.limits.timeout.map(|limit| limit + GRACE);
+        let meter = Meter::new();
+        Ok(Running {
+            engine: self,
+            messages,
+            task,
+            patience,
+            gauge: None,
+            meter,
+            skipped: vec![],
+            ended: false,
+        })
     }
 
     /// Does long work that is no query, on a thread of its own, and looks after `watch` meanwhile. Ctrl-C tells it to stop,
@@ -183,7 +221,10 @@ impl Running<'_> {
     /// The columns: what comes first.
     pub fn columns(&mut self) -> Outcome<SchemaRef> {
         match self.next()? {
-            Message::Columns(columns) => Ok(columns),
+            Message::Columns(columns, gauge) => {
+                self.gauge = Some(gauge);
+                Ok(columns)
+            }
             _ => Err(out_of_order()),
         }
     }
@@ -206,20 +247,36 @@ impl Running<'_> {
         &self.skipped
     }
 
+    /// Tells how far the query is. Known once the columns are.
+    pub fn gauge(&self) -> Option<&Gauge> {
+        self.gauge.as_ref()
+    }
+
+    /// What the query has read so far.
+    pub fn receipt(&self) -> Receipt {
+        self.gauge.as_ref().map(Gauge::receipt).unwrap_or_default()
+    }
+
     fn next(&mut self) -> Outcome<Message> {
         let since = Instant::now();
-        let Running { engine, messages, patience, .. } = self;
-        let limit = engine.timeout.unwrap_or_default();
+        let Running { engine, messages, patience, gauge, meter, .. } = self;
+        let limit = engine.limits.timeout.unwrap_or_default();
         let message = engine.front.block_on(async {
-            tokio::select! {
-                biased;
-                () = engine.interrupts.pending() => Err(Failure::Interrupted),
-                message = messages.recv() => Ok(message),
-                () = tokio::time::sleep(patience.unwrap_or_default()), if patience.is_some() => {
-                    Err(Error::Timeout { limit }.into())
+            let late = tokio::time::sleep(patience.unwrap_or_default());
+            tokio::pin!(late);
+            loop {
+                tokio::select! {
+                    biased;
+                    () = engine.interrupts.pending() => return Err(Failure::Interrupted),
+                    message = messages.recv() => return Ok(message),
+                    () = &mut late, if patience.is_some() => return Err(Error::Timeout { limit }.into()),
+                    () = tokio::time::sleep(LOOK) => meter.show(gauge.as_ref()),
                 }
             }
-        })?;
+        });
+        // Before anything else is written to the terminal.
+        meter.clear();
+        let message = message?;
         self.patience = self.patience.map(|patience| patience.saturating_sub(since.elapsed()));
         match message {
             Some(Message::Failed(error)) => {
@@ -266,11 +323,11 @@ async fn stream(
     sender: &mpsc::Sender<Message>,
 ) -> Result<Vec<Skipped>, Error> {
     let mut answer = std::pin::pin!(session.query_without(sql, bindings, damaged).await?);
-    let mut open = sender.send(Message::Columns(answer.schema())).await.is_ok();
+    let mut open = sender.send(Message::Columns(answer.schema(), answer.gauge())).await.is_ok();
     while open && let Some(batch) = answer.next().await {
         open = sender.send(Message::Batch(batch?)).await.is_ok();
     }
-    let Receipt { files, bytes } = answer.receipt();
+    let Receipt { files, bytes, .. } = answer.receipt();
     info!(files, bytes, "read");
     Ok(answer.skipped())
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use pinql::Error;
 use pinql::export::Written;
 use pinql::pin::counted;
-use pinql::session::Skipped;
+use pinql::session::{Receipt, Skipped};
 
 use super::failure::Failure;
 
@@ -69,6 +69,12 @@ impl Ui {
         size.map(|(terminal_size::Width(width), _)| usize::from(width)).filter(|width| *width > 0)
     }
 
+    /// The lines of the terminal that stdout is, if it is one.
+    pub fn stdout_height() -> Option<usize> {
+        let size = terminal_size::terminal_size_of(io::stdout());
+        size.map(|(_, terminal_size::Height(height))| usize::from(height)).filter(|height| *height > 0)
+    }
+
     /// Whether a stream gets colour.
     fn colors(&self, is_terminal: bool) -> bool {
         let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
@@ -97,11 +103,24 @@ impl Ui {
 
     /// Says what failed, why, where, and what to do.
     pub fn fail(&self, failure: &Failure) {
+        self.fail_with(failure, |hint| hint);
+    }
+
+    fn fail_with(&self, failure: &Failure, hint: impl Fn(String) -> String) {
         let mut lines = vec![self.labelled(Paint::Error, "error:", &failure.message())];
         lines.extend(failure.causes().iter().map(|cause| self.labelled(Paint::Error, "caused by:", cause)));
         lines.extend(failure.excerpt().iter().map(|line| printable(line)));
-        lines.extend(failure.hint().map(|hint| self.labelled(Paint::Hint, "hint:", &hint)));
+        lines.extend(failure.hint().map(|words| self.labelled(Paint::Hint, "hint:", &hint(words))));
         self.tell(&lines.join("\n"));
+    }
+
+    /// The same in the shell, where settings take the place of options.
+    pub fn fail_in_shell(&self, failure: &Failure) {
+        self.fail_with(failure, |hint| {
+            ["memory-limit", "timeout", "skip-unreadable"].iter().fold(hint, |hint, option| {
+                hint.replace(&format!("--{option}"), &format!("\\set {}", option.replace('-', "_")))
+            })
+        });
     }
 
     /// Says what failed at one backend of several.
@@ -141,10 +160,20 @@ impl Ui {
         self.timing
     }
 
-    /// Says how many rows a table has and, on a terminal, how long it took.
-    pub fn footer(&self, written: Written, took: Duration) {
-        let took = (self.timing && Ui::stderr_is_terminal()).then_some(took);
-        self.tell(&self.paint(Paint::Quiet, &footer(written, took)));
+    /// Whether the time stands below tables.
+    pub fn timing(&self) -> bool {
+        self.timing
+    }
+
+    /// Says how many rows a table has and, on a terminal, how long it took and what was read.
+    pub fn footer(&self, written: Written, took: Duration, receipt: Receipt) {
+        let cost = (self.timing && Ui::stderr_is_terminal()).then_some((took, receipt));
+        self.tell(&self.paint(Paint::Quiet, &footer(written, cost)));
+    }
+
+    /// Says something beside the matter.
+    pub fn note(&self, words: &str) {
+        self.tell(&self.paint(Paint::Quiet, &one_line(words)));
     }
 
     /// Says what to do.
@@ -200,19 +229,37 @@ pub fn one_line(text: &str) -> String {
     shown
 }
 
-fn footer(written: Written, took: Option<Duration>) -> String {
+fn footer(written: Written, cost: Option<(Duration, Receipt)>) -> String {
     let Written { rows, shown } = written;
     let mut words = counted(rows, "row", "rows");
     if shown < rows {
         words.push_str(&format!(", {shown} shown"));
     }
-    if let Some(took) = took {
+    if let Some((took, Receipt { files, size, bytes })) = cost {
         words.push_str(&match took {
             took if took < Duration::from_secs(1) => format!(", {} ms", took.as_millis()),
             took => format!(", {:.1} s", took.as_secs_f64()),
         });
+        if files > 0 {
+            // Footers may be read again, and more than once.
+            words.push_str(&format!(
+                ", read {} of {}",
+                bytes_in_words(bytes.min(size)),
+                bytes_in_words(size)
+            ));
+        }
     }
     format!("({words})")
+}
+
+/// A number of bytes in the unit that suits it.
+pub fn bytes_in_words(bytes: u64) -> String {
+    match bytes {
+        0..1_000 => format!("{bytes} B"),
+        1_000..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.1} MB", bytes as f64 / 1e6),
+        _ => format!("{:.1} GB", bytes as f64 / 1e9),
+    }
 }
 
 #[cfg(test)]
@@ -221,14 +268,21 @@ mod tests {
 
     #[test]
     fn the_footer_counts_rows_and_says_what_is_not_shown() {
-        for (rows, shown, millis, words) in [
+        let receipt = |bytes, size| Receipt { files: u64::from(size > 0), size, bytes };
+        for (rows, shown, cost, words) in [
             (0, 0, None, "(0 rows)"),
             (1, 1, None, "(1 row)"),
-            (2, 2, Some(12), "(2 rows, 12 ms)"),
+            (2, 2, Some((12, receipt(0, 0))), "(2 rows, 12 ms)"),
             (1200, 1000, None, "(1200 rows, 1000 shown)"),
-            (1, 0, Some(61_240), "(1 row, 0 shown, 61.2 s)"),
+            (
+                1,
+                0,
+                Some((61_240, receipt(1_500, 142_000_000))),
+                "(1 row, 0 shown, 61.2 s, read 1.5 kB of 142.0 MB)",
+            ),
         ] {
-            assert_eq!(footer(Written { rows, shown }, millis.map(Duration::from_millis)), words);
+            let cost = cost.map(|(millis, receipt)| (Duration::from_millis(millis), receipt));
+            assert_eq!(footer(Written { rows, shown }, cost), words);
         }
     }
 

@@ -30,6 +30,7 @@ mod markdown;
 mod nested;
 mod output;
 mod parquet;
+mod readable;
 mod rows;
 #[cfg(test)]
 mod sample;
@@ -76,6 +77,8 @@ pub struct Style {
     pub max_rows: Option<usize>,
     /// The widest line in terminal cells; `None` cuts nothing.
     pub width: Option<usize>,
+    /// Show sizes and durations in units that are easy to read, not to the last digit: `8.4 GB`, `12 d 3 h`.
+    pub units: bool,
 }
 
 /// What an encoder has written.

@@ -16,6 +16,7 @@ use crate::error::Result;
 use super::columns::refuse_others;
 use super::layout::{BETWEEN, NARROWEST, Shape, cut, line_width, push_visible, shrink};
 use super::output::{Output, Sink};
+use super::readable::Unit;
 use super::value::Column;
 use super::{Encoder, Format, Style, Written};
 
@@ -29,6 +30,8 @@ pub(super) struct Table<'w> {
     schema: SchemaRef,
     style: Style,
     shapes: Vec<Shape>,
+    /// What the columns that are to be readable count.
+    units: Vec<Option<Unit>>,
     /// The first rows, until the widths are decided.
     held: Option<Held>,
     line: String,
@@ -45,8 +48,10 @@ impl<'w> Table<'w> {
     pub(super) fn new(out: Sink<'w>, schema: SchemaRef, style: &Style) -> Self {
         let fields = schema.fields().iter();
         let shapes = fields.map(|field| Shape::new(&visible(field.name()), field.data_type()));
+        let units = schema.fields().iter().map(|field| Unit::of(field).filter(|_| style.units));
         Table {
             out: Output::new(out),
+            units: units.collect(),
             shapes: shapes.collect(),
             schema,
             style: style.clone(),
@@ -143,7 +148,12 @@ impl Encoder for Table<'_> {
         for row in 0..rows.min(left) as usize {
             // A table without columns has nothing to draw.
             if !columns.is_empty() {
-                self.row(columns.iter().map(|column| cell(column, row)).collect())?;
+                let units = self.units.iter().zip(columns.iter().zip(batch.columns()));
+                let readable = |unit: &Option<Unit>, values| unit.and_then(|unit| unit.text(values, row));
+                let cells = units.map(|(unit, (column, values))| {
+                    readable(unit, values).unwrap_or_else(|| cell(column, row))
+                });
+                self.row(cells.collect())?;
             }
         }
         self.written.rows += rows;
@@ -217,7 +227,7 @@ mod tests {
 
     #[test]
     fn a_narrow_table_cuts_the_widest_column_in_its_middle() {
-        let style = Style { width: Some(50), max_rows: Some(2) };
+        let style = Style { width: Some(50), max_rows: Some(2), ..Style::default() };
         let (text, written) = styled(&pins(), style);
         insta::assert_snapshot!(text, @r"
         cid                          │ size_bytes │ status
@@ -230,7 +240,7 @@ mod tests {
 
     #[test]
     fn a_table_that_cannot_fit_overflows() {
-        let style = Style { width: Some(10), max_rows: None };
+        let style = Style { width: Some(10), ..Style::default() };
         let (text, _) = styled(&pins(), style);
         insta::assert_snapshot!(text, @r"
         cid      │ size…tes │ status
@@ -255,7 +265,7 @@ mod tests {
     #[test]
     fn rows_beyond_the_limit_are_counted_and_not_shown() {
         for (limit, shown) in [(0, 0), (1, 1), (4, 4), (6, 6), (7, 6)] {
-            let style = Style { width: None, max_rows: Some(limit) };
+            let style = Style { max_rows: Some(limit), ..Style::default() };
             let (bytes, written) = encode(Format::Table, &[pins(), pins()], &style).expect("it can be drawn");
             assert_eq!(written, Written { rows: 6, shown });
             let lines = String::from_utf8(bytes).expect("it is text").lines().count();
@@ -276,7 +286,7 @@ mod tests {
 
     #[test]
     fn a_later_wider_row_overflows_unless_the_line_has_a_limit() {
-        let width = |width| Style { width, max_rows: None };
+        let width = |width| Style { width, ..Style::default() };
         assert_eq!(late_wide_row(width(None)), "a wide value │ a wide value");
         assert_eq!(late_wide_row(width(Some(27))), "a wide value │ a wide value");
         assert_eq!(late_wide_row(width(Some(26))), "a wi…lue │ a wi…lue");

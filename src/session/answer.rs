@@ -22,6 +22,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::compact::compact_sorts;
 use super::diagnose::{innermost, unreadable_in};
+use super::gauge::{Gauge, Receipt, Running};
 use super::memory::Careful;
 use super::planner::{Planner, Query, set_batch_size};
 use crate::catalog::{Snapshot, UnreadableFile};
@@ -59,15 +60,6 @@ impl Deadline {
     }
 }
 
-/// What a query has read so far.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Receipt {
-    /// Files of mappings that were opened.
-    pub files: u64,
-    /// Bytes that were read from them, footers included.
-    pub bytes: u64,
-}
-
 /// The answer to one statement: a stream of record batches, with its columns known at once.
 ///
 /// The query runs as a task of its own and is stopped when the answer is dropped, even while it computes. The files that it
@@ -75,6 +67,7 @@ pub struct Receipt {
 pub struct Answer {
     schema: SchemaRef,
     snapshot: Arc<Snapshot>,
+    running: Running,
     batches: mpsc::Receiver<Result<RecordBatch>>,
     task: JoinHandle<()>,
     timeout: Option<(Duration, Pin<Box<Sleep>>)>,
@@ -87,19 +80,21 @@ impl Answer {
         let (sender, batches) = mpsc::channel(WAITING);
         let schema = Arc::clone(&query.columns);
         let snapshot = Arc::clone(&query.snapshot);
+        let running = Running::default();
+        let runs = running.clone();
         let timeout = deadline.map(|deadline| (deadline.limit, Box::pin(sleep_until(deadline.at))));
         let task = tokio::spawn(async move {
             let mut query = query;
             let plan = Arc::clone(&query.plan);
             // A plan that has run holds what its joins have collected: it is to go before another takes its place.
             query.plan = Arc::new(EmptyExec::new(plan.schema()));
-            let mut run = Run { planner, query, sender, handed_over: false, careful: None };
+            let mut run = Run { planner, query, sender, runs, handed_over: false, careful: None };
             if let Err(error) = run.until_done(plan).await {
                 // A closed channel means that nobody waits for the answer any more.
                 let _ = run.sender.send(Err(error)).await;
             }
         });
-        Answer { schema, snapshot, batches, task, timeout, ended: false }
+        Answer { schema, snapshot, running, batches, task, timeout, ended: false }
     }
 
     /// The columns.
@@ -115,7 +110,12 @@ impl Answer {
 
     /// What has been read so far.
     pub fn receipt(&self) -> Receipt {
-        Receipt { files: self.snapshot.files_opened(), bytes: self.snapshot.bytes_read() }
+        self.gauge().receipt()
+    }
+
+    /// Tells how far the query is, while the answer is taken elsewhere.
+    pub fn gauge(&self) -> Gauge {
+        Gauge::new(Arc::clone(&self.snapshot), self.running.clone())
     }
 }
 
@@ -169,6 +169,8 @@ struct Run {
     planner: Arc<Planner>,
     query: Query,
     sender: mpsc::Sender<Result<RecordBatch>>,
+    /// Where others see which plan runs.
+    runs: Running,
     /// Whether a batch has been sent, after which the query cannot begin anew.
     handed_over: bool,
     /// Held once it has begun anew with sorts that hold less.
@@ -182,6 +184,7 @@ impl Run {
         let joins = has_hash_join(&plan);
         loop {
             let Err(error) = self.once(plan, &state).await else { return Ok(()) };
+            self.runs.set(None);
             let again = !self.handed_over && self.change_course(&error, joins, &mut state);
             let next = match again {
                 true => {
@@ -203,7 +206,9 @@ impl Run {
         state: &SessionState,
     ) -> Result<(), DataFusionError> {
         let hold = self.hold_back(&plan);
-        let mut batches = execute_stream(compact_sorts(plan)?, state.task_ctx())?;
+        let plan = compact_sorts(plan)?;
+        self.runs.set(Some(Arc::clone(&plan)));
+        let mut batches = execute_stream(plan, state.task_ctx())?;
         let (mut held, mut bytes) = (Vec::new(), 0);
         while let Some(batch) = batches.next().await {
             let batch = batch?;

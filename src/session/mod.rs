@@ -11,25 +11,37 @@ mod compact;
 mod diagnose;
 mod dialect;
 mod distinct;
+mod gauge;
 mod ignored;
+mod lexeme;
 mod lookup;
 mod memory;
 mod names;
 mod options;
 mod places;
 mod planner;
+mod profile;
+mod remembered;
 mod rules;
 mod script;
 mod sums;
 mod times;
+mod vocabulary;
 
-pub use answer::{Answer, Receipt, Skipped};
+pub use answer::{Answer, Skipped};
+pub use gauge::{Gauge, Receipt};
+pub use lexeme::{Lexeme, Part, lexemes, quote_name};
 pub use lookup::Lookup;
 pub use options::Options;
+pub use profile::{Node, Profile};
 pub use script::{Statement, is_complete, split_statements};
+pub use vocabulary::Function;
 
 use std::path::Path;
 use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
 
 use crate::error::{Error, Result};
 use crate::report::Bindings;
@@ -58,6 +70,20 @@ impl Session {
     /// The data directory that it is over.
     pub fn data_dir(&self) -> &DataDir {
         self.planner.data_dir()
+    }
+
+    /// The functions that SQL may call, by name.
+    pub fn functions(&self) -> Vec<Function> {
+        vocabulary::functions(self.planner.state())
+    }
+
+    /// Keeps rows as the table `_` of later queries, in the place of those kept before; `None` keeps none. Of columns with
+    /// one name, all but the first get a number: `cid`, `cid_2`.
+    ///
+    /// # Errors
+    /// If the batches do not have these columns.
+    pub fn remember(&self, answer: Option<(SchemaRef, Vec<RecordBatch>)>) -> Result<()> {
+        self.planner.remembered.set(answer)
     }
 
     /// The same for who writes anew what is read: rows come in the order of their files, and a backend that cannot be read

@@ -26,6 +26,7 @@ use super::diagnose::{Known, explain, written};
 use super::ignored::refuse_ignored;
 use super::memory::{Caution, SharingPool};
 use super::options::Options;
+use super::remembered::Remembered;
 use super::{arithmetic, calendar, dialect, distinct, names, rules, script, sums, times};
 use crate::catalog::{
     self, PinCatalog, Snapshot, Unreadable, UnreadableFile, functions,
@@ -52,6 +53,8 @@ pub(super) struct Planner {
     state: SessionState,
     pub caution: Caution,
     pub options: Options,
+    /// The table `_`.
+    pub remembered: Remembered,
 }
 
 /// One statement, planned.
@@ -84,7 +87,7 @@ impl Planner {
             .with_physical_optimizer_rule(Arc::new(rules::YieldInJoins))
             .build();
         register_functions(&mut state).map_err(broken)?;
-        Ok(Planner { dir, store, state, caution, options })
+        Ok(Planner { dir, store, state, caution, options, remembered: Remembered::default() })
     }
 
     /// The same for [`Session::faithful`](super::Session::faithful).
@@ -94,7 +97,12 @@ impl Planner {
         state.config_mut().options_mut().execution.target_partitions = 1;
         let options = Options { skip_unreadable: false, threads: Some(1), ..self.options.clone() };
         let (dir, store, caution) = (self.dir.clone(), Arc::clone(&self.store), self.caution.clone());
-        Planner { dir, store, state, caution, options }
+        Planner { dir, store, state, caution, options, remembered: Remembered::default() }
+    }
+
+    /// The functions and settings of all queries.
+    pub fn state(&self) -> &SessionState {
+        &self.state
     }
 
     pub fn data_dir(&self) -> &DataDir {
@@ -106,7 +114,10 @@ impl Planner {
         let unreadable = if self.options.skip_unreadable { Unreadable::Skip } else { Unreadable::Fail };
         let snapshot = Arc::new(Snapshot::new(self.dir.clone(), Arc::clone(&self.store), unreadable));
         let catalogs = MemoryCatalogProviderList::new();
-        catalogs.register_catalog(catalog::CATALOG.to_owned(), Arc::new(PinCatalog::new(&snapshot)));
+        catalogs.register_catalog(
+            catalog::CATALOG.to_owned(),
+            Arc::new(PinCatalog::new(&snapshot, self.remembered.table())),
+        );
         let mut state = self.state.clone();
         state.register_catalog_list(Arc::new(catalogs));
         state.mark_start_execution();

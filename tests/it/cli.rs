@@ -95,11 +95,13 @@ fn help_names_every_option() {
     Usage: pinql [OPTIONS] [COMMAND]
 
     Commands:
-      report   Answer a canned question, or list them all
-      lookup   Tell where CIDs are: every mapping of each, in the order asked
-      backend  List, migrate, verify and restore backends
-      car      List, show and verify any CAR file
-      help     Print this message or the help of the given subcommand(s)
+      report       Answer a canned question, or list them all
+      lookup       Tell where CIDs are: every mapping of each, in the order asked
+      backend      List, migrate, verify and restore backends
+      car          List, show and verify any CAR file
+      completions  Write the script with which a shell completes pinql's command line
+      man          Write the manual page of pinql, or of one of its commands
+      help         Print this message or the help of the given subcommand(s)
 
     Options:
       -c, --command <SQL>  Run these statements

@@ -529,3 +529,31 @@ fn another_codec_is_another_pin_in_every_command() {
     let shown = tree.run(&["backend", "verify", "--format", "csv"]);
     assert!(shown.contains("x,agrees,2,2,0,"), "{shown}");
 }
+
+#[test]
+fn completion_scripts_and_manual_pages_know_options_commands_and_reports() {
+    let home = crate::cli::Home::new();
+    let run = |args: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_pinql"));
+        let output = command.args(args).env_clear().env("HOME", home.path("")).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    for shell in ["bash", "zsh", "fish", "powershell"] {
+        let (code, script) = run(&["completions", shell]);
+        assert_eq!(code, Some(0), "{shell}");
+        for word in ["migrate-pin-mappings", "under-replicated", "min-copies", "memory-limit"] {
+            assert!(script.contains(word), "{word} for {shell}");
+        }
+    }
+    assert_eq!(run(&["completions", "csh"]).0, Some(2));
+    let (_, page) = run(&["man"]);
+    for word in [".TH pinql", "memory\\-limit", "under-replicated --min-copies 3"] {
+        assert!(page.contains(word) || page.replace("\\-", "-").contains(word), "{word} in {page}");
+    }
+    let (_, page) = run(&["man", "report", "under-replicated"]);
+    assert!(
+        page.starts_with(".ie") && page.contains("under\\-replicated") && page.contains("min\\-copies"),
+        "{page}"
+    );
+    assert_eq!(run(&["man", "reprot"]).0, Some(2));
+}

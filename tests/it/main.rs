@@ -23,4 +23,5 @@ mod snapshot;
 mod sql;
 mod startup;
 mod support;
+mod terminal;
 mod wire;

@@ -1,87 +1,44 @@
-//! The shell, on a pseudo-terminal that Python opens for us.
+//! What the shell's commands do, on a pseudo-terminal.
 
-use std::process::Command;
+use std::fs;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use crate::cli::{ENDLESS, Home};
+use crate::support::terminal::{CTRL_C, CTRL_D, Terminal};
+use crate::support::{HELLO, RAW, mappings, repository, write};
 
-/// Starts the program on a terminal 80 cells wide. For each pair of arguments it types the first, with `\n` for Enter and
-/// `^C` and `^D` for those keys, and waits until the second has appeared. Then it prints what was to be seen.
-const TYPIST: &str = r#"
-import os, pty, re, select, struct, sys, fcntl, termios, time
-program, steps = sys.argv[1], sys.argv[2:]
-pid, fd = pty.fork()
-if pid == 0:
-    os.execv(program, [program])
-fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-seen, mark = "", 0
-def wait_for(text):
-    global seen, mark
-    end = time.time() + 20
-    while text not in seen[mark:]:
-        if time.time() > end:
-            sys.exit("no " + repr(text) + " in " + repr(seen[mark:]))
-        if select.select([fd], [], [], 0.1)[0]:
-            try:
-                more = os.read(fd, 65536).decode("utf-8", "replace")
-            except OSError:
-                break
-            seen += re.sub("\x1b\\[[0-9;?]*[a-zA-Z]", "", more).replace("\r", "")
-    mark = seen.find(text, mark) + len(text)
-wait_for("pinql> ")
-for keys, answer in zip(steps[::2], steps[1::2]):
-    time.sleep(0.1)
-    os.write(fd, keys.replace("\n", "\r").replace("^C", "\x03").replace("^D", "\x04").encode())
-    wait_for(answer)
-code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-print(seen + "--- exit " + str(code))
-"#;
+const SIZE: (u16, u16) = (100, 40);
 
-/// Types into a shell and gives what was to be seen.
-fn shell(home: &Home, steps: &[(&str, &str)]) -> String {
-    let mut typist = Command::new("python3");
-    typist
-        .args(["-c", TYPIST, env!("CARGO_BIN_EXE_pinql")])
-        .args(steps.iter().flat_map(|(keys, answer)| [keys, answer]));
-    typist
-        .env("HOME", home.path(""))
-        .env("PINQL_ROOT", home.path("data"))
-        .env("TERM", "xterm")
-        .env("NO_COLOR", "1");
-    for variable in ["XDG_STATE_HOME", "XDG_CONFIG_HOME", "PINQL_LOG"] {
-        typist.env_remove(variable);
-    }
-    let output = typist.output().expect("python3 runs");
-    let seen = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success(), "{seen}{}", String::from_utf8_lossy(&output.stderr));
-    seen
+/// A shell over the sample collection.
+fn shell(home: &Home) -> Terminal {
+    Terminal::shell(&home.path(""), &repository("examples/ipfs_kit"), SIZE, &[])
 }
 
-const QUIT: (&str, &str) = ("\\q\n", "\n");
+/// A shell over one backend with two mappings, and where it lies.
+fn small(home: &Home, more: &[(&str, &str)]) -> (Terminal, PathBuf) {
+    let root = home.path("data");
+    write(&root, "s3", &mappings("s3", &[(HELLO, "stored"), (RAW, "failed")]));
+    (Terminal::shell(&home.path(""), &root, SIZE, more), root)
+}
 
-#[test]
-fn a_statement_goes_on_until_its_semicolon() {
-    let seen =
-        shell(&Home::new(), &[("SELECT 1 AS a,\n", "   ...> "), ("'x;' AS b;\n", "(1 row, "), ("^D", "\n")]);
-    assert!(seen.contains("a │ b\n──┼───\n1 │ x;\n"), "{seen}");
-    assert!(seen.ends_with("--- exit 0\n"), "{seen}");
+/// Checks that a screen has all these texts.
+fn has(screen: &str, texts: &[&str]) {
+    for text in texts {
+        assert!(screen.contains(text), "no {text:?} in\n{screen}");
+    }
 }
 
 #[test]
 fn a_wrong_statement_keeps_the_shell() {
-    let steps = [
-        ("SELECT foo FROM pins;\n", "hint: "),
-        ("\\frob\n", "\\? lists the commands"),
-        ("SELECT 42;\n", "42\n"),
-        QUIT,
-    ];
-    let seen = shell(&Home::new(), &steps);
-    assert!(
-        seen.contains("error: no column named `foo`\n1 | SELECT foo FROM pins\n  |        ^\nhint: "),
-        "{seen}"
-    );
-    assert!(seen.contains("error: there is no command `\\frob`"), "{seen}");
-    assert!(seen.ends_with("--- exit 0\n"), "{seen}");
+    let home = Home::new();
+    let mut shell = shell(&home);
+    let screen = shell.run("SELECT foo FROM pins;");
+    has(&screen, &["error: no column named `foo`\n1 | SELECT foo FROM pins\n  |        ^\nhint: "]);
+    has(&shell.run("\\frob"), &["error: there is no command `\\frob`\nhint: \\? lists the commands"]);
+    has(&shell.run("SELECT 40 + 2 AS a;"), &["42"]);
+    shell.keys("\\q\n");
+    assert_eq!(shell.code(), 0);
 }
 
 #[test]
@@ -89,65 +46,176 @@ fn commands_show_tables_columns_functions_and_reports() {
     let home = Home::new();
     let report = "-- title: Two\n-- param: how_many integer 1  how many\nSELECT $how_many AS n\n";
     home.write(".config/pinql/queries/two.sql", report);
-    shell(
-        &home,
-        &[
-            ("\\d\n", "rejects"),
-            ("\\d pins\n", "car_file_path"),
-            ("\\d pinz\n", "did you mean `pins`?"),
-            ("\\df uppe*\n", "upper(str)"),
-            ("\\df upperr\n", "did you mean `upper`?"),
-            ("\\reports\n", "under-replicated"),
-            ("\\report under-replicated min_copies=x\n", "no whole number"),
-            ("\\report two how-many=5\n", "5\n"),
-            ("\\format jsn\n", "did you mean `json`?"),
-            ("\\format parquet\n", "not written to a terminal"),
-            ("\\format csv\n", "the format is csv"),
-            ("SELECT 1 AS a;\n", "a\n1\n"),
-            ("\\format table\n", "the format is table"),
-            ("\\timing off\n", "timing is off"),
-            ("SELECT 2 AS a;\n", "(1 row)"),
-            ("\\x\n", "lists"),
-            ("SELECT 1 AS a, 'two' AS bee;\n", "── row 1 ──\na   │ 1\nbee │ two\n"),
-            ("help\n", "\\report NAME"),
-            ("exit\n", "\n"),
-        ],
-    );
+    let mut shell = shell(&home);
+    for (line, seen) in [
+        ("\\d", "rejects"),
+        (".tables", "rejects"),
+        ("\\d pins", "car_file_path"),
+        (".schema pins", "car_file_path"),
+        ("\\d pinz", "did you mean `pins`?"),
+        ("\\df uppe*", "upper(str)"),
+        ("\\df upperr", "did you mean `upper`?"),
+        ("\\reports", "under-replicated"),
+        ("\\report under-replicated min_copies=x", "no whole number"),
+        ("\\report two how-many=5", "5\n(1 row"),
+        ("\\format jsn", "did you mean `json`?"),
+        ("\\format parquet", "not written to a terminal"),
+        ("\\format csv", "the format is csv"),
+        ("SELECT 1 AS a;", "a\n1\n"),
+        (".mode table", "the format is table"),
+        ("\\timing off", "timing is off"),
+        ("SELECT 2 AS a;", "(1 row)"),
+        ("\\timing on", "timing is on"),
+        ("SELECT COUNT(cid) AS n FROM pins;", " of "),
+        ("\\x", "lists"),
+        ("SELECT 1 AS a, 'two' AS bee;", "── row 1 ──\na   │ 1\nbee │ two\n"),
+        ("\\x off", "rows are shown as lines"),
+        ("help", "\\report NAME"),
+        ("\\refresh", "10 backends"),
+    ] {
+        has(&shell.run(line), &[seen]);
+    }
+    shell.keys("exit\n");
+    assert_eq!(shell.code(), 0);
 }
 
 #[test]
-fn ctrl_c_clears_the_line_and_stops_a_query_and_keeps_the_shell() {
-    let since = Instant::now();
-    let endless = format!("{ENDLESS};\n");
-    let seen = shell(
-        &Home::new(),
-        &[
-            ("SELECT garbage^C", "pinql> "),
-            ("SELECT\n", "   ...> "),
-            ("^C", "pinql> "),
-            (&endless, "= '';\n"),
-            ("^C", "cancelled\npinql> "),
-            ("SELECT 40 + 2 AS a;\n", "42\n"),
-            ("^D", "\n"),
-        ],
-    );
-    assert!(seen.ends_with("--- exit 0\n"), "{seen}");
-    assert!(since.elapsed() < Duration::from_secs(15), "it took {:?}", since.elapsed());
-}
-
-#[test]
-fn the_history_outlives_the_shell() {
+fn ctrl_c_stops_any_query_at_once_and_keeps_the_shell() {
     let home = Home::new();
-    shell(&home, &[("SELECT 40 + 1\n", "   ...> "), ("AS kept;\n", "41\n"), QUIT]);
-    let history = std::fs::read_to_string(home.path(".local/state/pinql/history")).expect("a history");
-    assert!(history.contains("SELECT 40 + 1\\nAS kept;"), "{history}");
-    let arrow_up = "\u{1b}[A\u{1b}[A";
-    shell(&home, &[(arrow_up, "AS kept;"), ("\n", "41\n"), QUIT]);
+    let mut shell = shell(&home);
+    shell.keys("SELECT garbage");
+    shell.shows("garbage");
+    shell.keys(CTRL_C);
+    shell.prompt();
+    let joined = "SELECT COUNT(*) FROM pins a, pins b, pins c, pins d, pins e WHERE a.cid || b.cid || c.cid || d.cid || e.cid = ''";
+    for query in [ENDLESS, joined] {
+        shell.keys("\u{c}");
+        shell.until("clear screen", |screen| screen == "pinql>");
+        shell.keys(&format!("{query};\n"));
+        // It runs: the line that tells how far it is has come.
+        shell.until("progress", |screen| screen.contains(" s") && screen.contains("rows, "));
+        let since = Instant::now();
+        shell.keys(CTRL_C);
+        shell.shows("cancelled");
+        shell.prompt();
+        assert!(since.elapsed() < Duration::from_secs(20), "{:?}", since.elapsed());
+        has(&shell.run("SELECT 40 + 2 AS a;"), &["42"]);
+    }
+    shell.keys(CTRL_D);
+    assert_eq!(shell.code(), 0);
 }
 
 #[test]
-fn a_home_that_cannot_be_written_is_no_obstacle() {
+fn the_last_result_is_a_table_and_can_be_seen_in_full() {
     let home = Home::new();
-    std::fs::write(home.path(".local"), "a file in the way").expect("a file");
-    shell(&home, &[("SELECT 40 + 2 AS a;\n", "42\n"), QUIT]);
+    let mut shell = Terminal::shell(&home.path(""), &repository("examples/ipfs_kit"), (60, 40), &[]);
+    has(&shell.run("SELECT * FROM _;"), &["no table named `_`"]);
+    let sql = "SELECT cid, backend_name FROM pins WHERE backend_name = 'kubo_office' ORDER BY cid LIMIT 2;";
+    let screen = shell.run(sql);
+    assert!(screen.contains('…'), "{screen}");
+    let full = shell.run("\\full");
+    assert!(!full.contains('…'), "{full}");
+    has(&shell.run("SELECT COUNT(*) AS kept FROM _;"), &["kept\n────\n   2"]);
+    has(&shell.run("SELECT kept + 1 AS more FROM _;"), &["more\n────\n   3"]);
+    has(&shell.run("\\x auto"), &["too wide"]);
+    has(&shell.run(sql), &["── row 1 ──", "── row 2 ──"]);
+    has(&shell.run("SELECT 1 AS a;"), &["a\n─\n1"]);
+}
+
+#[test]
+fn settings_can_be_listed_shown_and_changed() {
+    let home = Home::new();
+    let (mut shell, _) = small(&home, &[]);
+    for (line, seen) in [
+        ("\\set", "skip_unreadable"),
+        ("\\set timeout", "timeout is none"),
+        ("\\set timeout 30s", "timeout is 30 s"),
+        ("\\set timeout soon", "write a time such as 500ms"),
+        ("\\set memory_limit 512MB", "memory_limit is 512 MB"),
+        ("\\set threads 1", "threads is 1"),
+        (".maxrows 1", "max_rows is 1"),
+        ("SELECT cid FROM pins;", "(2 rows, 1 shown"),
+        ("\\set fromat csv", "did you mean `format`?"),
+        ("SELECT 2000000 AS bytes;", "2.0 MB"),
+        ("\\set units off", "units is off"),
+        ("SELECT 2000000 AS bytes;", "2000000"),
+    ] {
+        has(&shell.run(line), &[seen]);
+    }
+    let screen = shell.run("\\set timeout 1s");
+    has(&screen, &["timeout is 1 s"]);
+    has(&shell.run(&format!("{ENDLESS};")), &["longer than its limit of 1 s", "\\set timeout"]);
+}
+
+#[test]
+fn answers_go_to_files_and_statements_come_from_them() {
+    let home = Home::new();
+    home.write("ask.sql", "-- both\n\\timing off\nSELECT 1\n  AS one;\n.mode csv\nSELECT 2 AS two");
+    home.write("loop.sql", "\\i loop.sql\n");
+    let (mut shell, _) = small(&home, &[]);
+    has(&shell.run("\\i ask.sql"), &["one\n───\n  1\n(1 row)\n", "two\n2\n"]);
+    has(&shell.run("\\i loop.sql"), &["runs itself"]);
+    has(&shell.run("\\i none.sql"), &["cannot read none.sql"]);
+    has(&shell.run("\\o out.json"), &["the next answer goes to out.json"]);
+    has(&shell.run("SELECT status FROM pins ORDER BY 1;"), &["2 rows written to out.json"]);
+    let written = fs::read_to_string(home.path("out.json")).expect("a file");
+    assert_eq!(written, "[\n{\"status\":\"failed\"},\n{\"status\":\"stored\"}\n]\n");
+    has(&shell.run("SELECT 3 AS three;"), &["three\n3\n"]);
+}
+
+#[test]
+fn an_editor_gets_the_last_statement_and_gives_the_next() {
+    let home = Home::new();
+    home.write("editor.sh", "sed -i 's/40/41/' \"$1\"\n");
+    let editor = format!("sh {}", home.path("editor.sh").display());
+    let (mut shell, _) = small(&home, &[("EDITOR", &editor)]);
+    has(&shell.run("SELECT 40 + 2 AS a;"), &["42"]);
+    shell.keys("\\e\n");
+    shell.shows("pinql> SELECT 41 + 2 AS a;");
+    shell.keys("\n");
+    shell.shows("43\n(1 row");
+    let other = Home::new();
+    let (mut failing, _) = small(&other, &[("EDITOR", "false")]);
+    has(&failing.run("\\e"), &["the editor `false` failed"]);
+}
+
+#[test]
+fn a_watched_statement_shows_what_changes_and_the_prompt_tells_of_changed_backends() {
+    let home = Home::new();
+    let (mut shell, root) = small(&home, &[]);
+    has(&shell.run("\\watch 1"), &["there is no statement to watch"]);
+    shell.run("SELECT status, COUNT(*) AS n FROM pins GROUP BY 1 ORDER BY 1;");
+    shell.keys("\\watch 0.2\n");
+    shell.shows("Ctrl-C ends it");
+    write(&root, "s3", &mappings("s3", &[(HELLO, "stored"), (RAW, "stored")]));
+    let screen = shell.shows("+ │ stored");
+    has(&screen, &["- │ failed │ 1\n- │ stored │ 1\n+ │ stored │ 2"]);
+    shell.keys(CTRL_C);
+    shell.shows("no longer watched");
+    shell.shows("since the last query changed: s3");
+    shell.prompt();
+    write(&root, "ftp", &mappings("ftp", &[(HELLO, "stored")]));
+    has(&shell.run("SELECT COUNT(*) AS n FROM pins;"), &["since the last query new: ftp", "n\n─\n3"]);
+}
+
+#[test]
+fn a_table_is_summarized_column_by_column() {
+    let home = Home::new();
+    let (mut shell, _) = small(&home, &[]);
+    let screen = shell.run("\\summarize pins");
+    has(&screen, &["column ", "different", "failed", "stored", "(2 rows; different values are estimated"]);
+    has(&shell.run("\\summarize backends.s3"), &["created_at"]);
+    has(&shell.run("\\summarize pinz"), &["no table named `pinz`"]);
+}
+
+#[test]
+fn explain_shows_what_was_done_with_rows_time_and_bytes() {
+    let home = Home::new();
+    let mut shell = shell(&home);
+    let screen =
+        shell.run("\\explain SELECT status, COUNT(*) FROM pins WHERE status <> 'x' GROUP BY 1 ORDER BY 2");
+    has(&screen, &["CPU time", "sort", "aggregate", "└─ ", "read status of", " kB"]);
+    shell.run("SELECT COUNT(*) FROM pins;");
+    has(&shell.run("\\explain"), &["what was done"]);
+    has(&shell.run("\\explain SELECT foo FROM pins"), &["no column named `foo`", "^"]);
 }

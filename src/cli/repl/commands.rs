@@ -5,12 +5,15 @@ use std::collections::BTreeMap;
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::SchemaRef;
 use pinql::export::Format;
+use pinql::pin::counted;
 use pinql::report::{Bindings, Value};
 
+use super::changes::Seen;
 use super::meta::{COMMANDS, Meta};
-use super::{Next, Shell};
+use super::settings::switch;
+use super::{Asked, Next, Rows, Shell, report};
 use crate::cli::failure::{Failure, Outcome, did_you_mean};
-use crate::cli::{query, report};
+use crate::cli::query;
 
 const TABLES: &str = "\
 SELECT table_schema, table_name, table_type
@@ -60,19 +63,22 @@ impl Shell<'_> {
             Meta::Functions(name) => self.functions(name)?,
             Meta::Reports => report::list(self.reports, false, &self.output)?,
             Meta::Report { name, values } => self.report(&name, &values)?,
-            Meta::Expanded(on) => {
-                let on = self.output.set_expanded(on);
-                self.ui.say(&format!(
-                    "rows are shown as {}",
-                    if on { "lists of their columns" } else { "lines" }
-                ));
-            }
+            Meta::Expanded(how) => self.expanded(how.as_deref())?,
             Meta::Format(None) => self.ui.say(&format!("the format is {}", self.output.format())),
             Meta::Format(Some(name)) => self.format(&name)?,
             Meta::Timing(on) => {
                 let on = self.ui.set_timing(on);
                 self.ui.say(&format!("timing is {}", if on { "on" } else { "off" }));
             }
+            Meta::Set(name, value) => self.set(name.as_deref(), value.as_deref())?,
+            Meta::Output(file) => self.send(file.as_deref())?,
+            Meta::Input(file) => return self.include(&file),
+            Meta::Edit(file) => self.edit(file.as_deref())?,
+            Meta::Watch(every) => self.watch(every.as_deref())?,
+            Meta::Explain(sql) => self.explain(sql)?,
+            Meta::Summarize(table) => self.summarize(&table)?,
+            Meta::Full => self.full()?,
+            Meta::Refresh => self.refresh(),
         }
         Ok(Next::Prompt)
     }
@@ -96,12 +102,47 @@ impl Shell<'_> {
         Ok(())
     }
 
+    fn expanded(&mut self, how: Option<&str>) -> Outcome<()> {
+        self.output.set_rows(match how {
+            None if self.output.rows() == Rows::Lists => Rows::Lines,
+            None => Rows::Lists,
+            Some("auto") => Rows::Auto,
+            Some(word) => {
+                if switch(word)? {
+                    Rows::Lists
+                } else {
+                    Rows::Lines
+                }
+            }
+        });
+        self.ui.say(match self.output.rows() {
+            Rows::Lines => "rows are shown as lines",
+            Rows::Lists => "rows are shown as lists of their columns",
+            Rows::Auto => "rows that are too wide are shown as lists of their columns",
+        });
+        Ok(())
+    }
+
+    /// Shows the last result again, with every value as it is.
+    fn full(&mut self) -> Outcome<()> {
+        let (columns, batches) = self.kept.answer.clone().ok_or_else(|| {
+            Failure::misuse("there is no last result", "run a statement first; more than 128 MB are not kept")
+        })?;
+        let mut batches = batches.into_iter();
+        self.output.in_full().encode(columns, || Ok(batches.next())).map(drop)
+    }
+
+    fn refresh(&mut self) {
+        self.assistance.forget();
+        self.tell_changes();
+        let seen = Seen::now(self.engine.session().data_dir());
+        self.ui.say(&counted(seen.names().count() as u64, "backend", "backends"));
+    }
+
     fn report(&mut self, name: &str, values: &[(String, String)]) -> Outcome<()> {
         let report = self.reports.get(name)?;
         let bindings = report::bind(report, values)?;
-        query::answer(self.engine, &report.sql, &bindings, &self.output, self.ui)
-            .map(drop)
-            .map_err(|failure| failure.over(&report::passage(report)))
+        self.ask(Asked { passage: report::passage(report), bindings })
     }
 
     fn columns(&mut self, schema: Option<String>, table: String) -> Outcome<()> {

@@ -1,5 +1,6 @@
 //! The shell's `\commands`: what they are called and what they take. [`super::commands`] carries them out.
 
+use super::settings::switch;
 use crate::cli::failure::{Failure, Outcome, did_you_mean};
 
 /// A command of the shell.
@@ -30,29 +31,97 @@ pub enum Meta {
         values: Vec<(String, String)>,
     },
     /// `\x`
-    Expanded(Option<bool>),
+    Expanded(Option<String>),
     /// `\format [F]`
     Format(Option<String>),
     /// `\timing`
     Timing(Option<bool>),
+    /// `\set [NAME [VALUE]]`
+    Set(Option<String>, Option<String>),
+    /// `\o FILE`, or `\o` to take it back.
+    Output(Option<String>),
+    /// `\i FILE`
+    Input(String),
+    /// `\e [FILE]`
+    Edit(Option<String>),
+    /// `\watch [SECONDS]`
+    Watch(Option<String>),
+    /// `\explain [SQL]`
+    Explain(Option<String>),
+    /// `\summarize TABLE`
+    Summarize(String),
+    /// `\full`
+    Full,
+    /// `\refresh`
+    Refresh,
 }
 
 /// The commands as `\?` shows them.
 pub const COMMANDS: &[(&str, &str, &str)] = &[
     ("\\d", "[TABLE]", "list the tables, or the columns of one"),
     ("\\df", "[NAME]", "list the functions, or show one; * stands for any letters"),
+    ("\\summarize", "TABLE", "what the columns of a table hold: types, NULLs, least, greatest, how many"),
     ("\\reports", "", "list the reports"),
     ("\\report", "NAME [PARAMETER=VALUE]…", "run a report"),
+    ("\\explain", "[SQL]", "run a statement, or the last one, and show how its time went"),
+    ("\\watch", "[SECONDS]", "run the last statement again and again and show what changes"),
+    ("\\full", "", "show the last result, table `_`, with nothing shortened"),
     ("\\format", "[FORMAT]", "show or choose the format of answers"),
-    ("\\x", "[on|off]", "show each row as a list of its columns"),
-    ("\\timing", "[on|off]", "show how long queries take"),
+    ("\\x", "[on|off|auto]", "show each row as a list of its columns"),
+    ("\\timing", "[on|off]", "show how long queries take and what they read"),
+    ("\\set", "[NAME [VALUE]]", "list, show or change settings"),
+    ("\\o", "[FILE]", "write the next answer to a file"),
+    ("\\i", "FILE", "run the statements and commands of a file"),
+    ("\\e", "[FILE]", "edit the last statement, or a file, in $EDITOR"),
+    ("\\refresh", "", "look at the data directory anew"),
     ("\\?", "", "show this list"),
     ("\\q", "", "quit; so does Ctrl-D"),
 ];
 
+/// The spellings of DuckDB and SQLite, and the command that each stands for.
+pub const DOTTED: &[(&str, &str)] = &[
+    (".columns", "\\d"),
+    (".describe", "\\d"),
+    (".edit", "\\e"),
+    (".exit", "\\q"),
+    (".functions", "\\df"),
+    (".help", "\\?"),
+    (".maxrows", "\\set max_rows"),
+    (".mode", "\\format"),
+    (".once", "\\o"),
+    (".output", "\\o"),
+    (".pager", "\\set pager"),
+    (".quit", "\\q"),
+    (".read", "\\i"),
+    (".schema", "\\d"),
+    (".settings", "\\set"),
+    (".show", "\\set"),
+    (".summarize", "\\summarize"),
+    (".tables", "\\d"),
+    (".timer", "\\timing"),
+];
+
+/// The command that a spelling stands for; what is no spelling is itself.
+pub fn spelled(name: &str) -> &str {
+    let others = [
+        ("\\quit", "\\q"),
+        ("\\h", "\\?"),
+        ("\\help", "\\?"),
+        ("\\dt", "\\d"),
+        ("\\edit", "\\e"),
+        ("\\include", "\\i"),
+        ("\\out", "\\o"),
+    ];
+    let known = DOTTED.iter().chain(&others).find(|(known, _)| *known == name);
+    known.map_or(name, |(_, command)| *command)
+}
+
 /// Whether a first line is a command and not SQL.
 pub fn is_command(line: &str) -> bool {
-    line.trim_start().starts_with('\\') || bare_word(line).is_some()
+    let line = line.trim_start();
+    let dotted =
+        line.strip_prefix('.').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_alphabetic()));
+    line.starts_with('\\') || dotted || bare_word(line).is_some()
 }
 
 /// Words that people type without a backslash, and that SQL never begins with.
@@ -70,13 +139,22 @@ pub fn parse(line: &str) -> Outcome<Meta> {
         return Ok(meta);
     }
     let line = line.trim().trim_end_matches(';').trim_end();
-    let (name, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
-    let words = words(rest)?;
+    let (typed, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+    let rest = rest.trim();
+    let (name, first) =
+        spelled(typed).split_once(' ').map_or((spelled(typed), None), |(name, first)| (name, Some(first)));
+    let optional = || (!rest.is_empty()).then(|| rest.to_owned());
+    // SQL has quotes of its own.
+    if name == "\\explain" {
+        return Ok(Meta::Explain(optional()));
+    }
+    let mut words = words(rest)?;
+    words.splice(0..0, first.map(str::to_owned));
     let meta = match (name, &words[..]) {
-        ("\\q" | "\\quit", []) => Meta::Quit,
-        ("\\?" | "\\h" | "\\help", []) => Meta::Help,
-        ("\\d" | "\\dt", []) => Meta::Tables,
-        ("\\d", [_]) => table(rest.trim()),
+        ("\\q", []) => Meta::Quit,
+        ("\\?", _) => Meta::Help,
+        ("\\d", []) => Meta::Tables,
+        ("\\d", [_]) => table(rest),
         ("\\df", []) => Meta::Functions(None),
         ("\\df", [name]) => Meta::Functions(Some(name.clone())),
         ("\\reports", []) => Meta::Reports,
@@ -84,37 +162,47 @@ pub fn parse(line: &str) -> Outcome<Meta> {
             name: name.clone(),
             values: values.iter().map(|word| pair(word)).collect::<Outcome<_>>()?,
         },
-        ("\\x", words) if words.len() <= 1 => Meta::Expanded(switch(words)?),
-        ("\\timing", words) if words.len() <= 1 => Meta::Timing(switch(words)?),
+        ("\\x", []) => Meta::Expanded(None),
+        ("\\x", [how]) => Meta::Expanded(Some(how.clone())),
+        ("\\timing", []) => Meta::Timing(None),
+        ("\\timing", [word]) => Meta::Timing(Some(switch(word)?)),
         ("\\format", []) => Meta::Format(None),
-        ("\\format", [format]) => Meta::Format(Some(format.clone())),
-        (name, _) => return Err(misused(name)),
+        ("\\format", [format]) => match format.as_str() {
+            "line" => Meta::Expanded(Some("on".into())),
+            "jsonlines" => Meta::Format(Some("ndjson".into())),
+            "tabs" => Meta::Format(Some("tsv".into())),
+            "box" | "duckbox" | "column" => Meta::Format(Some("table".into())),
+            format => Meta::Format(Some(format.into())),
+        },
+        ("\\set", []) => Meta::Set(None, None),
+        ("\\set", [name]) => Meta::Set(Some(name.clone()), None),
+        ("\\set", [name, value @ ..]) => Meta::Set(Some(name.clone()), Some(value.join(" "))),
+        ("\\o", words) if words.len() <= 1 => Meta::Output(words.first().cloned()),
+        ("\\i", [file]) => Meta::Input(file.clone()),
+        ("\\e", words) if words.len() <= 1 => Meta::Edit(words.first().cloned()),
+        ("\\watch", words) if words.len() <= 1 => Meta::Watch(words.first().cloned()),
+        ("\\summarize", [_, ..]) => Meta::Summarize(rest.to_owned()),
+        ("\\full", []) => Meta::Full,
+        ("\\refresh", []) => Meta::Refresh,
+        _ => return Err(misused(typed)),
     };
     Ok(meta)
 }
 
 /// Why a command cannot be read: it does not exist, or it takes something else.
-fn misused(name: &str) -> Failure {
+fn misused(typed: &str) -> Failure {
+    let name = spelled(typed);
+    let name = name.split(' ').next().unwrap_or(name);
     if let Some((name, takes, _)) = COMMANDS.iter().find(|(known, ..)| *known == name) {
         return Failure::misuse(
-            format!("`{name}` takes something else"),
+            format!("`{typed}` takes something else"),
             format!("write {name} {takes}").trim_end(),
         );
     }
-    let known: Vec<&str> = COMMANDS.iter().map(|(name, ..)| *name).collect();
-    let near = did_you_mean(name, &known).map(|near| near + " ").unwrap_or_default();
-    Failure::misuse(format!("there is no command `{name}`"), format!("{near}\\? lists the commands"))
-}
-
-fn switch(words: &[String]) -> Outcome<Option<bool>> {
-    match words.first().map(String::as_str) {
-        None => Ok(None),
-        Some("on") => Ok(Some(true)),
-        Some("off") => Ok(Some(false)),
-        Some(other) => {
-            Err(Failure::misuse(format!("`{other}` is neither on nor off"), "write on, off or nothing"))
-        }
-    }
+    let names = COMMANDS.iter().map(|(name, ..)| *name);
+    let known: Vec<&str> = names.chain(DOTTED.iter().map(|(name, _)| *name)).collect();
+    let near = did_you_mean(typed, &known).map(|near| near + " ").unwrap_or_default();
+    Failure::misuse(format!("there is no command `{typed}`"), format!("{near}\\? lists the commands"))
 }
 
 fn pair(word: &str) -> Outcome<(String, String)> {
@@ -201,7 +289,13 @@ mod tests {
             ),
             ("\\report at-risk --min-copies=3", report("at-risk", &[("min-copies", "3")])),
             ("\\x", Meta::Expanded(None)),
-            ("\\x on", Meta::Expanded(Some(true))),
+            ("\\x auto", Meta::Expanded(Some("auto".into()))),
+            (".mode line", Meta::Expanded(Some("on".into()))),
+            (".tables", Meta::Tables),
+            (".maxrows 5", Meta::Set(Some("max_rows".into()), Some("5".into()))),
+            ("\\explain SELECT 'a b';", Meta::Explain(Some("SELECT 'a b'".into()))),
+            ("\\watch 5", Meta::Watch(Some("5".into()))),
+            ("\\x on", Meta::Expanded(Some("on".into()))),
             ("\\format", Meta::Format(None)),
             ("\\format json", Meta::Format(Some("json".into()))),
             ("\\timing off", Meta::Timing(Some(false))),
@@ -222,7 +316,7 @@ mod tests {
             ("\\frobnicate", "there is no command `\\frobnicate`", "\\? lists the commands"),
             ("\\report", "`\\report` takes something else", "write \\report NAME [PARAMETER=VALUE]…"),
             ("\\report x y", "`y` gives no parameter a value", "write PARAMETER=VALUE"),
-            ("\\x maybe", "`maybe` is neither on nor off", "write on, off or nothing"),
+            ("\\timing maybe", "`maybe` is neither on nor off", "write on, off or nothing"),
             ("\\report x a='b", "a quote is not closed: x a='b", "close it with '"),
         ] {
             let failure = parse(line).expect_err(line);

@@ -1,0 +1,102 @@
+//! A line on the terminal that says how far a query is, once it takes a while. In a pipe there is none.
+
+use std::time::{Duration, Instant};
+
+use indicatif::{BinaryBytes, HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use pinql::session::Gauge;
+
+use super::pager;
+use super::ui::Ui;
+
+/// How long a query runs before the line appears.
+const SOON: Duration = Duration::from_millis(500);
+/// How much must be read, and how long that took, before the rest can be told from it.
+const SHARE_KNOWN: f64 = 0.1;
+const TIME_KNOWN: Duration = Duration::from_secs(2);
+
+/// The line.
+pub struct Meter {
+    since: Instant,
+    bar: Option<ProgressBar>,
+}
+
+impl Meter {
+    /// Shows nothing yet.
+    pub fn new() -> Meter {
+        Meter { since: Instant::now(), bar: None }
+    }
+
+    /// Shows how far the query is, if it has run for a while.
+    pub fn show(&mut self, gauge: Option<&Gauge>) {
+        let since = self.since.elapsed();
+        if since < SOON || !Ui::stderr_is_terminal() || pager::is_open() {
+            return;
+        }
+        let bar = self.bar.get_or_insert_with(|| {
+            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10));
+            bar.set_style(
+                ProgressStyle::with_template("{spinner} {msg}")
+                    .unwrap_or_else(|_| ProgressStyle::default_spinner()),
+            );
+            bar
+        });
+        bar.set_message(words(gauge, since));
+        bar.tick();
+    }
+
+    /// Takes the line away, so that something else can be written.
+    pub fn clear(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+impl Drop for Meter {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
+
+fn words(gauge: Option<&Gauge>, since: Duration) -> String {
+    let seconds = since.as_secs();
+    let Some(gauge) = gauge else { return format!("planning, {seconds} s") };
+    let read = gauge.receipt().bytes;
+    let rows = HumanCount(gauge.rows_read());
+    let Some(most) = gauge.most_bytes() else { return format!("{rows} rows, {seconds} s") };
+    let left = left(read, most, since).map(|left| format!(", reading takes {} s more", left.as_secs()));
+    format!(
+        "read {} of at most {} ({} %), {rows} rows, {seconds} s{}",
+        BinaryBytes(read.min(most)),
+        BinaryBytes(most),
+        read.min(most) * 100 / most.max(1),
+        left.unwrap_or_default(),
+    )
+}
+
+/// How long the rest of the reading takes, as soon as that can be told, and until it is done: what comes then is unknown.
+fn left(read: u64, most: u64, since: Duration) -> Option<Duration> {
+    let share = read as f64 / most.max(1) as f64;
+    let known = (SHARE_KNOWN..1.0).contains(&share) && since >= TIME_KNOWN;
+    known.then(|| since.mul_f64((1.0 - share) / share))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rest_is_told_only_when_enough_is_known() {
+        for (read, seconds, rest) in [
+            (5, 10, None),
+            (50, 1, None),
+            (25, 10, Some(30)),
+            (50, 10, Some(10)),
+            (100, 10, None),
+            (120, 10, None),
+        ] {
+            let rest_of = left(read, 100, Duration::from_secs(seconds));
+            assert_eq!(rest_of.map(|left| left.as_secs()), rest, "{read} in {seconds}");
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! A pager for what is longer than the terminal: `$PINQL_PAGER`, `$PAGER`, else less. What fits is written as it is.
+
+use std::env;
+use std::ffi::OsStr;
+use std::io::{self, Write};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::interrupt::Interrupts;
+
+/// Whether a pager has the terminal.
+static OPEN: AtomicBool = AtomicBool::new(false);
+
+/// Whether a pager has the terminal, so that nobody else may write there.
+pub fn is_open() -> bool {
+    OPEN.load(Ordering::SeqCst)
+}
+
+/// The pager that the environment names, else less. `None`: none is wanted.
+pub fn of_environment() -> Option<String> {
+    let named = ["PINQL_PAGER", "PAGER"].into_iter().find_map(|name| env::var(name).ok());
+    let pager = named.unwrap_or_else(|| "less".into());
+    Some(pager).filter(|pager| !pager.trim().is_empty() && pager.trim() != "cat")
+}
+
+/// Writes to stdout, or to a pager once there are more lines than the terminal has.
+pub struct Paged<'i> {
+    command: String,
+    /// The lines that the terminal has room for.
+    room: usize,
+    interrupts: &'i Interrupts,
+    held: Vec<u8>,
+    lines: usize,
+    pager: Option<Child>,
+    /// There is no such pager.
+    direct: bool,
+}
+
+impl<'i> Paged<'i> {
+    pub fn new(command: &str, room: usize, interrupts: &'i Interrupts) -> Paged<'i> {
+        Paged {
+            command: command.into(),
+            room,
+            interrupts,
+            held: vec![],
+            lines: 0,
+            pager: None,
+            direct: false,
+        }
+    }
+
+    fn open(&mut self) -> io::Result<()> {
+        let mut command = shell(&self.command);
+        // Long lines are cut and not wrapped, colours are passed on, and the last page stays on the screen.
+        command.stdin(Stdio::piped()).env("LESS", env::var_os("LESS").unwrap_or_else(|| "-SRX".into()));
+        match command.spawn() {
+            Ok(child) => {
+                OPEN.store(true, Ordering::SeqCst);
+                self.pager = Some(child);
+            }
+            Err(_) => self.direct = true,
+        }
+        let held = std::mem::take(&mut self.held);
+        self.pass(&held)
+    }
+
+    fn pass(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match self.pager.as_mut().and_then(|pager| pager.stdin.as_mut()) {
+            Some(pager) => pager.write_all(bytes),
+            None => io::stdout().write_all(bytes),
+        }
+    }
+
+    /// Writes what is left and waits until the pager is closed.
+    pub fn finish(&mut self) -> io::Result<()> {
+        if let Some(mut pager) = self.pager.take() {
+            drop(pager.stdin.take());
+            // Ctrl-C is the pager's meanwhile.
+            self.interrupts.ignore(true);
+            let ended = pager.wait();
+            self.interrupts.ignore(false);
+            OPEN.store(false, Ordering::SeqCst);
+            return ended.map(drop);
+        }
+        let held = std::mem::take(&mut self.held);
+        io::stdout().write_all(&held)?;
+        io::stdout().flush()
+    }
+}
+
+impl Write for Paged<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.pager.is_some() || self.direct {
+            self.pass(bytes)?;
+            return Ok(bytes.len());
+        }
+        self.held.extend_from_slice(bytes);
+        self.lines += bytes.split(|byte| *byte == b'\n').count() - 1;
+        if self.lines > self.room {
+            self.open()?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for Paged<'_> {
+    fn drop(&mut self) {
+        // After a failure: what has been written is read to its end all the same.
+        if self.pager.is_some() {
+            let _ = self.finish();
+        }
+    }
+}
+
+/// A command as people write it, with its arguments.
+pub fn shell(command: &str) -> Command {
+    #[cfg(unix)]
+    let (program, flag) = ("sh", "-c");
+    #[cfg(windows)]
+    let (program, flag) = ("cmd", "/C");
+    let mut shell = Command::new(program);
+    shell.arg(flag).arg(OsStr::new(command));
+    shell
+}

@@ -1,0 +1,301 @@
+//! What the shell's screens look like: editing, completion, tables of every width, pager, progress.
+
+use std::fs;
+
+use insta::assert_snapshot;
+
+use crate::cli::Home;
+use crate::support::repository;
+use crate::support::terminal::{BACKSPACE, CTRL_D, CTRL_R, HOME, LEFT, TAB, Terminal, UP};
+
+/// A shell over the sample collection in a terminal of this size.
+fn shell(home: &Home, size: (u16, u16)) -> Terminal {
+    Terminal::shell(&home.path(""), &repository("examples/ipfs_kit"), size, &[])
+}
+
+/// The screen without what differs from run to run.
+fn steady(screen: &str) -> String {
+    let mut out = String::new();
+    for line in screen.lines() {
+        let line = match line.find(" ms, read ").or(line.find(" ms)")) {
+            Some(end) => {
+                let start = line[..end].rfind(' ').map_or(0, |at| at + 1);
+                let rest = if line[end..].starts_with(" ms)") { " ms)" } else { " ms, read …)" };
+                format!("{}N{rest}", &line[..start])
+            }
+            None => line.to_owned(),
+        };
+        out.push_str(&line);
+        out.push('\n');
+    }
+    out
+}
+
+#[test]
+fn a_statement_of_several_lines_is_edited_and_remembered_as_a_whole() {
+    let home = Home::new();
+    let mut first = shell(&home, (80, 24));
+    first.keys("SELECT 40 + 1\nAS kept\n;\n");
+    let screen = first.shows("(1 row");
+    assert_snapshot!(steady(&screen), @"
+    pinql 0.1.0. End statements with a semicolon; \\? lists the commands, Tab completes.
+    pinql> SELECT 40 + 1
+      ...> AS kept
+      ...> ;
+    kept
+    ────
+      41
+    (1 row, N ms)
+    pinql>
+    ");
+    first.prompt();
+    // Back in one piece, and its first line can be changed.
+    first.keys(UP);
+    first.shows("\npinql> SELECT 40 + 1\n  ...> AS kept\n  ...> ;");
+    first.keys(&format!("{UP}{UP}"));
+    first.until("cursor in the first line", |screen| !screen.is_empty());
+    first.keys(&format!("{HOME}{}", "\u{1b}[C".repeat(8)));
+    first.keys(&format!("{BACKSPACE}5"));
+    first.shows("SELECT 50 + 1\n  ...> AS kept");
+    first.keys("\n");
+    first.shows("  51\n");
+    first.prompt();
+    first.keys(CTRL_D);
+    assert_eq!(first.code(), 0);
+    let history = fs::read_to_string(home.path(".local/state/pinql/history")).expect("a history");
+    assert!(history.contains("SELECT 40 + 1\\nAS kept\\n;"), "{history}");
+    assert!(
+        fs::read_dir(home.path("")).expect("home").flatten().all(|entry| entry.file_name() != ".history")
+    );
+
+    // Another shell finds it, by letters in it, too.
+    let mut second = shell(&home, (80, 24));
+    second.keys(CTRL_R);
+    second.shows("reverse-i-search");
+    second.keys("0 + 1");
+    second.shows("SELECT 50 + 1");
+    second.keys("\n");
+    second.shows("  51\n");
+}
+
+#[test]
+fn backspace_joins_lines_and_the_prompt_tells_what_is_open() {
+    let home = Home::new();
+    let mut shell = shell(&home, (80, 24));
+    shell.keys("SELECT ('a\n");
+    shell.shows("    '>");
+    shell.keys("b',\n");
+    shell.shows("    (>");
+    shell.keys("1");
+    shell.shows("    (> 1");
+    shell.keys(&format!("{LEFT}{BACKSPACE}"));
+    let screen = shell.until("joined lines", |screen| screen.ends_with("b',1"));
+    assert!(screen.ends_with("pinql> SELECT ('a\n    '> b',1"), "{screen}");
+    // What is pasted stays as it is.
+    shell.keys("\u{3}");
+    shell.prompt();
+    shell.keys("\u{1b}[200~SELECT 7\n AS pasted;\u{1b}[201~");
+    shell.shows("AS pasted;");
+    shell.keys("\n");
+    shell.shows("pasted\n──────\n     7");
+}
+
+#[test]
+fn two_shells_at_once_keep_each_others_history() {
+    let home = Home::new();
+    let (mut one, mut other) = (shell(&home, (80, 24)), shell(&home, (80, 24)));
+    one.run("SELECT 'one';");
+    other.run("SELECT 'other';");
+    one.run("SELECT 'one again';");
+    let history = fs::read_to_string(home.path(".local/state/pinql/history")).expect("a history");
+    for entry in ["SELECT 'one';", "SELECT 'other';", "SELECT 'one again';"] {
+        assert_eq!(history.matches(entry).count(), 1, "{entry} in {history}");
+    }
+}
+
+#[test]
+fn a_home_that_cannot_be_written_is_no_obstacle() {
+    let home = Home::new();
+    fs::write(home.path(".local"), "a file in the way").expect("a file");
+    let mut shell = shell(&home, (80, 24));
+    assert!(shell.run("SELECT 40 + 2 AS a;").contains("42"));
+}
+
+#[test]
+fn tables_columns_functions_and_keywords_are_completed_where_they_can_stand() {
+    let home = Home::new();
+    let mut shell = shell(&home, (100, 24));
+    shell.keys(&format!("SELECT cid, st{TAB}"));
+    let screen = shell.shows("starts_with(");
+    assert_snapshot!(screen.lines().take(4).collect::<Vec<_>>().join("\n"), @"
+    pinql 0.1.0. End statements with a semicolon; \\? lists the commands, Tab completes.
+    pinql> SELECT cid, st
+    status  text
+    starts_with(      starts_with(str, substr)  Tests if a string starts with a substring
+    ");
+    shell.keys(&format!("{TAB} FROM {TAB}"));
+    let screen = shell.shows("the mappings of all backends");
+    assert_snapshot!(screen, @"
+    pinql 0.1.0. End statements with a semicolon; \\? lists the commands, Tab completes.
+    pinql> SELECT cid, status FROM
+    pins      the mappings of all backends
+    records   the same, with what the files themselves say
+    backends  the backends and their states; backends.NAME is one of them
+    rejects   entries of a pins.json that are no pins
+    ");
+    shell.keys(&format!("backends.kub{TAB} k WHERE k.cre{TAB} IS NOT NULL{TAB}"));
+    shell.shows("FROM backends.kubo_office k WHERE k.created_at IS NOT NULL");
+    shell.keys("\u{3}");
+    shell.prompt();
+    // A keyword in the case that was not typed.
+    shell.keys(&format!("sel{TAB} 1 AS a or{TAB}"));
+    shell.shows("SELECT 1 AS a OR");
+}
+
+#[test]
+fn values_are_completed_from_the_data() {
+    let home = Home::new();
+    let mut shell = shell(&home, (100, 24));
+    shell.keys("SELECT 1 FROM pins WHERE status = '");
+    shell.shows("status = '");
+    // They may come after the time that a key may take; then the next one has them.
+    shell.keys(TAB);
+    shell.shows("failed");
+    shell.keys(&format!("sto{TAB} AND backend_name = 'kubo"));
+    shell.shows("status = 'stored' AND backend_name = 'kubo");
+    complete(&mut shell, "backend_name = 'kubo_office'");
+    shell.keys(" AND cid = 'QmUCGLrkAMb7P1");
+    shell.shows("QmUCGLrkAMb7P1");
+    complete(&mut shell, "cid = 'QmUCGLrkAMb7P1bJUaYshCBuV1yHwHq9HCRjYSe4RBKg5W'");
+}
+
+/// Tab, again and again while the answer is under way.
+fn complete(shell: &mut Terminal, wanted: &str) {
+    let since = std::time::Instant::now();
+    while !shell.screen().contains(wanted) {
+        assert!(since.elapsed().as_secs() < 90, "no {wanted} on\n{}", shell.screen());
+        shell.keys(TAB);
+        std::thread::sleep(std::time::Duration::from_millis(200));
+    }
+}
+
+#[test]
+fn commands_and_what_they_take_are_completed() {
+    let home = Home::new();
+    home.write("answers.sql", "SELECT 1;");
+    let mut shell = shell(&home, (100, 24));
+    shell.keys(&format!("\\rep{TAB}"));
+    shell.shows("\\reports");
+    shell.keys(&format!(" under{TAB} {TAB}"));
+    shell.shows("\\report under-replicated min_copies=");
+    for (keys, shown) in [
+        ("\\i ans\t", "\\i answers.sql"),
+        ("\\set time\t", "\\set timeout"),
+        (".tab\t", "pinql> .tables"),
+        ("\\d recor\t", "\\d records"),
+        ("\\format mark\t", "\\format markdown"),
+        ("\\explain SELECT car_f\t", "SELECT car_file_path"),
+    ] {
+        shell.keys("\u{3}");
+        shell.prompt();
+        shell.keys("\u{c}");
+        shell.until("clear screen", |screen| screen == "pinql>");
+        shell.keys(keys);
+        shell.shows(shown);
+    }
+}
+
+#[test]
+fn hints_come_from_the_history_and_can_be_taken() {
+    let home = Home::new();
+    let mut shell = shell(&home, (80, 24));
+    shell.run("SELECT 41 + 1 AS answer;");
+    shell.keys("\u{c}SELECT 4");
+    shell.shows("SELECT 41 + 1 AS answer;");
+    shell.keys("\u{1b}[C");
+    shell.keys("\n");
+    shell.shows("answer\n──────\n    42");
+}
+
+#[test]
+fn keywords_and_what_is_open_have_colours_unless_nobody_wants_them() {
+    let home = Home::new();
+    let root = repository("examples/ipfs_kit");
+    for (more, keyword) in [
+        (&[("NO_COLOR", "")][..], Some("\u{1b}[94mSELECT")),
+        (&[("NO_COLOR", ""), ("COLORFGBG", "0;15")], Some("\u{1b}[34mSELECT")),
+        (&[], None),
+    ] {
+        let mut shell = Terminal::shell(&home.path(""), &root, (80, 24), more);
+        shell.keys("SELECT 'x");
+        shell.shows("SELECT 'x");
+        let colors = shell.colors();
+        match keyword {
+            Some(keyword) => assert!(colors.contains(keyword), "{colors:?}"),
+            None => assert!(!colors.contains("\u{1b}[34m") && !colors.contains("\u{1b}[94m"), "{colors:?}"),
+        }
+    }
+}
+
+#[test]
+fn tables_fit_narrow_and_wide_terminals() {
+    let sql = "SELECT cid, backend_name, status, size_bytes FROM pins WHERE backend_name = 'kubo_office' ORDER BY cid LIMIT 2;";
+    let home = Home::new();
+    let mut narrow = shell(&home, (60, 24));
+    let screen = narrow.run(sql);
+    let fits = |line: &str| line.chars().count() <= 60;
+    assert!(screen.lines().skip(1).all(fits), "{screen}");
+    assert_snapshot!(steady(&screen), @"
+    pinql> SELECT cid, backend_name, status, size_bytes FROM pins WHERE backend_name = 'kubo_office' ORDER BY cid LIMIT 2;
+    cid                     │ backend_name │ status │ size_bytes
+    ────────────────────────┼──────────────┼────────┼───────────
+    QmP8BaDA2A5…94V7BSHrqNV │ kubo_office  │ stored │    39.9 MB
+    QmPT24mm6KY…sYPAMNa8w2p │ kubo_office  │ stored │    45.1 MB
+    (2 rows, N ms, read …)
+    pinql>
+    ");
+    let mut wide = shell(&home, (140, 24));
+    assert_snapshot!(steady(&wide.run(sql)), @"
+    pinql> SELECT cid, backend_name, status, size_bytes FROM pins WHERE backend_name = 'kubo_office' ORDER BY cid LIMIT 2;
+    cid                                            │ backend_name │ status │ size_bytes
+    ───────────────────────────────────────────────┼──────────────┼────────┼───────────
+    QmP8BaDA2A5LzUJ2jn8MNhMVpiMHq48JU6X94V7BSHrqNV │ kubo_office  │ stored │    39.9 MB
+    QmPT24mm6KYG37VFwyX8ipXE6ntoHnfNBs1sYPAMNa8w2p │ kubo_office  │ stored │    45.1 MB
+    (2 rows, N ms, read …)
+    pinql>
+    ");
+}
+
+#[test]
+fn a_long_table_goes_through_the_pager_and_the_shell_goes_on() {
+    let home = Home::new();
+    home.write("pager.sh", "echo PAGED; head -3; echo END; cat > /dev/null\n");
+    home.write("leave.sh", "echo LEFT\n");
+    let root = repository("examples/ipfs_kit");
+    let pager = format!("sh {}", home.path("pager.sh").display());
+    let mut shell = Terminal::shell(&home.path(""), &root, (80, 12), &[("PINQL_PAGER", &pager)]);
+    let screen = shell.run("SELECT cid FROM pins;");
+    for text in ["PAGED\ncid\n", "END\n", " rows, "] {
+        assert!(screen.contains(text), "{screen}");
+    }
+    assert!(!shell.run("SELECT 1 AS a;").contains("PAGED"));
+    shell.run(&format!("\\set pager sh {}", home.path("leave.sh").display()));
+    assert!(shell.run("SELECT * FROM pins;").contains("LEFT"));
+    shell.run("\\set pager off");
+    assert!(!shell.run("SELECT cid FROM pins LIMIT 20;").contains("LEFT"));
+}
+
+#[test]
+fn a_bad_line_of_the_configuration_warns_in_the_shell_and_fails_in_scripts() {
+    let home = Home::new();
+    home.write(".config/pinql/config.toml", "max_rows = 2\nthreads = \"many\"\n[shell]\ntiming = false\n");
+    let mut shell = shell(&home, (100, 24));
+    let screen = shell.screen();
+    assert!(screen.contains("config.toml:2: threads: `many` is no number of threads"), "{screen}");
+    assert!(shell.run("SELECT cid FROM pins;").contains("rows, 2 shown)"));
+    let mut script = std::process::Command::new(env!("CARGO_BIN_EXE_pinql"));
+    let script = script.env_clear().env("HOME", home.path("")).env("PINQL_ROOT", home.path("data"));
+    let output = script.args(["-c", "SELECT 1"]).output().expect("the program starts");
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("config.toml:2"));
+}
