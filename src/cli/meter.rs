@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use indicatif::{BinaryBytes, HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::HumanCount;
 use pinql::session::Gauge;
 
 use super::pager;
-use super::ui::Ui;
+use super::ui::{Ui, bytes_in_words};
 
 /// How long a query runs before the line appears.
 const SOON: Duration = Duration::from_millis(500);
@@ -17,13 +17,13 @@ const TIME_KNOWN: Duration = Duration::from_secs(2);
 /// The line.
 pub struct Meter {
     since: Instant,
-    bar: Option<ProgressBar>,
+    shown: bool,
 }
 
 impl Meter {
     /// Shows nothing yet.
     pub fn new() -> Meter {
-        Meter { since: Instant::now(), bar: None }
+        Meter { since: Instant::now(), shown: false }
     }
 
     /// Shows how far the query is, if it has run for a while.
@@ -32,22 +32,16 @@ impl Meter {
         if since < SOON || !Ui::stderr_is_terminal() || pager::is_open() {
             return;
         }
-        let bar = self.bar.get_or_insert_with(|| {
-            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10));
-            bar.set_style(
-                ProgressStyle::with_template("{spinner} {msg}")
-                    .unwrap_or_else(|_| ProgressStyle::default_spinner()),
-            );
-            bar
-        });
-        bar.set_message(words(gauge, since));
-        bar.tick();
+        let room = Ui::stderr_width().unwrap_or(80).saturating_sub(1);
+        let words: String = words(gauge, since).chars().take(room).collect();
+        Ui::draw(&format!("\r\u{1b}[2K{words}"));
+        self.shown = true;
     }
 
     /// Takes the line away, so that something else can be written.
     pub fn clear(&mut self) {
-        if let Some(bar) = self.bar.take() {
-            bar.finish_and_clear();
+        if std::mem::take(&mut self.shown) {
+            Ui::draw("\r\u{1b}[2K");
         }
     }
 }
@@ -64,12 +58,15 @@ fn words(gauge: Option<&Gauge>, since: Duration) -> String {
     let read = gauge.receipt().bytes;
     let rows = HumanCount(gauge.rows_read());
     let Some(most) = gauge.most_bytes() else { return format!("{rows} rows, {seconds} s") };
+    if read >= most {
+        return format!("{} read, at work on {rows} rows, {seconds} s", bytes_in_words(most));
+    }
     let left = left(read, most, since).map(|left| format!(", reading takes {} s more", left.as_secs()));
     format!(
         "read {} of at most {} ({} %), {rows} rows, {seconds} s{}",
-        BinaryBytes(read.min(most)),
-        BinaryBytes(most),
-        read.min(most) * 100 / most.max(1),
+        bytes_in_words(read),
+        bytes_in_words(most),
+        read * 100 / most.max(1),
         left.unwrap_or_default(),
     )
 }

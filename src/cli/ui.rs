@@ -69,6 +69,18 @@ impl Ui {
         size.map(|(terminal_size::Width(width), _)| usize::from(width)).filter(|width| *width > 0)
     }
 
+    /// The width of the terminal that stderr is, if it is one.
+    pub fn stderr_width() -> Option<usize> {
+        let size = terminal_size::terminal_size_of(io::stderr());
+        size.map(|(terminal_size::Width(width), _)| usize::from(width)).filter(|width| *width > 0)
+    }
+
+    /// Draws on the terminal that stderr is, without a line break.
+    pub fn draw(text: &str) {
+        let mut stderr = io::stderr().lock();
+        let _ = stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush());
+    }
+
     /// The lines of the terminal that stdout is, if it is one.
     pub fn stdout_height() -> Option<usize> {
         let size = terminal_size::terminal_size_of(io::stdout());

@@ -119,10 +119,13 @@ fn spilled(node: &Node) -> u64 {
 
 /// What a node is called.
 fn word(name: &str) -> String {
-    match WORDS.iter().find(|(known, _)| *known == name) {
+    // Some say how they do it: SortExec(TopK).
+    let (plain, how) = name.split_once('(').map_or((name, None), |(plain, how)| (plain, Some(how)));
+    let word = match WORDS.iter().find(|(known, _)| *known == plain) {
         Some((_, word)) => (*word).to_owned(),
-        None => name.trim_end_matches("Exec").to_owned(),
-    }
+        None => plain.trim_end_matches("Exec").to_owned(),
+    };
+    how.map_or_else(|| word.clone(), |how| format!("{word} ({how}"))
 }
 
 /// What a node says of itself, without the numbers of columns.
