@@ -25,6 +25,30 @@ Examples:
 
 Without SQL and without a command, pinql opens a shell.";
 
+const REPORT_EXAMPLES: &str = "\
+Examples:
+  pinql report                                         # lists them
+  pinql report redundancy
+  pinql report under-replicated --min-copies 3 --format csv -o repair.csv
+  pinql report where-is --cid QmUCGLrkAMb7P1bJUaYshCBuV1yHwHq9HCRjYSe4RBKg5W";
+
+const LOOKUP_EXAMPLES: &str = "\
+Examples:
+  pinql lookup QmUCGLrkAMb7P1bJUaYshCBuV1yHwHq9HCRjYSe4RBKg5W
+  pinql lookup --cids cids.txt --format csv            # one CID a line; exit 1 if any is nowhere";
+
+const BACKEND_EXAMPLES: &str = "\
+Examples:
+  pinql backend list
+  pinql backend migrate-pin-mappings --dry-run
+  pinql backend optimize s3_main
+  pinql backend restore s3_main --from car";
+
+const CAR_EXAMPLES: &str = "\
+Examples:
+  pinql car ls any.car
+  pinql car verify any.car";
+
 /// Ask SQL questions about the pins of many storage backends.
 #[derive(Debug, Parser)]
 #[command(name = "pinql", version, after_help = EXAMPLES)]
@@ -118,10 +142,10 @@ pub enum Input {
 /// The whole command line, with a subcommand for each report.
 pub fn command(reports: &Reports) -> clap::Command {
     Args::command()
-        .subcommand(report::command(reports))
-        .subcommand(lookup::command())
-        .subcommand(backend::command())
-        .subcommand(car::command())
+        .subcommand(report::command(reports).after_help(REPORT_EXAMPLES))
+        .subcommand(lookup::command().after_help(LOOKUP_EXAMPLES))
+        .subcommand(backend::command().after_help(BACKEND_EXAMPLES))
+        .subcommand(car::command().after_help(CAR_EXAMPLES))
         .subcommands(completions::commands())
 }
 

@@ -187,7 +187,7 @@ fn advise(facts: &ScanFacts, metrics: &MetricsSet, rows: u64, kept: u64) -> Opti
         }
         false => {
             let columns: Vec<&str> = facts.filtered.iter().map(String::as_str).collect();
-            format!("{all}: files are sorted by status and content, not by {}", columns.join(", "))
+            format!("{all}: files are laid out by status and content, not by {}", columns.join(", "))
         }
     })
 }
