@@ -196,3 +196,38 @@ fn advise(facts: &ScanFacts, metrics: &MetricsSet, rows: u64, kept: u64) -> Opti
 fn named(metrics: &MetricsSet, name: &str) -> Option<usize> {
     metrics.sum(|metric| metric.value().name() == name).as_ref().map(MetricValue::as_usize)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn facts(laid_out: usize, filtered: &str) -> ScanFacts {
+        let filtered = [filtered.to_owned()].into();
+        ScanFacts { files: 12, laid_out, rows: 1_000_000, filtered, ..ScanFacts::default() }
+    }
+
+    #[test]
+    fn advice_is_given_where_little_of_much_is_kept_and_nothing_was_skipped() {
+        let advice = |facts, read, kept| advise(&facts, &MetricsSet::new(), read, kept).unwrap_or_default();
+        for (found, words) in [
+            (advice(facts(9, CID), 1_000_000, 3), "3 of 12 files are in no order; `pinql backend optimize`"),
+            (advice(facts(12, CONTENT), 1_000_000, 3), "compare `cid`, `content` or `status` itself"),
+            (advice(facts(12, "created_at"), 1_000_000, 3), "not by created_at"),
+        ] {
+            assert!(found.starts_with("3 of 1000000 rows are wanted") && found.contains(words), "{found}");
+        }
+        // Much is kept, much was skipped, or there is little anyway.
+        for (read, kept) in [(1_000_000, 500_000), (200_000, 3), (90_000, 3)] {
+            assert_eq!(advice(facts(0, CID), read, kept), "");
+        }
+    }
+
+    #[test]
+    fn nodes_have_plain_names() {
+        for (name, plain) in [("SortExec(TopK)", "sort (TopK)"), ("FilterExec", "filter"), ("OddExec", "Odd")]
+        {
+            assert_eq!(word(name), plain);
+        }
+        assert_eq!(without_numbers("status@4 = failed AND cid@0 = x"), "status = failed AND cid = x");
+    }
+}

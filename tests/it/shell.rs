@@ -143,6 +143,9 @@ fn settings_can_be_listed_shown_and_changed() {
     ] {
         has(&shell.run(line), &[seen]);
     }
+    shell.run("SELECT 5 AS five;");
+    shell.run("\\set threads auto");
+    has(&shell.run("SELECT five FROM _;"), &["five\n────\n   5"]);
     let screen = shell.run("\\set timeout 1s");
     has(&screen, &["timeout is 1 s"]);
     has(&shell.run(&format!("{ENDLESS};")), &["longer than its limit of 1 s", "\\set timeout"]);

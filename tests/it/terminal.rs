@@ -5,8 +5,8 @@ use std::fs;
 use insta::assert_snapshot;
 
 use crate::cli::Home;
-use crate::support::repository;
 use crate::support::terminal::{BACKSPACE, CTRL_D, CTRL_R, HOME, LEFT, TAB, Terminal, UP};
+use crate::support::{HELLO, mappings, repository, write};
 
 /// A shell over the sample collection in a terminal of this size.
 fn shell(home: &Home, size: (u16, u16)) -> Terminal {
@@ -150,6 +150,25 @@ fn tables_columns_functions_and_keywords_are_completed_where_they_can_stand() {
     // A keyword in the case that was not typed.
     shell.keys(&format!("sel{TAB} 1 AS a or{TAB}"));
     shell.shows("SELECT 1 AS a OR");
+}
+
+#[test]
+fn names_get_the_quotes_that_they_need() {
+    let home = Home::new();
+    let root = home.path("data");
+    for name in ["my-backend", "s3"] {
+        write(&root, name, &mappings(name, &[(HELLO, "stored")]));
+    }
+    let mut shell = Terminal::shell(&home.path(""), &root, (80, 24), &[]);
+    shell.keys(&format!("SELECT 1 FROM backends.my{TAB} JOIN backends.\"my{TAB} JOIN backends.s{TAB};"));
+    shell.shows("FROM backends.\"my-backend\" JOIN backends.\"my-backend\" JOIN backends.s3;");
+    shell.keys("\u{3}");
+    shell.prompt();
+    shell.keys(&format!(
+        "\u{c}WITH w AS (SELECT cid AS of_late FROM pins) SELECT of FROM w{}",
+        LEFT.repeat(7)
+    ));
+    complete(&mut shell, "SELECT of_late");
 }
 
 #[test]

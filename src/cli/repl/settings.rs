@@ -160,6 +160,8 @@ impl Shell<'_> {
                 let limits = changed(self.engine.limits().clone(), name, value)
                     .map_err(|what| what.map_or_else(|failure| failure, wrong))?;
                 self.engine.set_limits(limits)?;
+                // The new session is to know the last result, too.
+                self.engine.session().remember(self.kept.answer.clone())?;
             }
         }
         Ok(())

@@ -73,6 +73,8 @@ impl Assistance {
     /// What can stand at a place of a text, and where what it replaces begins.
     pub fn complete(&self, text: &str, cursor: usize, is_command: bool) -> (usize, Vec<Candidate>) {
         let until = Instant::now() + BUDGET;
+        // What was known of other files is forgotten first.
+        self.knowledge.backends();
         let begin = match is_command {
             true => match commands::complete(&text[..cursor], self) {
                 Ok(found) => return found,
@@ -221,7 +223,6 @@ impl Assistance {
     }
 
     fn columns_of(&self, statement: &str, cursor: usize, source: &Source, until: Instant) -> Vec<Entry> {
-        self.knowledge.backends();
         let with = scope::with_clause(statement, cursor);
         let sql = format!("{with} SELECT * FROM {} AS x LIMIT 0", source.sql);
         let found = self.knowledge.ask(Question::Columns(sql), until);
@@ -249,7 +250,6 @@ impl Assistance {
         word: &str,
         until: Instant,
     ) -> Vec<Candidate> {
-        self.knowledge.backends();
         let sources = self.sources(statement, cursor, table);
         let has = |source: &&Source| {
             self.columns_of(statement, cursor, source, until).iter().any(|entry| entry.text == column)

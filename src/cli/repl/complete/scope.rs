@@ -171,7 +171,8 @@ fn source(statement: &str, parts: &[Lexeme], mut index: usize, found: &mut Vec<S
             index += 1;
         }
     }
-    if index == start || text(index) == "(" {
+    // Nothing, a function, or a name that is still being typed.
+    if index == start || text(index) == "(" || text(index - 1) == "." {
         return index;
     }
     let sql = statement[parts[start].range.start..parts[index - 1].range.end].to_owned();
@@ -214,6 +215,8 @@ mod tests {
             ),
             ("SELECT a FROM pins UNION ALL SELECT | FROM backends", &[("backends", "backends")]),
             ("SELECT upper(|) FROM pins", &[("pins", "pins")]),
+            ("SELECT 1 FROM pins JOIN backends.|", &[("pins", "pins")]),
+            ("SELECT 1 FROM pins JOIN backends.\"my|", &[("pins", "pins")]),
         ] {
             let wanted: Vec<_> = wanted.iter().map(|(sql, name)| ((*sql).into(), (*name).into())).collect();
             assert_eq!(around(marked), wanted, "{marked}");
