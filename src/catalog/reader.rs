@@ -10,7 +10,7 @@ use datafusion::datasource::physical_plan::{ParquetFileMetrics, ParquetFileReade
 use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use object_store::{ObjectMeta, ObjectStore};
+use object_store::{ObjectMeta, ObjectStore, coalesce_ranges};
 use parquet::arrow::arrow_reader::ArrowReaderOptions;
 use parquet::arrow::async_reader::AsyncFileReader;
 use parquet::errors::ParquetError;
@@ -123,6 +123,24 @@ impl AsyncFileReader for PinnedReader {
         async move {
             let file = self.handle.get().await.map_err(external)?;
             file.read(range).await.map_err(external)
+        }
+        .boxed()
+    }
+
+    fn get_byte_ranges(
+        &mut self,
+        ranges: Vec<Range<u64>>,
+    ) -> BoxFuture<'_, parquet::errors::Result<Vec<Bytes>>> {
+        let bytes = ranges.iter().map(|range| range.end.saturating_sub(range.start) as usize);
+        self.metrics.bytes_scanned.add(bytes.sum());
+        async move {
+            let file = self.handle.get().await.map_err(external)?;
+            if let Some(backwards) = ranges.iter().find(|range| range.start > range.end) {
+                // Says what is wrong.
+                file.read(backwards.clone()).await.map_err(external)?;
+            }
+            // Pages that lie side by side are read at once.
+            coalesce_ranges(&ranges, |range| file.read(range), 0).await.map_err(external)
         }
         .boxed()
     }
