@@ -9,7 +9,9 @@ mod derive;
 mod file;
 pub(crate) mod functions;
 mod notes;
+mod ranges;
 mod reader;
+mod runs;
 mod snapshot;
 mod source;
 mod system;
@@ -18,6 +20,8 @@ mod wanted;
 pub(crate) mod wire;
 
 pub(crate) use file::UnreadableFile;
+pub(crate) use ranges::ContentRange;
+pub(crate) use runs::{RunFacts, SortedScan};
 pub(crate) use snapshot::{Snapshot, Unreadable};
 
 use std::sync::Arc;

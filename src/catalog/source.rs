@@ -14,9 +14,11 @@ use datafusion::common::{DataFusionError, Result};
 use datafusion::config::ConfigOptions;
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::{FileOpener, FileScanConfig, FileSource, ParquetSource};
+use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::TableSchema;
 use datafusion::physical_expr::projection::ProjectionExprs;
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr, PhysicalSortExpr};
+use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::filter_pushdown::FilterPushdownPropagation;
 use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 use datafusion::physical_plan::{DisplayFormatType, SortOrderPushdownResult};
@@ -47,9 +49,20 @@ impl PinSource {
         &self.parquet
     }
 
+    /// The same with another projection on top; `None` if that cannot be.
+    pub fn with_projection(&self, projection: &ProjectionExprs) -> Result<Option<PinSource>> {
+        let parquet = self.parquet.try_pushdown_projection(projection)?;
+        Ok(parquet.map(|parquet| PinSource { parquet }))
+    }
+
     fn around(parquet: Arc<dyn FileSource>) -> Arc<dyn FileSource> {
         Arc::new(PinSource { parquet })
     }
+}
+
+/// The scan that a node is, if it is one of pin mappings.
+pub(super) fn pin_scan(node: &dyn ExecutionPlan) -> Option<(&FileScanConfig, &PinSource)> {
+    node.downcast_ref::<DataSourceExec>()?.downcast_to_file_source::<PinSource>()
 }
 
 impl FileSource for PinSource {
@@ -202,7 +215,7 @@ impl Morsel for NamingMorsel {
 
 /// The error as one of the file, if it is about the file's bytes. A query's own errors, such as a division by zero in a
 /// projection that was pushed into the scan, stay what they are.
-fn named(error: DataFusionError, handle: &Option<Arc<FileHandle>>) -> DataFusionError {
+pub(super) fn named(error: DataFusionError, handle: &Option<Arc<FileHandle>>) -> DataFusionError {
     let Some((backend, path)) = handle.as_ref().and_then(|handle| handle.names()) else { return error };
     match reason_of(&error) {
         None => error,

@@ -11,6 +11,7 @@ mod compact;
 mod diagnose;
 mod dialect;
 mod distinct;
+mod groups;
 mod ignored;
 mod lookup;
 mod memory;
