@@ -13,6 +13,7 @@ mod ranges;
 mod reader;
 mod runs;
 mod snapshot;
+mod sought;
 mod source;
 mod system;
 mod table;

@@ -70,9 +70,9 @@ struct RowGroup {
     bytes: u64,
 }
 
-/// A scan of one range.
+/// A scan of one range, or of all.
 pub(crate) struct RangeScan {
-    /// Has one partition for each run, sorted by content. A partition may begin before the range and end behind it.
+    /// Has one partition for each run or part of one, sorted by content. It may begin before the range and end behind it.
     pub plan: Arc<dyn ExecutionPlan>,
     /// What is the same in all rows of each partition.
     pub facts: Vec<RunFacts>,
@@ -193,16 +193,45 @@ impl SortedScan {
         if files.is_empty() {
             return Ok(None);
         }
+        Ok(Some(RangeScan { plan: self.plan_of(self.source_of(range)?, files, rows), facts }))
+    }
+
+    /// The scan of those runs whose facts are `wanted` in batches of `rows` rows, each run in parts of about `most` rows.
+    pub fn in_parts(&self, most: u64, rows: usize, wanted: impl Fn(&RunFacts) -> bool) -> RangeScan {
+        let (mut files, mut facts) = (Vec::new(), Vec::new());
+        for run in self.runs.iter().filter(|run| wanted(&run.facts)) {
+            let mut groups = run.groups.iter().peekable();
+            while groups.peek().is_some() {
+                let (mut access, mut taken) = (ParquetAccessPlan::new_none(run.of), 0);
+                while let Some(group) = groups.next_if(|group| taken == 0 || taken + group.rows <= most) {
+                    access.scan(group.index);
+                    taken += group.rows;
+                }
+                let file = self.with_status(run.file.clone(), run.facts.status.as_deref());
+                files.push(FileGroup::new(vec![file.with_extension(access)]));
+                facts.push(run.facts.clone());
+            }
+        }
+        RangeScan { plan: self.plan_of(Arc::new(self.source.clone()), files, rows), facts }
+    }
+
+    /// A scan with one partition for each of `files`.
+    fn plan_of(
+        &self,
+        source: Arc<dyn FileSource>,
+        files: Vec<FileGroup>,
+        rows: usize,
+    ) -> Arc<dyn ExecutionPlan> {
         let statistics = Statistics::new_unknown(self.source.table_schema().table_schema());
         let config = FileScanConfigBuilder::from(self.config.clone())
-            .with_source(self.source_of(range)?)
+            .with_source(source)
             .with_file_groups(files)
             .with_statistics(statistics)
             .with_batch_size(Some(rows))
             // Otherwise a partition that is done takes files of another.
             .with_preserve_order(true)
             .build();
-        Ok(Some(RangeScan { plan: DataSourceExec::from_data_source(config), facts }))
+        DataSourceExec::from_data_source(config)
     }
 
     /// The file with a note that all rows to be read have that status: the column need not be read.

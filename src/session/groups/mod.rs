@@ -6,11 +6,14 @@
 //! [`rule`] finds the general plans that a [`ContentGroupsExec`] stands in for, [`task`] what such a plan asks for, [`sizes`]
 //! decides how much is done at once, and [`stream`] does it: [`source`] reads, [`block`] cuts, [`table`] numbers the groups,
 //! [`aggregates`] runs.
+//!
+//! Groups that are the same in all rows of a run, by backend and status, need no table at all: see [`per_run`].
 
 mod aggregates;
 mod block;
 mod chain;
 mod copies;
+mod per_run;
 mod rule;
 mod sizes;
 mod source;

@@ -13,6 +13,7 @@ use datafusion::physical_plan::{
     ChildSatisfactionOptions, ExecutionPlan, ExecutionPlanProperties, replace_children_if_necessary,
 };
 
+use super::per_run::RunGroupsExec;
 use super::{ContentGroupsExec, Limits};
 use crate::session::memory::Caution;
 
@@ -80,6 +81,9 @@ impl StreamContentGroups {
                 Partitions::Free => Ok(Arc::new(groups)),
                 Partitions::Kept => by_hash(Arc::new(groups), plan),
             };
+        }
+        if let Some(groups) = RunGroupsExec::in_place_of(plan, batch)? {
+            return Ok(Arc::new(groups));
         }
         let mut children = Vec::new();
         for (index, child) in plan.children().into_iter().enumerate() {

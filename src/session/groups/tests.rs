@@ -402,3 +402,32 @@ fn a_plan_travels_as_the_general_one() {
         assert_eq!(rows, lines(&session, sql).unwrap().len(), "{sql}");
     }
 }
+
+#[test]
+fn groups_that_are_the_same_in_a_run_are_right() {
+    let queries = [
+        "SELECT backend_name, COUNT(*), SUM(size_bytes), MIN(created_at), MAX(cid), AVG(size_bytes) FROM pins GROUP BY backend_name",
+        "SELECT backend_name, status, COUNT(*) FROM pins GROUP BY backend_name, status",
+        "SELECT status, COUNT(*) FILTER (WHERE size_bytes > 500), COUNT(size_bytes) FROM pins GROUP BY status",
+        "SELECT upper(backend_name), COUNT(*) FROM pins WHERE size_bytes > 900 GROUP BY 1 HAVING COUNT(*) > 3",
+        "SELECT backend_name, COUNT(*) FROM pins WHERE status <> 'stored' GROUP BY 1",
+        "SELECT status = 'stored', SUM(size_bytes) FROM pins WHERE backend_name <> 'b00' GROUP BY 1",
+        "SELECT p.cid, c.n FROM pins p JOIN (SELECT backend_name, COUNT(*) AS n FROM pins GROUP BY 1) c USING (backend_name)",
+    ];
+    for seed in 0..3 {
+        let mut dice = Dice(seed + 50);
+        let mut backends: Vec<_> = (0..4).map(|_| vec![rows(&mut dice, 700, 300)]).collect();
+        backends.push(vec![Vec::new()]);
+        let trees = Trees::of(&backends, Cuts { group: 90, page: 20, sections: seed > 0 });
+        for sql in queries {
+            for threads in [2, 8] {
+                let (options, limits) = (options(threads, None), tiny(None, 50, 40_000));
+                trees.compare(sql, &options, &limits, None);
+                let by_backend = !sql.contains("status");
+                let plan = lines(&trees.session("sorted", &options, limits), &format!("EXPLAIN {sql}"));
+                let used = plan.unwrap().concat().contains("RunGroupsExec");
+                assert!(used || !(by_backend || seed > 0 && !sql.contains("<>")), "{sql}");
+            }
+        }
+    }
+}
