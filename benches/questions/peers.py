@@ -144,7 +144,7 @@ class Pandas:
         if out and request["format"] == "csv":
             frame.to_csv(out, index=False)
         elif out:
-            frame.to_json(out, orient="records", lines=True)
+            frame.to_json(out, orient="records", lines=True, date_format="iso", date_unit="us")
         return len(frame)
 
 

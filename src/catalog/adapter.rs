@@ -16,7 +16,7 @@ use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr};
 use datafusion::physical_expr_adapter::{PhysicalExprAdapter, PhysicalExprAdapterFactory};
 
 use super::derive::{Derive, DeriveFunction};
-use super::notes;
+use super::{notes, sought};
 use crate::pin::schema::{
     BACKEND_NAME, CAR_FILE_PATH, CID, CONTENT, CREATED_AT, METADATA, RECORDED_BACKEND_NAME,
     RECORDED_CREATED_AT, RECORDED_STATUS, RECORDS, SIZE_BYTES, STATUS, TABLE_KEY, timestamp_type,
@@ -31,6 +31,7 @@ pub(super) struct PinAdapterFactory;
 #[derive(Debug)]
 struct PinAdapter {
     columns: HashMap<String, Arc<dyn PhysicalExpr>>,
+    file: SchemaRef,
 }
 
 impl PhysicalExprAdapterFactory for PinAdapterFactory {
@@ -38,21 +39,22 @@ impl PhysicalExprAdapterFactory for PinAdapterFactory {
         let records = logical.metadata().get(TABLE_KEY).is_some_and(|table| table == RECORDS);
         let source = FileColumns { file: &file, records };
         let made = logical.fields().iter().map(|field| Ok((field.name().clone(), source.make(field)?)));
-        Ok(Arc::new(PinAdapter { columns: made.collect::<Result<_>>()? }))
+        let columns = made.collect::<Result<_>>()?;
+        Ok(Arc::new(PinAdapter { columns, file }))
     }
 }
 
 impl PhysicalExprAdapter for PinAdapter {
     fn rewrite(&self, expr: Arc<dyn PhysicalExpr>) -> Result<Arc<dyn PhysicalExpr>> {
         // Downwards and without looking into what was put in: that speaks of the file's columns already.
-        expr.transform_down(|expr| match expr.downcast_ref::<Column>() {
+        let of_file = expr.transform_down(|expr| match expr.downcast_ref::<Column>() {
             Some(column) => match self.columns.get(column.name()) {
                 Some(made) => Ok(Transformed::new(Arc::clone(made), true, TreeNodeRecursion::Jump)),
                 None => datafusion::common::internal_err!("no column {} in pin mappings", column.name()),
             },
             None => Ok(Transformed::no(expr)),
-        })
-        .data()
+        });
+        sought::shorten(of_file.data()?, &self.file)
     }
 }
 

@@ -45,6 +45,10 @@ impl DeriveFunction {
     pub fn new(derive: Derive) -> DeriveFunction {
         DeriveFunction { derive, signature: Signature::any(1, Volatility::Immutable) }
     }
+
+    pub fn derive(&self) -> Derive {
+        self.derive
+    }
 }
 
 impl ScalarUDFImpl for DeriveFunction {
@@ -86,7 +90,7 @@ impl ScalarUDFImpl for DeriveFunction {
             Derive::Text => Arc::new(checked(&texts(&array)?)),
             Derive::Metadata if array.data_type().is_nested() => Arc::new(json(&array)?),
             Derive::Metadata => Arc::new(checked(&texts(&array)?)),
-            Derive::Status => Arc::new(statuses(&checked(&texts(&array)?))),
+            Derive::Status => Arc::new(statuses(&texts(&array)?)),
             Derive::CreatedAt => times(&array)?,
             Derive::Content => contents(&texts(&array)?),
             Derive::SizeBytes => sizes(&texts(&array)?),
@@ -172,15 +176,31 @@ fn displayed(array: &ArrayRef) -> Result<StringViewArray> {
 }
 
 fn statuses(texts: &StringViewArray) -> StringViewArray {
-    let is_normal = |text: Option<&str>| text.is_some_and(|text| status::normal(text) == text);
-    if texts.iter().all(is_normal) {
+    let is_normal = |bytes: &[u8]| std::str::from_utf8(bytes).is_ok_and(|text| status::normal(text) == text);
+    if holds_for_each(texts, is_normal) {
         return texts.clone();
     }
     let mut builder = StringViewBuilder::with_capacity(texts.len());
-    for text in texts {
+    for text in &checked(texts) {
         builder.append_value(status::normal(text.unwrap_or_default()));
     }
     builder.finish()
+}
+
+/// Whether all values are there and `holds` for them, for a column of few values: the same place is not looked at twice.
+fn holds_for_each(texts: &StringViewArray, holds: impl Fn(&[u8]) -> bool) -> bool {
+    const KEPT: usize = 8;
+    let bytes = texts.clone().to_binary_view();
+    // Equal views are equal values: a short value stands in its view, a long one where its view says.
+    let (mut seen, mut next) = ([None; KEPT], 0);
+    texts.null_count() == 0
+        && bytes.views().iter().enumerate().all(|(row, view)| {
+            if seen.contains(&Some(*view)) {
+                return true;
+            }
+            (seen[next % KEPT], next) = (Some(*view), next + 1);
+            holds(bytes.value(row))
+        })
 }
 
 pub(super) fn contents(texts: &StringViewArray) -> ArrayRef {

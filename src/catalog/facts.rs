@@ -48,7 +48,7 @@ impl ScanFacts {
         let mut seen = HashSet::new();
         for part in config.file_groups.iter().flat_map(|group| group.iter()) {
             let handle = part.extension::<Arc<FileHandle>>();
-            let Some(file) = handle.and_then(|handle| handle.file()) else { continue };
+            let Some(file) = handle.and_then(|handle| handle.opened_file()) else { continue };
             if seen.insert(part.object_meta.location.clone()) {
                 facts.files += 1;
                 facts.laid_out += usize::from(file.is_laid_out());

@@ -252,9 +252,19 @@ impl fmt::Debug for PinnedFile {
 
 #[cfg(unix)]
 fn read_at(file: &File, range: Range<u64>) -> std::io::Result<Bytes> {
-    use std::os::unix::fs::FileExt;
-    let mut buffer = vec![0; (range.end - range.start) as usize];
-    file.read_exact_at(&mut buffer, range.start)?;
+    use rustix::buffer::spare_capacity;
+    let length = (range.end - range.start) as usize;
+    // Not filled with zeros first.
+    let mut buffer = Vec::with_capacity(length);
+    while buffer.len() < length {
+        let at = range.start + buffer.len() as u64;
+        match rustix::io::pread(file, spare_capacity(&mut buffer), at) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    buffer.truncate(length);
     Ok(buffer.into())
 }
 

@@ -10,8 +10,11 @@ mod facts;
 mod file;
 pub(crate) mod functions;
 mod notes;
+mod ranges;
 mod reader;
+mod runs;
 mod snapshot;
+mod sought;
 mod source;
 mod system;
 mod table;
@@ -20,6 +23,8 @@ pub(crate) mod wire;
 
 pub(crate) use facts::ScanFacts;
 pub(crate) use file::UnreadableFile;
+pub(crate) use ranges::ContentRange;
+pub(crate) use runs::{RunFacts, SortedScan};
 pub(crate) use snapshot::{Snapshot, Unreadable};
 
 use std::sync::Arc;

@@ -10,7 +10,7 @@ use datafusion::datasource::physical_plan::{ParquetFileMetrics, ParquetFileReade
 use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use object_store::{ObjectMeta, ObjectStore};
+use object_store::{ObjectMeta, ObjectStore, coalesce_ranges};
 use parquet::arrow::arrow_reader::ArrowReaderOptions;
 use parquet::arrow::async_reader::AsyncFileReader;
 use parquet::errors::ParquetError;
@@ -24,8 +24,8 @@ use super::file::{OpenError, PinnedFile, UnreadableFile};
 pub(crate) struct FileHandle {
     file: OnceCell<Arc<PinnedFile>>,
     late: Option<LateFile>,
-    /// The footer with as much of the page index as the scan needs; else the file's own, without.
-    indexed: Option<Arc<ParquetMetaData>>,
+    /// The footer with as much of the page index as the scan needs, once that is known; else the file's own, without.
+    indexed: OnceCell<Arc<ParquetMetaData>>,
 }
 
 /// How to open a file of a plan that was made in another process.
@@ -41,16 +41,16 @@ pub(crate) struct LateFile {
 
 impl FileHandle {
     pub fn opened(file: Arc<PinnedFile>) -> FileHandle {
-        FileHandle { file: OnceCell::new_with(Some(file)), late: None, indexed: None }
+        FileHandle { file: OnceCell::new_with(Some(file)), late: None, indexed: OnceCell::new() }
     }
 
     /// The same with a footer that has a page index.
     pub fn indexed(file: Arc<PinnedFile>, footer: Arc<ParquetMetaData>) -> FileHandle {
-        FileHandle { indexed: Some(footer), ..FileHandle::opened(file) }
+        FileHandle { indexed: OnceCell::new_with(Some(footer)), ..FileHandle::opened(file) }
     }
 
     pub fn late(late: LateFile) -> FileHandle {
-        FileHandle { file: OnceCell::new(), late: Some(late), indexed: None }
+        FileHandle { file: OnceCell::new(), late: Some(late), indexed: OnceCell::new() }
     }
 
     /// The backend and the path that people see.
@@ -62,9 +62,20 @@ impl FileHandle {
         }
     }
 
-    /// The file, if it has been opened.
-    pub fn file(&self) -> Option<&PinnedFile> {
+    /// The file, if it is open already.
+    pub fn opened_file(&self) -> Option<&PinnedFile> {
         self.file.get().map(AsRef::as_ref)
+    }
+
+    /// Reads the page index, if that has not been done. Otherwise each scan that wants it reads it anew.
+    pub async fn load_index(&self) -> parquet::errors::Result<()> {
+        let load = || async {
+            let file = self.get().await.map_err(external)?;
+            let groups: Vec<usize> = (0..file.footer.num_row_groups()).collect();
+            let indexed = file.footer_with_index(&groups).await?;
+            Ok::<_, ParquetError>(indexed.map_or_else(|| Arc::clone(&file.footer), Arc::new))
+        };
+        self.indexed.get_or_try_init(load).await.map(drop)
     }
 
     async fn get(&self) -> Result<&PinnedFile, UnreadableFile> {
@@ -132,13 +143,31 @@ impl AsyncFileReader for PinnedReader {
         .boxed()
     }
 
+    fn get_byte_ranges(
+        &mut self,
+        ranges: Vec<Range<u64>>,
+    ) -> BoxFuture<'_, parquet::errors::Result<Vec<Bytes>>> {
+        let bytes = ranges.iter().map(|range| range.end.saturating_sub(range.start) as usize);
+        self.metrics.bytes_scanned.add(bytes.sum());
+        async move {
+            let file = self.handle.get().await.map_err(external)?;
+            if let Some(backwards) = ranges.iter().find(|range| range.start > range.end) {
+                // Says what is wrong.
+                file.read(backwards.clone()).await.map_err(external)?;
+            }
+            // Pages that lie side by side are read at once.
+            coalesce_ranges(&ranges, |range| file.read(range), 0).await.map_err(external)
+        }
+        .boxed()
+    }
+
     fn get_metadata<'a>(
         &'a mut self,
         _options: Option<&'a ArrowReaderOptions>,
     ) -> BoxFuture<'a, parquet::errors::Result<Arc<ParquetMetaData>>> {
         // Read when the file was opened; the page index, where a query wants it, is loaded on top.
         async move {
-            if let Some(footer) = &self.handle.indexed {
+            if let Some(footer) = self.handle.indexed.get() {
                 return Ok(Arc::clone(footer));
             }
             Ok(Arc::clone(&self.handle.get().await.map_err(external)?.footer))

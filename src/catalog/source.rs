@@ -14,9 +14,13 @@ use datafusion::common::{DataFusionError, Result};
 use datafusion::config::ConfigOptions;
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::{FileOpener, FileScanConfig, FileSource, ParquetSource};
+use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::TableSchema;
+use datafusion::logical_expr::Operator;
+use datafusion::physical_expr::expressions::{BinaryExpr, Column, Literal};
 use datafusion::physical_expr::projection::ProjectionExprs;
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr, PhysicalSortExpr};
+use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::filter_pushdown::FilterPushdownPropagation;
 use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 use datafusion::physical_plan::{DisplayFormatType, SortOrderPushdownResult};
@@ -29,6 +33,8 @@ use parquet::errors::ParquetError;
 use super::file::{UnreadableFile, in_words, parquet_in_words};
 use super::reader::{FileHandle, PinnedReaderFactory};
 use crate::error::DAMAGED;
+use crate::pin::schema::STATUS;
+use crate::pin::status::STORED;
 
 /// A scan of pin mappings. Wraps a [`ParquetSource`] and delegates to it.
 #[derive(Clone)]
@@ -47,9 +53,20 @@ impl PinSource {
         &self.parquet
     }
 
+    /// The same with another projection on top; `None` if that cannot be.
+    pub fn with_projection(&self, projection: &ProjectionExprs) -> Result<Option<PinSource>> {
+        let parquet = self.parquet.try_pushdown_projection(projection)?;
+        Ok(parquet.map(|parquet| PinSource { parquet }))
+    }
+
     fn around(parquet: Arc<dyn FileSource>) -> Arc<dyn FileSource> {
         Arc::new(PinSource { parquet })
     }
+}
+
+/// The scan that a node is, if it is one of pin mappings.
+pub(super) fn pin_scan(node: &dyn ExecutionPlan) -> Option<(&FileScanConfig, &PinSource)> {
+    node.downcast_ref::<DataSourceExec>()?.downcast_to_file_source::<PinSource>()
 }
 
 impl FileSource for PinSource {
@@ -112,7 +129,15 @@ impl FileSource for PinSource {
         filters: Vec<Arc<dyn PhysicalExpr>>,
         config: &ConfigOptions,
     ) -> Result<FilterPushdownPropagation<Arc<dyn FileSource>>> {
-        let pushed = self.parquet.try_pushdown_filters(filters, config)?;
+        // Few mappings are not stored: the other columns are read only where they are.
+        let pushed = match filters.iter().any(passes_over_stored) {
+            true => {
+                let mut config = config.clone();
+                config.execution.parquet.pushdown_filters = true;
+                self.parquet.try_pushdown_filters(filters, &config)?
+            }
+            false => self.parquet.try_pushdown_filters(filters, config)?,
+        };
         let updated_node = pushed.updated_node.map(PinSource::around);
         Ok(FilterPushdownPropagation { filters: pushed.filters, updated_node })
     }
@@ -143,6 +168,23 @@ impl FileSource for PinSource {
     ) -> Result<TreeNodeRecursion> {
         self.parquet.apply_expressions(f)
     }
+}
+
+/// Whether a filter asks for a status other than `stored`.
+fn passes_over_stored(filter: &Arc<dyn PhysicalExpr>) -> bool {
+    let Some(comparison) = filter.downcast_ref::<BinaryExpr>() else { return false };
+    let of_status = |column: &Arc<dyn PhysicalExpr>| {
+        column.downcast_ref::<Column>().is_some_and(|column| column.name() == STATUS)
+    };
+    let literal = comparison.right().downcast_ref::<Literal>();
+    let is_stored =
+        literal.and_then(|literal| literal.value().try_as_str().flatten().map(|text| text == STORED));
+    let asks = match comparison.op() {
+        Operator::Eq => is_stored == Some(false),
+        Operator::NotEq => is_stored == Some(true),
+        _ => false,
+    };
+    asks && of_status(comparison.left())
 }
 
 /// Names the file in the errors of reading it.
@@ -202,7 +244,7 @@ impl Morsel for NamingMorsel {
 
 /// The error as one of the file, if it is about the file's bytes. A query's own errors, such as a division by zero in a
 /// projection that was pushed into the scan, stay what they are.
-fn named(error: DataFusionError, handle: &Option<Arc<FileHandle>>) -> DataFusionError {
+pub(super) fn named(error: DataFusionError, handle: &Option<Arc<FileHandle>>) -> DataFusionError {
     let Some((backend, path)) = handle.as_ref().and_then(|handle| handle.names()) else { return error };
     match reason_of(&error) {
         None => error,

@@ -12,9 +12,7 @@ use datafusion::catalog::memory::MemorySourceConfig;
 use datafusion::common::tree_node::TreeNode;
 use datafusion::common::{DataFusionError, Result};
 use datafusion::datasource::listing::PartitionedFile;
-use datafusion::datasource::physical_plan::{
-    FileGroup, FileScanConfig, FileScanConfigBuilder, ParquetSource,
-};
+use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
 use datafusion::datasource::sink::DataSinkExec;
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::execution::TaskContext;
@@ -29,7 +27,7 @@ use serde::{Deserialize, Serialize};
 
 use super::adapter::PinAdapterFactory;
 use super::reader::{FileHandle, LateFile};
-use super::source::PinSource;
+use super::source::{PinSource, pin_scan};
 use super::table::external;
 use crate::store::DataDir;
 
@@ -165,9 +163,4 @@ pub(crate) fn refuse_foreign(plan: &Arc<dyn ExecutionPlan>) -> Result<()> {
         true => Err(DataFusionError::Plan("the plan reads or writes other things than pin mappings".into())),
         false => Ok(()),
     }
-}
-
-/// The scan that a node is, if it is one of pin mappings.
-fn pin_scan(node: &dyn ExecutionPlan) -> Option<(&FileScanConfig, &PinSource)> {
-    node.downcast_ref::<DataSourceExec>()?.downcast_to_file_source::<PinSource>()
 }

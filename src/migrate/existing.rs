@@ -10,8 +10,12 @@ use super::Progress;
 use super::rows::Row;
 use super::sort::Sorter;
 use crate::error::{Error, Result};
-use crate::pin::{Mapping, cid, schema};
+use crate::pin::schema::{CONTENT, SIZE_BYTES};
+use crate::pin::{Mapping, cid};
 use crate::session::{Answer, Session};
+
+/// How many columns of `pins` are read: those that cannot be derived. They come first.
+const DOCUMENTED: usize = 6;
 
 /// The mappings of one backend, in the order of its files.
 pub(super) struct Existing {
@@ -28,17 +32,21 @@ impl Existing {
     /// # Errors
     /// If the backend cannot be read.
     pub fn open(session: &Session, backend: &str) -> Result<Existing> {
-        let sql = format!("SELECT * FROM backends.\"{}\"", backend.replace('"', "\"\""));
+        // Content and size are derived of each row anyway.
+        let sql = format!(
+            "SELECT * EXCLUDE ({CONTENT}, {SIZE_BYTES}) FROM backends.\"{}\"",
+            backend.replace('"', "\"\"")
+        );
         let answer = Handle::current().block_on(session.faithful().query(&sql))?;
-        let known = schema::pins().len();
-        let fields = answer.schema().fields()[known..].iter().map(|field| field.as_ref().clone()).collect();
+        let fields =
+            answer.schema().fields()[DOCUMENTED..].iter().map(|field| field.as_ref().clone()).collect();
         Ok(Existing { answer, extras: fields, rows: 0 })
     }
 
     /// Gives all rows to `sorter`, numbered from 0, with as many of the further columns as it has a place for.
     pub fn push_into(&mut self, sorter: &mut Sorter, progress: &Progress) -> Result<()> {
         while let Some(batch) = self.next()? {
-            let extras: Vec<usize> = (schema::pins().len()..batch.num_columns()).collect();
+            let extras: Vec<usize> = (DOCUMENTED..batch.num_columns()).collect();
             let extras = batch.project(&extras).map_err(Error::of_rows)?;
             let extras = sorter.extras().rows(&extras).map_err(Error::of_rows)?;
             push(&batch, extras.as_ref(), self.rows, sorter)?;
@@ -48,7 +56,7 @@ impl Existing {
         Ok(())
     }
 
-    /// The next rows: the columns of `pins`, then the others.
+    /// The next rows: the columns of `pins` that are documented, then the others.
     fn next(&mut self) -> Result<Option<RecordBatch>> {
         Handle::current().block_on(self.answer.try_next())
     }

@@ -9,6 +9,7 @@ mod fast;
 pub mod mapping;
 pub mod schema;
 pub mod size;
+pub(crate) mod sought;
 pub mod status;
 pub mod time;
 

@@ -138,8 +138,8 @@ impl DistinctCounts {
         Ok(())
     }
 
-    /// Takes the values of the first `groups` groups, in the order of the groups. Those of the others stay.
-    fn take_values(&mut self, groups: usize) -> Result<ArrayRef> {
+    /// Takes the pairs of the first `groups` groups: the numbers of the groups, and the values. Those of the others stay.
+    fn take_first(&mut self, groups: usize) -> Result<(ArrayRef, ArrayRef)> {
         let (numbers, values) = self.take_pairs()?;
         let (numbers, values) = (numbers.as_primitive::<UInt32Type>(), &values);
         let first: BooleanArray =
@@ -151,8 +151,13 @@ impl DistinctCounts {
             let renumbered: UInt32Array = renumbered;
             self.pairs.intern(&[Arc::new(renumbered), filter(values, &rest)?], &mut self.places)?;
         }
-        let order = sort_to_indices(&filter(numbers, &first)?, None, None)?;
-        Ok(take(&filter(values, &first)?, &order, None)?)
+        Ok((filter(numbers, &first)?, filter(values, &first)?))
+    }
+
+    /// Takes the values of the first `groups` groups, in the order of the groups. Those of the others stay.
+    fn take_values(&mut self, groups: usize) -> Result<ArrayRef> {
+        let (numbers, values) = self.take_first(groups)?;
+        Ok(take(&values, &sort_to_indices(&numbers, None, None)?, None)?)
     }
 
     fn list(&self, counts: &[i64], values: ArrayRef) -> Result<ArrayRef> {
@@ -232,7 +237,7 @@ impl GroupsAccumulator for DistinctCounts {
         let counts = emit.take_needed(&mut self.counts);
         match emit {
             EmitTo::All => self.pairs = no_pairs(&self.kind)?,
-            EmitTo::First(_) => drop(self.take_values(counts.len())?),
+            EmitTo::First(_) => drop(self.take_first(counts.len())?),
         }
         Ok(Arc::new(Int64Array::from(counts)))
     }

@@ -45,10 +45,15 @@ impl Caution {
         Careful(self.clone())
     }
 
+    /// Whether there are any.
+    pub fn is_on(&self) -> bool {
+        self.0.load(Ordering::Relaxed) > 0
+    }
+
     /// The part of its share that a sort may hold in rows. Merging them takes them once more, with their keys; those of
     /// many expressions over one narrow column take several times its size.
     fn part(&self) -> usize {
-        if self.0.load(Ordering::Relaxed) == 0 { 3 } else { 8 }
+        if self.is_on() { 8 } else { 3 }
     }
 }
 

@@ -12,6 +12,7 @@ mod diagnose;
 mod dialect;
 mod distinct;
 mod gauge;
+mod groups;
 mod ignored;
 mod lexeme;
 mod lookup;

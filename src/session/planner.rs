@@ -23,6 +23,7 @@ use object_store::ObjectStore;
 
 use super::answer::Skipped;
 use super::diagnose::{Known, explain, written};
+use super::groups::{Limits, StreamContentGroups};
 use super::ignored::refuse_ignored;
 use super::memory::{Caution, SharingPool};
 use super::options::Options;
@@ -71,6 +72,12 @@ pub(super) struct Query {
 
 impl Planner {
     pub fn new(dir: DataDir, options: Options) -> Result<Planner> {
+        let limits = Limits::new(options.memory_limit);
+        Planner::with_limits(dir, options, limits)
+    }
+
+    /// The same with other limits for groups in streams.
+    pub fn with_limits(dir: DataDir, options: Options, limits: Limits) -> Result<Planner> {
         let mut runtime = RuntimeEnvBuilder::new();
         let caution = Caution::default();
         if let Some(limit) = options.memory_limit {
@@ -85,6 +92,7 @@ impl Planner {
             .with_runtime_env(runtime)
             .with_type_planner(Arc::new(times::Micros))
             .with_physical_optimizer_rule(Arc::new(rules::YieldInJoins))
+            .with_physical_optimizer_rule(Arc::new(StreamContentGroups { limits, caution: caution.clone() }))
             .build();
         register_functions(&mut state).map_err(broken)?;
         Ok(Planner { dir, store, state, caution, options, remembered: Remembered::default() })

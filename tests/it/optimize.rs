@@ -220,3 +220,22 @@ fn the_doctor_tells_what_optimizing_would_gain() {
         "{before:?} {after:?}"
     );
 }
+
+#[test]
+fn contents_of_optimized_mappings_are_grouped_in_streams() {
+    let tree = tree_of(&foreign(6_000, &["stored", "stored", "failed"]));
+    write(&tree.root(), "kubo", &foreign(500, &["stored", "pending"]));
+    let redundancy = std::fs::read_to_string(crate::support::repository("queries/redundancy.sql")).unwrap();
+    let ask = |sql: &str, threads| {
+        let options = pinql::session::Options { threads: Some(threads), ..Default::default() };
+        crate::support::try_csv(&tree.root(), sql, options).unwrap()
+    };
+    let plan = format!("EXPLAIN {redundancy}");
+    let before = ask(&redundancy, 2);
+    assert!(!ask(&plan, 1).contains("ContentGroupsExec"));
+    tree.run(&["backend", "optimize"]);
+    assert!(ask(&plan, 1).contains("ContentGroupsExec"), "{}", ask(&plan, 1));
+    assert_eq!(ask(&redundancy, 1), before);
+    // Not worth it for so few rows.
+    assert!(!ask(&plan, 2).contains("ContentGroupsExec"));
+}

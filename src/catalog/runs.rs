@@ -1,0 +1,396 @@
+//! Sorted runs: stretches of a scan's files whose rows come sorted by `content`, as their footers prove.
+//!
+//! A file that pinql wrote has one for each of its sections. Ranges of contents cut through all runs alike, so that what
+//! lies in one range can be put together without a look at the others.
+
+use std::fmt;
+use std::sync::Arc;
+
+use datafusion::common::stats::Precision;
+use datafusion::common::{Result, ScalarValue, Statistics};
+use datafusion::config::ConfigOptions;
+use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::physical_plan::parquet::ParquetAccessPlan;
+use datafusion::datasource::physical_plan::{FileGroup, FileScanConfig, FileScanConfigBuilder, FileSource};
+use datafusion::datasource::source::DataSourceExec;
+use datafusion::logical_expr::Operator;
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::expressions::{BinaryExpr, Column, lit};
+use datafusion::physical_expr::projection::ProjectionExprs;
+use datafusion::physical_expr::utils::{collect_columns, conjunction_opt};
+use datafusion::physical_plan::ExecutionPlan;
+use futures::future::try_join_all;
+use parquet::basic::Type;
+use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
+use parquet::file::statistics::Statistics as ColumnStatistics;
+
+use super::file::PinnedFile;
+use super::ranges::{self, ContentRange, Span};
+use super::reader::FileHandle;
+use super::source::{PinSource, named, pin_scan};
+use crate::pin::schema::{BACKEND_NAME, CONTENT, STATUS};
+
+/// A scan of files that consist of sorted runs only.
+pub(crate) struct SortedScan {
+    config: FileScanConfig,
+    source: PinSource,
+    /// Those of one backend stand side by side.
+    runs: Vec<Run>,
+}
+
+/// Row groups of one file, each with contents that are not less than those of the one before.
+#[derive(Debug)]
+struct Run {
+    file: PartitionedFile,
+    facts: RunFacts,
+    /// How many row groups the whole file has.
+    of: usize,
+    groups: Vec<RowGroup>,
+}
+
+/// What is the same in all rows of a run.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct RunFacts {
+    pub backend: Arc<str>,
+    /// `None` if they differ.
+    pub status: Option<Arc<str>>,
+}
+
+#[derive(Debug)]
+struct RowGroup {
+    index: usize,
+    /// The status of all its rows.
+    status: Option<Arc<str>>,
+    /// No content in it is less.
+    min: Vec<u8>,
+    /// No content in it is greater.
+    max: Vec<u8>,
+    rows: u64,
+    /// What the columns of the scan take in the file.
+    bytes: u64,
+}
+
+/// A scan of one range, or of all.
+pub(crate) struct RangeScan {
+    /// Has one partition for each run or part of one, sorted by content. It may begin before the range and end behind it.
+    pub plan: Arc<dyn ExecutionPlan>,
+    /// What is the same in all rows of each partition.
+    pub facts: Vec<RunFacts>,
+}
+
+impl fmt::Debug for SortedScan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SortedScan").field("runs", &self.runs).finish_non_exhaustive()
+    }
+}
+
+impl SortedScan {
+    /// The scan that `node` is; `None` if it is none of pin mappings, or some of its rows are not known to be sorted.
+    pub fn of(node: &dyn ExecutionPlan) -> Option<SortedScan> {
+        let (config, source) = pin_scan(node)?;
+        if config.limit.is_some() {
+            return None;
+        }
+        let columns = columns_of(source);
+        let mut runs = Vec::new();
+        for file in whole_files(config)? {
+            let pinned = file.extension::<Arc<FileHandle>>()?.opened_file()?;
+            let groups = row_groups(pinned, &columns)?;
+            let run = |groups: Vec<RowGroup>| Run {
+                file: file.clone(),
+                facts: RunFacts {
+                    backend: Arc::clone(&pinned.backend),
+                    status: groups.first().and_then(|group| group.status.clone()),
+                },
+                of: pinned.footer.num_row_groups(),
+                groups,
+            };
+            runs.extend(in_runs(groups).into_iter().map(run));
+        }
+        runs.sort_by(|one, other| one.facts.backend.cmp(&other.facts.backend));
+        let (config, source) = (config.clone(), source.clone());
+        (!runs.is_empty()).then_some(SortedScan { config, source, runs })
+    }
+
+    /// The scan's column at `index` in terms of the table's columns.
+    pub fn expr(&self, index: usize) -> Option<&Arc<dyn PhysicalExpr>> {
+        Some(&self.source.projection()?.as_ref().get(index)?.expr)
+    }
+
+    /// The name of the table's column that the scan's column at `index` is, if it is one as it stands.
+    pub fn column(&self, index: usize) -> Option<&str> {
+        self.expr(index)?.downcast_ref::<Column>().map(Column::name)
+    }
+
+    /// Leaves out all columns but those at `columns`.
+    pub fn keep(&mut self, columns: &[usize]) -> Result<()> {
+        let Some(projection) = self.source.projection() else { return Ok(()) };
+        let all = projection.project_schema(self.source.table_schema().table_schema())?;
+        let kept = ProjectionExprs::from_indices(columns, &all);
+        if let Some(source) = self.source.with_projection(&kept)? {
+            self.source = source;
+        }
+        Ok(())
+    }
+
+    /// What is known of each run.
+    pub fn facts(&self) -> impl Iterator<Item = &RunFacts> {
+        self.runs.iter().map(|run| &run.facts)
+    }
+
+    pub fn runs(&self) -> usize {
+        self.runs.len()
+    }
+
+    pub fn rows(&self) -> u64 {
+        self.groups().map(|group| group.rows).sum()
+    }
+
+    /// What the columns of the scan take in the files.
+    pub fn bytes(&self) -> u64 {
+        self.groups().map(|group| group.bytes).sum()
+    }
+
+    fn groups(&self) -> impl Iterator<Item = &RowGroup> {
+        self.runs.iter().flat_map(|run| &run.groups)
+    }
+
+    /// At most `count` ranges that hold all contents, with about as many rows in each.
+    pub fn ranges(&self, count: usize) -> Vec<ContentRange> {
+        let groups = self.groups();
+        let spans: Vec<_> =
+            groups.map(|group| Span { min: &group.min, max: &group.max, rows: group.rows }).collect();
+        ranges::cut(&spans, count)
+    }
+
+    /// Reads the page indexes of the files that a range cuts through.
+    pub async fn load_indexes(&self, range: &ContentRange) -> Result<()> {
+        let cut =
+            self.runs.iter().filter(|run| run.groups.iter().any(|group| range.cuts(&group.min, &group.max)));
+        let loading = cut.map(async |run| {
+            let Some(handle) = run.file.extension::<Arc<FileHandle>>() else { return Ok(()) };
+            let loaded = handle.load_index().await;
+            loaded.map_err(|error| named(error.into(), &Some(Arc::clone(handle))))
+        });
+        try_join_all(loading).await?;
+        Ok(())
+    }
+
+    /// The scan of one range in batches of `rows` rows; `None` if nothing lies in it.
+    pub fn within(&self, range: &ContentRange, rows: usize) -> Result<Option<RangeScan>> {
+        let (mut files, mut facts) = (Vec::new(), Vec::new());
+        for run in &self.runs {
+            let mut access = ParquetAccessPlan::new_none(run.of);
+            let mut read = run.groups.iter().filter(|group| range.meets(&group.min, &group.max)).peekable();
+            if read.peek().is_none() {
+                continue;
+            }
+            read.for_each(|group| access.scan(group.index));
+            let file = self.with_status(run.file.clone(), run.facts.status.as_deref());
+            files.push(FileGroup::new(vec![file.with_extension(access)]));
+            facts.push(run.facts.clone());
+        }
+        if files.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(RangeScan { plan: self.plan_of(self.source_of(range)?, files, rows), facts }))
+    }
+
+    /// The scan of those runs whose facts are `wanted` in batches of `rows` rows, each run in parts of about `most` rows.
+    pub fn in_parts(&self, most: u64, rows: usize, wanted: impl Fn(&RunFacts) -> bool) -> RangeScan {
+        let (mut files, mut facts) = (Vec::new(), Vec::new());
+        for run in self.runs.iter().filter(|run| wanted(&run.facts)) {
+            let mut groups = run.groups.iter().peekable();
+            while groups.peek().is_some() {
+                let (mut access, mut taken) = (ParquetAccessPlan::new_none(run.of), 0);
+                while let Some(group) = groups.next_if(|group| taken == 0 || taken + group.rows <= most) {
+                    access.scan(group.index);
+                    taken += group.rows;
+                }
+                let file = self.with_status(run.file.clone(), run.facts.status.as_deref());
+                files.push(FileGroup::new(vec![file.with_extension(access)]));
+                facts.push(run.facts.clone());
+            }
+        }
+        RangeScan { plan: self.plan_of(Arc::new(self.source.clone()), files, rows), facts }
+    }
+
+    /// A scan with one partition for each of `files`.
+    fn plan_of(
+        &self,
+        source: Arc<dyn FileSource>,
+        files: Vec<FileGroup>,
+        rows: usize,
+    ) -> Arc<dyn ExecutionPlan> {
+        let statistics = Statistics::new_unknown(self.source.table_schema().table_schema());
+        let config = FileScanConfigBuilder::from(self.config.clone())
+            .with_source(source)
+            .with_file_groups(files)
+            .with_statistics(statistics)
+            .with_batch_size(Some(rows))
+            // Otherwise a partition that is done takes files of another.
+            .with_preserve_order(true)
+            .build();
+        DataSourceExec::from_data_source(config)
+    }
+
+    /// The file with a note that all rows to be read have that status: the column need not be read.
+    fn with_status(&self, file: PartitionedFile, status: Option<&str>) -> PartitionedFile {
+        let columns = self.source.table_schema().file_schema();
+        let (Some(status), Ok(index)) = (status, columns.index_of(STATUS)) else { return file };
+        let value = Precision::Exact(ScalarValue::Utf8View(Some(status.to_owned())));
+        let mut statistics = Statistics::new_unknown(columns);
+        let column = &mut statistics.column_statistics[index];
+        column.null_count = Precision::Exact(0);
+        (column.min_value, column.max_value) = (value.clone(), value);
+        file.with_statistics(Arc::new(statistics))
+    }
+
+    /// The source with the range as a predicate, by which row groups and pages are passed over.
+    fn source_of(&self, range: &ContentRange) -> Result<Arc<dyn FileSource>> {
+        let whole: Arc<dyn FileSource> = Arc::new(self.source.clone());
+        let index = self.source.table_schema().table_schema().index_of(CONTENT)?;
+        let compare = |operator, bytes: &[u8]| -> Arc<dyn PhysicalExpr> {
+            let content = Arc::new(Column::new(CONTENT, index));
+            Arc::new(BinaryExpr::new(content, operator, lit(ScalarValue::BinaryView(Some(bytes.to_vec())))))
+        };
+        let from = (!range.from.is_empty()).then(|| compare(Operator::GtEq, &range.from));
+        let to = range.to.as_ref().map(|to| compare(Operator::Lt, to));
+        let Some(predicate) = conjunction_opt(from.into_iter().chain(to)) else { return Ok(whole) };
+        let pushed = whole.try_pushdown_filters(vec![predicate], &ConfigOptions::default())?;
+        Ok(pushed.updated_node.unwrap_or(whole))
+    }
+}
+
+impl RunFacts {
+    /// The value of one of the table's columns, if it is the same in all rows.
+    pub fn value(&self, column: &str) -> Option<ScalarValue> {
+        let text = match column {
+            BACKEND_NAME => Some(&self.backend),
+            STATUS => self.status.as_ref(),
+            _ => None,
+        };
+        text.map(|text| ScalarValue::Utf8View(Some(text.to_string())))
+    }
+}
+
+/// The names of the file's columns that a scan reads.
+fn columns_of(source: &PinSource) -> Vec<String> {
+    let exprs = source.projection().into_iter().flat_map(|projection| projection.as_ref());
+    let mut names: Vec<_> = exprs.flat_map(|column| collect_columns(&column.expr)).collect();
+    names.sort_by(|one, other| one.name().cmp(other.name()));
+    names.dedup();
+    names.iter().map(|column| column.name().to_owned()).collect()
+}
+
+/// The files of a scan, each as a whole. `None` if the scan reads only a part of one.
+fn whole_files(config: &FileScanConfig) -> Option<Vec<PartitionedFile>> {
+    let mut parts: Vec<_> = config.file_groups.iter().flat_map(|group| group.iter()).collect();
+    parts.sort_by_key(|part| (&part.object_meta.location, part.range().0));
+    let (mut files, mut read): (Vec<PartitionedFile>, u64) = (Vec::new(), 0);
+    for part in parts {
+        let (from, to) = part.range();
+        let size = part.object_meta.size;
+        let same = files.last().is_some_and(|file| file.object_meta.location == part.object_meta.location);
+        let begins = match same {
+            true => read,
+            // The one before has to be complete.
+            false if files.last().is_some_and(|file| file.object_meta.size != read) => return None,
+            false => 0,
+        };
+        if from != begins || to > size || part.extension::<ParquetAccessPlan>().is_some() {
+            return None;
+        }
+        if !same {
+            files.push(PartitionedFile { range: None, statistics: None, ..part.clone() });
+        }
+        read = to;
+    }
+    files.last().is_none_or(|file| file.object_meta.size == read).then_some(files)
+}
+
+/// The row groups of a file that have rows. `None` if one of them is not known to be sorted.
+fn row_groups(file: &PinnedFile, columns: &[String]) -> Option<Vec<RowGroup>> {
+    let content = content_column(file)?;
+    let groups = file.footer.row_groups().iter().enumerate().filter(|(_, group)| group.num_rows() > 0);
+    groups.map(|(index, group)| row_group(index, group, content, columns)).collect()
+}
+
+/// Where a file of ours has its column of contents: a plain one, without NULLs, that is taken as it stands.
+fn content_column(file: &PinnedFile) -> Option<usize> {
+    let footer: &ParquetMetaData = &file.footer;
+    let columns = footer.file_metadata().schema_descr().columns();
+    let index = columns.iter().position(|column| column.path().parts() == [CONTENT])?;
+    let plain = columns[index].physical_type() == Type::BYTE_ARRAY
+        && columns[index].max_def_level() == 0
+        && columns[index].max_rep_level() == 0;
+    let binary = file.columns.field_with_name(CONTENT).is_ok_and(|field| field.data_type().is_binary());
+    (file.is_laid_out() && plain && binary).then_some(index)
+}
+
+fn row_group(index: usize, group: &RowGroupMetaData, content: usize, columns: &[String]) -> Option<RowGroup> {
+    let sorted = group.sorting_columns()?.first()?;
+    if sorted.column_idx as usize != content || sorted.descending {
+        return None;
+    }
+    let statistics = group.column(content).statistics()?;
+    let read = group.columns().iter().filter(|column| {
+        let name = column.column_path().parts().first();
+        name.is_some_and(|name| columns.contains(name))
+    });
+    Some(RowGroup {
+        index,
+        status: only_status(group),
+        // Where they were cut short they are bounds all the same.
+        min: statistics.min_bytes_opt()?.to_vec(),
+        max: statistics.max_bytes_opt()?.to_vec(),
+        rows: group.num_rows().max(0) as u64,
+        bytes: read.map(|column| column.compressed_size().max(0) as u64).sum(),
+    })
+}
+
+/// The status of all rows of a row group, if there is but one.
+fn only_status(group: &RowGroupMetaData) -> Option<Arc<str>> {
+    let column = group.columns().iter().find(|column| column.column_path().parts() == [STATUS])?;
+    let ColumnStatistics::ByteArray(statistics) = column.statistics()? else { return None };
+    let exact = statistics.min_is_exact() && statistics.max_is_exact();
+    let (min, max) = statistics.min_opt().zip(statistics.max_opt())?;
+    let only = exact && min == max && column.column_descr().max_def_level() == 0;
+    only.then(|| min.as_utf8().ok().map(Arc::from)).flatten()
+}
+
+/// Puts row groups that go on where the one before ends into one run. What is the same in all rows of one is so in the whole
+/// run.
+fn in_runs(groups: Vec<RowGroup>) -> Vec<Vec<RowGroup>> {
+    let mut runs: Vec<Vec<RowGroup>> = Vec::new();
+    for group in groups {
+        match runs.last_mut() {
+            Some(run)
+                if run.last().is_some_and(|last| last.max <= group.min && last.status == group.status) =>
+            {
+                run.push(group)
+            }
+            _ => runs.push(vec![group]),
+        }
+    }
+    runs
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn group(index: usize, min: &[u8], max: &[u8]) -> RowGroup {
+        RowGroup { index, status: None, min: min.to_vec(), max: max.to_vec(), rows: 1, bytes: 1 }
+    }
+
+    #[test]
+    fn a_run_ends_where_contents_begin_anew() {
+        let groups =
+            vec![group(0, b"a", b"c"), group(1, b"c", b"d"), group(2, b"", b"b"), group(3, b"e", b"f")];
+        let runs = in_runs(groups);
+        let indices: Vec<Vec<_>> =
+            runs.iter().map(|run| run.iter().map(|group| group.index).collect()).collect();
+        assert_eq!(indices, [vec![0, 1], vec![2, 3]]);
+    }
+}

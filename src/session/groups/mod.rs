@@ -1,0 +1,185 @@
+//! `GROUP BY content` over files that are sorted by it: no table of all groups, whatever their number.
+//!
+//! The contents are cut into ranges. Each range is read from all sorted runs side by side, and the rows up to the content that
+//! all of them have reached make a block, whose groups are complete. A block's table of groups fits a core's own cache.
+//!
+//! [`rule`] finds the general plans that a [`ContentGroupsExec`] stands in for, [`task`] what such a plan asks for, [`sizes`]
+//! decides how much is done at once, and [`stream`] does it: [`source`] reads, [`block`] cuts, [`table`] numbers the groups,
+//! [`aggregates`] runs.
+//!
+//! Groups that are the same in all rows of a run, by backend and status, need no table at all: see [`per_run`].
+
+mod aggregates;
+mod block;
+mod chain;
+mod copies;
+mod per_run;
+mod rule;
+mod sizes;
+mod source;
+mod stream;
+mod table;
+mod task;
+#[cfg(test)]
+mod tests;
+
+pub(super) use rule::StreamContentGroups;
+pub(super) use sizes::Limits;
+
+use std::fmt;
+use std::sync::Arc;
+
+use datafusion::common::Result;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::execution::memory_pool::MemoryConsumer;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr};
+use datafusion::physical_plan::aggregates::AggregateExec;
+use datafusion::physical_plan::coop::make_cooperative;
+use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, SchedulingType};
+use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet};
+use datafusion::physical_plan::proto::ExecutionPlanEncodeCtx;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{
+    DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, replace_children_if_necessary,
+};
+use datafusion_proto::protobuf::PhysicalPlanNode;
+use futures::stream::try_unfold;
+
+use stream::Work;
+use task::Task;
+
+/// Groups by content over sorted runs. Its partitions are ranges of contents, which is no partitioning that a join may rely on.
+#[derive(Debug)]
+pub(super) struct ContentGroupsExec {
+    /// The plan that it stands in for, and that it travels as.
+    general: Arc<dyn ExecutionPlan>,
+    /// The rows that the general plan aggregates.
+    input: Arc<dyn ExecutionPlan>,
+    task: Arc<Task>,
+    limits: Limits,
+    properties: Arc<PlanProperties>,
+    metrics: ExecutionPlanMetricsSet,
+}
+
+impl ContentGroupsExec {
+    /// What stands in for a general plan; `None` if nothing does.
+    pub fn in_place_of(
+        general: &Arc<dyn ExecutionPlan>,
+        limits: &Limits,
+        batch: usize,
+    ) -> Option<ContentGroupsExec> {
+        let input = Arc::clone(first_aggregate(general)?.input());
+        let task = Task::of(general, limits, batch)?;
+        let properties = PlanProperties::new(
+            EquivalenceProperties::new(Arc::clone(&task.schema)),
+            Partitioning::UnknownPartitioning(task.partitions),
+            EmissionType::Incremental,
+            Boundedness::Bounded,
+        )
+        .with_scheduling_type(SchedulingType::Cooperative);
+        Some(ContentGroupsExec {
+            general: Arc::clone(general),
+            input,
+            task: Arc::new(task),
+            limits: limits.clone(),
+            properties: Arc::new(properties),
+            metrics: ExecutionPlanMetricsSet::new(),
+        })
+    }
+}
+
+/// The aggregate of a general plan that sees the rows themselves.
+fn first_aggregate(general: &Arc<dyn ExecutionPlan>) -> Option<&AggregateExec> {
+    match general.downcast_ref::<AggregateExec>() {
+        Some(last) => task::first_aggregate(last),
+        None => match general.children()[..] {
+            [input] => first_aggregate(input),
+            _ => None,
+        },
+    }
+}
+
+impl DisplayAs for ContentGroupsExec {
+    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.task.aggregates.iter().map(|aggregate| aggregate.function.name()).collect();
+        let (runs, ranges) = (self.task.chain.scan.runs(), self.task.sizes.ranges);
+        write!(f, "{}: aggr=[{}], runs={runs}, ranges={ranges}", self.name(), names.join(", "))
+    }
+}
+
+impl ExecutionPlan for ContentGroupsExec {
+    fn name(&self) -> &str {
+        "ContentGroupsExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        vec![&self.input]
+    }
+
+    fn apply_expressions(
+        &self,
+        f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        match first_aggregate(&self.general) {
+            Some(aggregate) => aggregate.apply_expressions(f),
+            None => Ok(TreeNodeRecursion::Continue),
+        }
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        mut children: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let (Some(input), true, Some(aggregate)) =
+            (children.pop(), children.is_empty(), first_aggregate(&self.general))
+        else {
+            return datafusion::common::internal_err!("{} has one input", self.name());
+        };
+        let general = with_input(&self.general, aggregate, input)?;
+        Ok(match ContentGroupsExec::in_place_of(&general, &self.limits, self.task.sizes.batch) {
+            Some(groups) => Arc::new(groups),
+            None => general,
+        })
+    }
+
+    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        let ranges = self.task.chain.scan.ranges(self.task.sizes.ranges).into_iter();
+        let ranges = ranges.skip(partition).step_by(self.task.partitions).collect();
+        let memory =
+            MemoryConsumer::new(format!("{}[{partition}]", self.name())).register(context.memory_pool());
+        let metrics = BaselineMetrics::new(&self.metrics, partition);
+        let work = Work::new(Arc::clone(&self.task), ranges, context, memory, metrics)?;
+        let batches = RecordBatchStreamAdapter::new(self.schema(), try_unfold(work, Work::next));
+        Ok(make_cooperative(Box::pin(batches)))
+    }
+
+    fn metrics(&self) -> Option<MetricsSet> {
+        Some(self.metrics.clone_inner())
+    }
+
+    fn try_to_proto(&self, context: &ExecutionPlanEncodeCtx<'_>) -> Result<Option<PhysicalPlanNode>> {
+        context.encode_child(&self.general).map(Some)
+    }
+}
+
+/// The plan with another input of one of its aggregates.
+fn with_input(
+    plan: &Arc<dyn ExecutionPlan>,
+    aggregate: &AggregateExec,
+    input: Arc<dyn ExecutionPlan>,
+) -> Result<Arc<dyn ExecutionPlan>> {
+    let [child] = plan.children()[..] else {
+        return datafusion::common::internal_err!("{} has not one input", plan.name());
+    };
+    let is_it = plan.downcast_ref::<AggregateExec>().is_some_and(|other| std::ptr::eq(other, aggregate));
+    let child = match is_it {
+        true => input,
+        false => with_input(child, aggregate, input)?,
+    };
+    replace_children_if_necessary(Arc::clone(plan), vec![child])
+}

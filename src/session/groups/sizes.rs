@@ -1,0 +1,75 @@
+//! How much is done at once: what fits the processor's caches and the memory limit.
+
+use crate::catalog::SortedScan;
+
+/// What bounds the sizes.
+#[derive(Debug, Clone)]
+pub(in crate::session) struct Limits {
+    /// The memory limit of the session.
+    pub memory: Option<usize>,
+    /// Rows that are grouped at once: their table of groups is to stay in a core's own cache.
+    pub block: usize,
+    /// Rows of a run in each range that make it worth to open its file.
+    pub worth: usize,
+    /// What a range takes in the files.
+    pub range: u64,
+    /// The same for each run, where there are many.
+    pub run: u64,
+}
+
+/// The part of the memory limit that may be used.
+const SHARE: u64 = 3;
+/// Batches of fewer rows cost more than they save.
+const FEWEST_ROWS: usize = 1024;
+/// What a row takes beside its bytes in the file: views, group numbers, filters.
+const ROW_BYTES: u64 = 128;
+
+/// How much is done at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Sizes {
+    /// Ranges of contents, one after the other in each partition.
+    pub ranges: usize,
+    /// Rows of a batch of one run.
+    pub scan: usize,
+    /// Rows that are grouped at once.
+    pub block: usize,
+    /// Rows of a batch of groups.
+    pub batch: usize,
+    /// What a range takes in the files.
+    pub range_bytes: usize,
+    /// What a row takes that waits.
+    pub row_bytes: usize,
+}
+
+impl Limits {
+    pub fn new(memory: Option<usize>) -> Limits {
+        Limits { memory, block: 32 << 10, worth: 2_000, range: 32 << 20, run: 256 << 10 }
+    }
+
+    /// The sizes for a scan in so many partitions and batches of so many rows; `None` if it takes too much memory, or is too
+    /// small to be worth it.
+    pub(super) fn sizes(&self, scan: &SortedScan, partitions: usize, batch: usize) -> Option<Sizes> {
+        let (runs, rows, bytes) = (scan.runs() as u64, scan.rows(), scan.bytes());
+        let share = self.memory.map_or(u64::MAX, |memory| memory as u64 / SHARE / partitions as u64);
+        let wanted = self.range.max(runs * self.run).min(share / 2).max(1);
+        let most = (rows / (runs * self.worth as u64).max(1)).max(1);
+        let ranges = bytes.div_ceil(wanted).max(partitions as u64).min(most);
+        let block = self.block.min(4 * batch).max(1);
+        let scan = (4 * block / runs as usize).max(FEWEST_ROWS).min(batch).max(1);
+        let range_bytes = bytes / ranges;
+        // What is read beyond the bytes of the range, and held of each run beside the block.
+        let row_bytes = ROW_BYTES + 2 * bytes / rows.max(1);
+        let held = (2 * scan as u64 * runs + block as u64) * row_bytes;
+        let fits = range_bytes + held <= share;
+        let worth = ranges >= partitions.min(2) as u64;
+        let sizes = Sizes {
+            ranges: ranges as usize,
+            scan,
+            block,
+            batch,
+            range_bytes: range_bytes as usize,
+            row_bytes: row_bytes as usize,
+        };
+        (fits && worth).then_some(sizes)
+    }
+}

@@ -1,0 +1,326 @@
+//! Which rows of a block are of one group: a table of the contents of that block alone.
+//!
+//! Contents are hashes already. Their first bytes, counted from where those of the block begin to differ, spread them over the
+//! table in their own order: each sorted piece goes through the table from its begin to its end, and what it asks for next
+//! is in the cache. Contents that lie too close to each other for that are spread by a hash.
+
+use std::hash::{BuildHasher, Hasher};
+
+use foldhash::fast::FixedState;
+
+use super::block::Block;
+use super::source::Piece;
+
+/// Steps from slot to slot for each row, beyond which contents lie too close to each other.
+const STEPS: usize = 4;
+
+/// Numbers groups; kept from block to block for its memory.
+#[derive(Debug, Default)]
+pub(super) struct Table {
+    /// The number of a group plus one; 0 where there is none.
+    slots: Vec<u32>,
+    rows: Vec<usize>,
+    /// Groups of the last block for each 256 rows.
+    groups: usize,
+    by_hash: FixedState,
+}
+
+/// The groups of a block.
+#[derive(Debug)]
+pub(super) struct Numbers<'a> {
+    /// The number of each row's group, in the order of the pieces.
+    pub rows: Vec<usize>,
+    /// The content of each group.
+    pub contents: Vec<&'a [u8]>,
+    /// The group that may go on in the next block. It is the last one.
+    pub open: Option<usize>,
+    /// Where each group's content is spread from.
+    keys: Vec<u64>,
+}
+
+/// Gives each content a key, by which it gets its slot.
+#[derive(Debug, Clone, Copy)]
+enum Spread {
+    /// By its bytes from `skip` on, between `from` and `from` plus what the slots are shared out over.
+    InOrder {
+        skip: usize,
+        from: u64,
+        shift: u32,
+        factor: u64,
+    },
+    ByHash,
+}
+
+impl Table {
+    /// Numbers the groups of a block. `open` is the content of the group that an earlier block left open: number 0.
+    pub fn number<'a>(&mut self, block: &'a Block, open: Option<&'a [u8]>) -> Numbers<'a> {
+        let most = 2 * block.rows().max(8);
+        // A small table stays in the cache; most blocks have as many groups as the one before.
+        let few = (most * (self.groups + 16) / 256).clamp(16, most);
+        let in_order = |slots| Spread::in_order(block, slots).map(|spread| (spread, slots));
+        let ways = [in_order(few), in_order(most), Some((Spread::ByHash, most))];
+        let mut ways = ways.into_iter().flatten();
+        let numbers = ways.find_map(|(spread, slots)| self.number_by(spread, slots, block, open));
+        let numbers = numbers.expect("a table with room for all contents, spread by their hash, holds them");
+        self.groups = 256 * numbers.contents.len() / block.rows().max(1);
+        numbers
+    }
+
+    /// The same in one way; `None` if it takes too many steps, or there are more groups than room.
+    fn number_by<'a>(
+        &mut self,
+        spread: Spread,
+        slots: usize,
+        block: &'a Block,
+        open: Option<&'a [u8]>,
+    ) -> Option<Numbers<'a>> {
+        self.slots.clear();
+        self.slots.resize(slots, 0);
+        let mut numbers = Numbers::begin(std::mem::take(&mut self.rows), block);
+        // The hash is the last way.
+        let mut steps =
+            if matches!(spread, Spread::ByHash) { usize::MAX } else { STEPS * block.rows() + slots };
+        let bound = block.bound.as_deref();
+        if let Some(open) = open {
+            // It is the first content, or the block has nothing of it.
+            self.group_of(spread, open, &mut numbers, &mut steps);
+        }
+        for piece in &block.pieces {
+            let complete = bound.map_or(piece.len(), |bound| piece.count(|content| content < bound));
+            for row in 0..complete {
+                let group = self.group_of(spread, piece.contents.value(row), &mut numbers, &mut steps);
+                numbers.rows.push(group);
+                if steps == 0 {
+                    self.rows = numbers.rows;
+                    return None;
+                }
+            }
+            // What is of the group that stays open; its number is not known yet.
+            numbers.rows.resize(numbers.rows.len() + piece.len() - complete, usize::MAX);
+        }
+        if let Some(bound) = bound {
+            numbers.leave_open(bound, open);
+        }
+        Some(numbers)
+    }
+
+    /// The number of a content's group, which is a new one if the content has not been seen. Without meaning
+    /// once there are no more steps.
+    #[inline]
+    fn group_of<'a>(
+        &mut self,
+        spread: Spread,
+        content: &'a [u8],
+        numbers: &mut Numbers<'a>,
+        steps: &mut usize,
+    ) -> usize {
+        let (key, mut slot) = match spread {
+            Spread::InOrder { skip, from, shift, factor } => {
+                let key = key_at(content, skip).wrapping_sub(from);
+                (key, high(key << shift, factor))
+            }
+            Spread::ByHash => {
+                let key = self.hash(content);
+                (key, high(key, self.slots.len() as u64))
+            }
+        };
+        loop {
+            let Some(entry) = self.slots.get_mut(slot) else {
+                slot = 0;
+                continue;
+            };
+            match entry.checked_sub(1).map(|group| group as usize) {
+                None => {
+                    numbers.keys.push(key);
+                    numbers.contents.push(content);
+                    *entry = numbers.contents.len() as u32;
+                    return numbers.contents.len() - 1;
+                }
+                Some(group) if numbers.keys[group] == key && same(numbers.contents[group], content) => {
+                    return group;
+                }
+                Some(_) => {
+                    slot += 1;
+                    *steps -= 1;
+                    if *steps == 0 {
+                        return usize::MAX;
+                    }
+                }
+            }
+        }
+    }
+
+    fn hash(&self, content: &[u8]) -> u64 {
+        let mut hasher = self.by_hash.build_hasher();
+        hasher.write(content);
+        hasher.finish()
+    }
+
+    /// Takes back what is used again.
+    pub fn reuse(&mut self, rows: Vec<usize>) {
+        self.rows = rows;
+    }
+
+    /// The memory of the table.
+    pub fn size(&self) -> usize {
+        self.slots.capacity() * size_of::<u32>()
+    }
+}
+
+impl Spread {
+    /// By the first bytes in which the contents of a block differ. `None` if it has but one.
+    fn in_order(block: &Block, slots: usize) -> Option<Spread> {
+        let least = block.pieces.iter().filter_map(Piece::first).min()?;
+        let greatest = block.pieces.iter().filter_map(Piece::last).max()?;
+        let skip = least.iter().zip(greatest).take_while(|(one, other)| one == other).count();
+        let (from, to) = (key_at(least, skip), key_at(greatest, skip));
+        let span = to.checked_sub(from).filter(|span| *span > 0)?;
+        let shift = span.leading_zeros();
+        // What makes `slots` of the span, in units of 2^-64.
+        let factor = ((slots as u128) << 64) / ((u128::from(span) << shift) + 1);
+        Some(Spread::InOrder { skip, from, shift, factor: u64::try_from(factor).ok()? })
+    }
+}
+
+impl<'a> Numbers<'a> {
+    fn begin(mut rows: Vec<usize>, block: &Block) -> Numbers<'a> {
+        rows.clear();
+        rows.reserve(block.rows());
+        let groups = block.rows() / 2;
+        Numbers { rows, contents: Vec::with_capacity(groups), open: None, keys: Vec::with_capacity(groups) }
+    }
+
+    /// Numbers the rows whose content is the bound, for they may be of a group that goes on.
+    fn leave_open(&mut self, bound: &'a [u8], open: Option<&[u8]>) {
+        // Otherwise it is more of what was open: no other content is less or equal.
+        if open != Some(bound) {
+            self.contents.push(bound);
+        }
+        let last = self.contents.len() - 1;
+        self.rows.iter_mut().filter(|row| **row == usize::MAX).for_each(|row| *row = last);
+        self.open = Some(last);
+    }
+
+    /// How many groups no more rows come for.
+    pub fn complete(&self) -> usize {
+        self.open.unwrap_or(self.contents.len())
+    }
+
+    /// The memory of the numbers.
+    pub fn size(&self) -> usize {
+        self.rows.capacity() * size_of::<usize>()
+            + self.contents.capacity() * size_of::<&[u8]>()
+            + self.keys.capacity() * size_of::<u64>()
+    }
+}
+
+/// Eight bytes from `skip` on as a number that keeps the order.
+#[inline]
+fn key_at(content: &[u8], skip: usize) -> u64 {
+    let rest = content.get(skip..).unwrap_or_default();
+    match rest.first_chunk() {
+        Some(bytes) => u64::from_be_bytes(*bytes),
+        None => {
+            let mut bytes = [0; 8];
+            bytes[..rest.len()].copy_from_slice(rest);
+            u64::from_be_bytes(bytes)
+        }
+    }
+}
+
+/// Whether contents are the same. Most are of one length, for which that is a few instructions.
+#[inline]
+fn same(one: &[u8], other: &[u8]) -> bool {
+    let parts = |bytes: &[u8]| {
+        let (first, rest) = bytes.split_first_chunk::<16>()?;
+        let (second, rest) = rest.split_first_chunk::<16>()?;
+        let last: [u8; 2] = rest.try_into().ok()?;
+        Some((u128::from_ne_bytes(*first), u128::from_ne_bytes(*second), u16::from_ne_bytes(last)))
+    };
+    match (parts(one), parts(other)) {
+        (Some(one), Some(other)) => one == other,
+        _ => one == other,
+    }
+}
+
+/// The upper half of a product.
+#[inline]
+fn high(one: u64, other: u64) -> usize {
+    ((u128::from(one) * u128::from(other)) >> 64) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+    use std::sync::Arc;
+
+    use arrow::array::{ArrayRef, BinaryViewArray, RecordBatch};
+
+    use super::super::source::Origin;
+    use super::*;
+
+    fn piece(contents: &[Vec<u8>]) -> Piece {
+        let contents: BinaryViewArray = contents.iter().map(|content| Some(&content[..])).collect();
+        let column: ArrayRef = Arc::new(contents.clone());
+        let rows = RecordBatch::try_from_iter([("content", column)]).unwrap();
+        Piece { origin: Arc::new(Origin { backend: 0, wanted: Vec::new() }), rows, contents }
+    }
+
+    /// Holds the numbers against those of a map.
+    fn check(table: &mut Table, pieces: Vec<Vec<Vec<u8>>>, bound: Option<&[u8]>, open: Option<&[u8]>) {
+        let block = Block {
+            pieces: pieces.iter().map(|rows| piece(rows)).collect(),
+            bound: bound.map(<[u8]>::to_vec),
+        };
+        let numbers = table.number(&block, open);
+        let mut seen: HashMap<&[u8], usize> = open.map(|open| (open, 0)).into_iter().collect();
+        for (content, number) in pieces.iter().flatten().zip(&numbers.rows) {
+            assert_eq!(*seen.entry(content).or_insert(*number), *number);
+            assert_eq!(numbers.contents[*number], content);
+        }
+        assert_eq!(seen.len(), numbers.contents.len());
+        assert_eq!(numbers.open.map(|open| numbers.contents[open]), bound);
+        assert_eq!(numbers.complete(), numbers.contents.len() - usize::from(bound.is_some()));
+        table.reuse(numbers.rows);
+    }
+
+    #[test]
+    fn groups_are_found_however_contents_are_spread() {
+        let number = |number: u32, before: usize, after: usize| {
+            let spread = number.wrapping_mul(0x9e37_79b9).to_be_bytes();
+            [&vec![7; before], &spread[..], &vec![9; after]].concat()
+        };
+        let sorted = |from: u32, to: u32, before, after| {
+            let mut contents: Vec<_> = (from..to).map(|each| number(each, before, after)).collect();
+            contents.sort();
+            contents
+        };
+        let mut table = Table::default();
+        for (before, after) in [(2, 28), (0, 0), (30, 4), (40, 80), (2, 2)] {
+            let (one, other) = (sorted(0, 3000, before, after), sorted(1000, 9000, before, after));
+            let last = one.iter().chain(&other).max().unwrap().clone();
+            check(&mut table, vec![one.clone(), other.clone()], None, None);
+            check(&mut table, vec![one.clone(), other.clone()], Some(&last), None);
+            check(
+                &mut table,
+                vec![one.clone(), other.clone()],
+                Some(&last),
+                Some(&one[0].clone().min(other[0].clone())),
+            );
+            // All of them in a corner between two that lie far apart.
+            let far = [vec![vec![]], one, vec![vec![255; 40]]].concat();
+            check(&mut table, vec![far.clone(), other, far], None, None);
+        }
+    }
+
+    #[test]
+    fn a_group_may_go_on_for_ever() {
+        let mut table = Table::default();
+        let one = vec![1; 34];
+        check(&mut table, vec![vec![one.clone(); 100]; 3], Some(&one), None);
+        check(&mut table, vec![vec![one.clone(); 100]; 3], Some(&one), Some(&one));
+        check(&mut table, vec![vec![one.clone(); 100], vec![vec![2; 34]]], None, Some(&one));
+        check(&mut table, vec![vec![vec![2; 34]]], None, Some(&one));
+        check(&mut table, vec![], None, Some(&one));
+    }
+}

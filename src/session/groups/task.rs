@@ -1,0 +1,208 @@
+//! What there is to do: the groups and aggregates of a general plan, if they can be made from sorted runs.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, SchemaRef};
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
+use datafusion::common::{Result, ScalarValue};
+use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
+use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_expr::utils::collect_columns;
+use datafusion::physical_expr::{Partitioning, PhysicalExpr};
+use datafusion::physical_plan::aggregates::{AggregateExec, AggregateMode};
+use datafusion::physical_plan::projection::ProjectionExec;
+use datafusion::physical_plan::repartition::RepartitionExec;
+use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
+
+use super::chain::Chain;
+use super::sizes::{Limits, Sizes};
+use crate::catalog::RunFacts;
+use crate::pin::schema::{BACKEND_NAME, CONTENT};
+
+/// Groups by content over sorted runs.
+#[derive(Debug)]
+pub(super) struct Task {
+    /// What makes the rows.
+    pub chain: Chain,
+    /// Which column of the rows is the content.
+    pub content: usize,
+    pub aggregates: Vec<Aggregate>,
+    /// For each aggregate whether its filter holds in all rows of a run; `None` if that is to be seen.
+    pub wanted: HashMap<RunFacts, Vec<Option<bool>>>,
+    /// Which of the content and, after it, the aggregates are asked for.
+    pub output: Vec<usize>,
+    pub schema: SchemaRef,
+    pub partitions: usize,
+    pub sizes: Sizes,
+}
+
+/// One aggregate, over rows for which its filter holds.
+#[derive(Debug)]
+pub(super) struct Aggregate {
+    pub function: Arc<AggregateFunctionExpr>,
+    pub of: Of,
+    /// `None` if there is none, or it is known of all runs.
+    pub filter: Option<Arc<dyn PhysicalExpr>>,
+}
+
+/// What is aggregated.
+#[derive(Debug)]
+pub(super) enum Of {
+    /// The names of backends, each counted once.
+    Backends,
+    Values(Vec<Arc<dyn PhysicalExpr>>),
+}
+
+impl Task {
+    /// The task that a general plan is; `None` if it is another.
+    pub fn of(general: &Arc<dyn ExecutionPlan>, limits: &Limits, batch: usize) -> Option<Task> {
+        if let Some(projection) = general.downcast_ref::<ProjectionExec>() {
+            let below = Task::of(projection.input(), limits, batch)?;
+            return below.projected(projection);
+        }
+        let last = general.downcast_ref::<AggregateExec>()?;
+        let first = first_aggregate(last)?;
+        let chain = Chain::below(first.input())?;
+        let content = group_column(first)?;
+        group_column(last)?;
+        let schema = general.schema();
+        if chain.column(content) != Some(CONTENT) || *schema.field(0).data_type() != DataType::BinaryView {
+            return None;
+        }
+        let partitions = general.output_partitioning().partition_count();
+        let sizes = limits.sizes(&chain.scan, partitions, batch)?;
+        let aggregates = aggregates(first, &chain)?;
+        let wanted = chain.scan.facts().map(|run| (run.clone(), wanted(&aggregates, &chain, run))).collect();
+        let output = (0..=aggregates.len()).collect();
+        let mut task = Task { chain, content, aggregates, wanted, output, schema, partitions, sizes };
+        task.narrow().ok()?;
+        Some(task)
+    }
+
+    /// Leaves out what need not be read.
+    fn narrow(&mut self) -> Result<()> {
+        for (index, aggregate) in self.aggregates.iter_mut().enumerate() {
+            if self.wanted.values().all(|wanted| wanted[index].is_some()) {
+                aggregate.filter = None;
+            }
+        }
+        let exprs = || self.aggregates.iter().flat_map(Aggregate::exprs);
+        let mut columns: Vec<_> =
+            exprs().flat_map(collect_columns).map(|column| column.index()).chain([self.content]).collect();
+        columns.sort_unstable();
+        columns.dedup();
+        if self.chain.keep(&columns)? {
+            self.content = place_in(&columns, self.content);
+            for expr in self.aggregates.iter_mut().flat_map(Aggregate::exprs_mut) {
+                *expr = among(&columns, Arc::clone(expr))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The same with the columns that a projection leaves.
+    fn projected(mut self, projection: &ProjectionExec) -> Option<Task> {
+        let columns = projection.expr().iter().map(|column| {
+            let index = column.expr.downcast_ref::<Column>()?.index();
+            self.output.get(index).copied()
+        });
+        self.output = columns.collect::<Option<_>>()?;
+        self.schema = projection.schema();
+        Some(self)
+    }
+}
+
+/// The aggregate that sees the rows themselves.
+pub(super) fn first_aggregate(last: &AggregateExec) -> Option<&AggregateExec> {
+    let single = last.properties().partitioning.partition_count() == 1;
+    match last.mode() {
+        AggregateMode::Single | AggregateMode::SinglePartitioned if single => Some(last),
+        AggregateMode::FinalPartitioned => {
+            let exchange = last.input().downcast_ref::<RepartitionExec>()?;
+            let first = exchange.input().downcast_ref::<AggregateExec>()?;
+            let by_hash = matches!(exchange.partitioning(), Partitioning::Hash(_, _));
+            (by_hash && *first.mode() == AggregateMode::Partial).then_some(first)
+        }
+        _ => None,
+    }
+}
+
+/// The only column that an aggregate groups by, if nobody waits for an order or a limit of it.
+fn group_column(aggregate: &AggregateExec) -> Option<usize> {
+    let groups = aggregate.group_expr();
+    let [(group, _)] = groups.expr() else { return None };
+    let plain = groups.is_single()
+        && !groups.has_grouping_set()
+        && aggregate.limit_options().is_none()
+        && aggregate.properties().output_ordering().is_none();
+    group.downcast_ref::<Column>().filter(|_| plain).map(Column::index)
+}
+
+impl Aggregate {
+    /// What is evaluated for it.
+    fn exprs(&self) -> impl Iterator<Item = &Arc<dyn PhysicalExpr>> {
+        let values = match &self.of {
+            Of::Backends => &[][..],
+            Of::Values(values) => values,
+        };
+        values.iter().chain(&self.filter)
+    }
+
+    fn exprs_mut(&mut self) -> impl Iterator<Item = &mut Arc<dyn PhysicalExpr>> {
+        let values = match &mut self.of {
+            Of::Backends => &mut [][..],
+            Of::Values(values) => values,
+        };
+        values.iter_mut().chain(&mut self.filter)
+    }
+}
+
+/// Where one of the columns that are left stands among them.
+fn place_in(columns: &[usize], column: usize) -> usize {
+    columns.binary_search(&column).unwrap_or_default()
+}
+
+/// An expression once only those columns are left.
+fn among(columns: &[usize], expr: Arc<dyn PhysicalExpr>) -> Result<Arc<dyn PhysicalExpr>> {
+    expr.transform(|expr| match expr.downcast_ref::<Column>() {
+        Some(column) => {
+            let column = Column::new(column.name(), place_in(columns, column.index()));
+            Ok(Transformed::yes(Arc::new(column) as Arc<dyn PhysicalExpr>))
+        }
+        None => Ok(Transformed::no(expr)),
+    })
+    .data()
+}
+
+/// For each aggregate whether its filter holds in all rows of a run.
+fn wanted(aggregates: &[Aggregate], chain: &Chain, run: &RunFacts) -> Vec<Option<bool>> {
+    let wanted = |aggregate: &Aggregate| match &aggregate.filter {
+        None => Some(true),
+        Some(filter) => match chain.constant(filter, run)? {
+            ScalarValue::Boolean(holds) => Some(holds.unwrap_or_default()),
+            _ => None,
+        },
+    };
+    aggregates.iter().map(wanted).collect()
+}
+
+/// The aggregates, unless one of them depends on the order of the rows.
+fn aggregates(first: &AggregateExec, chain: &Chain) -> Option<Vec<Aggregate>> {
+    let functions = first.aggr_expr().iter().zip(first.filter_expr());
+    let aggregate = |(function, filter): (&Arc<AggregateFunctionExpr>, &Option<Arc<dyn PhysicalExpr>>)| {
+        let counts = function.fun().name() == "count" && function.is_distinct();
+        let of = match &function.expressions()[..] {
+            [of] if counts && is_backend_name(of.as_ref(), chain) => Of::Backends,
+            values => Of::Values(values.to_vec()),
+        };
+        let unordered = function.order_bys().is_empty();
+        unordered.then(|| Aggregate { function: Arc::clone(function), of, filter: filter.clone() })
+    };
+    functions.map(aggregate).collect()
+}
+
+fn is_backend_name(expr: &dyn PhysicalExpr, chain: &Chain) -> bool {
+    let column = expr.downcast_ref::<Column>().map(Column::index);
+    column.and_then(|index| chain.column(index)) == Some(BACKEND_NAME)
+}

@@ -1,0 +1,433 @@
+//! Groups in streams give the same as the general engine: each tree is written twice, sorted as pinql does and unsorted as
+//! other tools do.
+
+use std::fs::{self, File};
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, BinaryArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow::util::display::{ArrayFormatter, FormatOptions};
+use futures::TryStreamExt;
+use parquet::arrow::ArrowWriter;
+use parquet::basic::Compression;
+use parquet::file::metadata::{KeyValue, SortingColumn};
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
+
+use super::Limits;
+use crate::pin::schema::{
+    BACKEND_NAME, CAR_FILE_PATH, CID, CONTENT, CREATED_AT, CREATED_BY, LAYOUT_KEY, LAYOUT_VERSION, METADATA,
+    SIZE_BYTES, STATUS,
+};
+use crate::session::planner::Planner;
+use crate::session::{Options, Session};
+use crate::store::DataDir;
+
+/// One mapping.
+#[derive(Clone)]
+struct Row {
+    cid: String,
+    content: Vec<u8>,
+    status: &'static str,
+    size: Option<i64>,
+    created_at: i64,
+}
+
+/// A generator of numbers that look random and are the same in each run.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % sides
+    }
+}
+
+/// A content and its CID: of one of several kinds, so that one content has several CIDs.
+fn content(number: u64, kind: u64) -> (Vec<u8>, String) {
+    let digest = |length: usize| {
+        let mut dice = Dice(number + 1);
+        (0..length).map(|_| dice.roll(256) as u8).collect::<Vec<u8>>()
+    };
+    let cid = |codec: u8, multihash: &[u8]| {
+        let bytes: Vec<u8> = [&[1, codec], multihash].concat();
+        format!("b{}", multibase::Base::Base32Lower.encode(bytes))
+    };
+    let with = |head: &[u8], digest: Vec<u8>| [head, &digest[..]].concat();
+    match (number % 11, kind) {
+        (0, _) => (Vec::new(), format!("no cid {}", number % 3)),
+        // An identity multihash: the text itself, long and short.
+        (1, _) => {
+            let length = (number % 70) as usize;
+            let multihash = with(&[0, length as u8], digest(length));
+            (multihash.clone(), cid(0x55, &multihash))
+        }
+        // Longer than statistics are.
+        (2, _) => {
+            let multihash = with(&[0x13, 64], digest(64));
+            (multihash.clone(), cid(0x70, &multihash))
+        }
+        (_, 0) => {
+            let multihash = with(&[0x12, 32], digest(32));
+            (multihash.clone(), cid(0x55, &multihash))
+        }
+        _ => {
+            let multihash = with(&[0x12, 32], digest(32));
+            (multihash.clone(), cid(0x70, &multihash))
+        }
+    }
+}
+
+fn rows(dice: &mut Dice, count: u64, contents: u64) -> Vec<Row> {
+    let statuses = ["stored", "stored", "stored", "stored", "pending", "failed", "expired"];
+    let row = |_| {
+        let (content, cid) = content(dice.roll(contents), dice.roll(2));
+        Row {
+            cid,
+            content,
+            status: statuses[dice.roll(7) as usize],
+            size: (dice.roll(5) > 0).then(|| dice.roll(1000) as i64),
+            created_at: dice.roll(1_000_000) as i64 * 1_000_000,
+        }
+    };
+    (0..count).map(row).collect()
+}
+
+/// How a sorted file is cut up.
+#[derive(Clone, Copy)]
+struct Cuts {
+    group: usize,
+    page: usize,
+    /// Stored mappings first, then the others, each sorted.
+    sections: bool,
+}
+
+fn batch(backend: &str, rows: &[Row], derived: bool) -> RecordBatch {
+    let metadata = |row: &Row| row.size.map_or("{}".to_owned(), |size| format!("{{\"size\": {size}}}"));
+    let times = rows.iter().map(|row| row.created_at);
+    let text = |value: &dyn Fn(&Row) -> String| -> ArrayRef {
+        Arc::new(rows.iter().map(|row| Some(value(row))).collect::<StringArray>())
+    };
+    let mut columns: Vec<(&str, ArrayRef, bool)> = vec![
+        (CID, text(&|row| row.cid.clone()), true),
+        (CAR_FILE_PATH, text(&|row| format!("/{}.car", row.cid)), true),
+        (BACKEND_NAME, text(&|_| backend.to_owned()), false),
+        (CREATED_AT, Arc::new(TimestampMicrosecondArray::from_iter_values(times).with_timezone("UTC")), true),
+        (STATUS, text(&|row| row.status.to_owned()), false),
+        (METADATA, text(&metadata), true),
+    ];
+    if derived {
+        let contents = BinaryArray::from_iter_values(rows.iter().map(|row| &row.content[..]));
+        columns.push((CONTENT, Arc::new(contents), false));
+        columns.push((SIZE_BYTES, Arc::new(rows.iter().map(|row| row.size).collect::<Int64Array>()), true));
+    }
+    RecordBatch::try_from_iter_with_nullable(columns).unwrap()
+}
+
+fn write_sorted(path: &Path, backend: &str, rows: &[Row], cuts: Cuts) {
+    let sorted = SortingColumn { column_idx: 6, descending: false, nulls_first: false };
+    let properties = WriterProperties::builder()
+        .set_created_by(format!("{CREATED_BY}1"))
+        .set_key_value_metadata(Some(vec![KeyValue::new(LAYOUT_KEY.to_owned(), LAYOUT_VERSION.to_owned())]))
+        .set_sorting_columns(Some(vec![sorted]))
+        .set_compression(Compression::UNCOMPRESSED)
+        .set_max_row_group_row_count(Some(cuts.group))
+        .set_data_page_row_count_limit(cuts.page)
+        .set_write_batch_size(cuts.page)
+        .set_statistics_enabled(EnabledStatistics::Page)
+        .set_column_dictionary_enabled(CONTENT.into(), false)
+        .build();
+    let (mut stored, mut others) = (rows.to_vec(), Vec::new());
+    if cuts.sections {
+        (stored, others) = stored.into_iter().partition(|row| row.status == "stored");
+    }
+    let schema = batch(backend, &[], true).schema();
+    let mut writer = ArrowWriter::try_new(File::create(path).unwrap(), schema, Some(properties)).unwrap();
+    for section in [&mut stored, &mut others] {
+        section.sort_by(|one, other| one.content.cmp(&other.content));
+        writer.write(&batch(backend, section, true)).unwrap();
+        writer.flush().unwrap();
+    }
+    writer.close().unwrap();
+}
+
+fn write_unsorted(path: &Path, backend: &str, rows: &[Row]) {
+    let batch = batch(backend, rows, false);
+    let mut writer = ArrowWriter::try_new(File::create(path).unwrap(), batch.schema(), None).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+}
+
+/// The same mappings sorted and unsorted; each backend has one file, or several parts.
+struct Trees {
+    dir: tempfile::TempDir,
+}
+
+impl Trees {
+    fn of(backends: &[Vec<Vec<Row>>], cuts: Cuts) -> Trees {
+        let dir = tempfile::tempdir().unwrap();
+        for (number, parts) in backends.iter().enumerate() {
+            let backend = format!("b{number:02}");
+            let place = |tree: &str| dir.path().join(tree).join("backends").join(&backend);
+            for tree in ["sorted", "unsorted"] {
+                fs::create_dir_all(place(tree)).unwrap();
+            }
+            let write = |name: &str, rows: &[Row]| {
+                write_sorted(&place("sorted").join(name), &backend, rows, cuts);
+                write_unsorted(&place("unsorted").join(name), &backend, rows);
+            };
+            match &parts[..] {
+                [only] => write("pin_mappings.parquet", only),
+                parts => {
+                    for tree in ["sorted", "unsorted"] {
+                        fs::create_dir(place(tree).join("pin_mappings.parquet")).unwrap();
+                    }
+                    for (part, rows) in parts.iter().enumerate() {
+                        write(&format!("pin_mappings.parquet/part-{part}.parquet"), rows);
+                    }
+                }
+            }
+        }
+        Trees { dir }
+    }
+
+    fn session(&self, tree: &str, options: &Options, limits: Limits) -> Session {
+        let dir = DataDir::open(&self.dir.path().join(tree)).unwrap();
+        Session { planner: Arc::new(Planner::with_limits(dir, options.clone(), limits).unwrap()) }
+    }
+
+    /// Holds what streams give against what the general engine does. They must have been used if `used` says so.
+    fn compare(&self, sql: &str, options: &Options, limits: &Limits, used: Option<bool>) {
+        let sorted = self.session("sorted", options, limits.clone());
+        let unsorted = self.session("unsorted", &Options::default(), Limits::new(None));
+        let plan = lines(&sorted, &format!("EXPLAIN {sql}")).unwrap().concat();
+        if let Some(used) = used {
+            assert_eq!(plan.contains("ContentGroupsExec"), used, "{sql}\n{plan}");
+        }
+        let (given, wanted) = (lines(&sorted, sql), lines(&unsorted, sql).unwrap());
+        let given = given.unwrap_or_else(|error| panic!("{sql} with {options:?}: {error}"));
+        assert_eq!(given.len(), wanted.len(), "{sql} with {options:?} {limits:?}\n{plan}");
+        assert!(given == wanted, "{sql} with {options:?} {limits:?}\n{plan}");
+    }
+}
+
+/// The rows of an answer as text, sorted.
+fn lines(session: &Session, sql: &str) -> crate::Result<Vec<String>> {
+    let workers = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    workers.block_on(async {
+        let mut answer = session.query(sql).await?;
+        let mut lines = Vec::new();
+        while let Some(batch) = answer.try_next().await? {
+            let options = FormatOptions::default().with_null("NULL");
+            let columns: Vec<_> = batch
+                .columns()
+                .iter()
+                .map(|column| ArrayFormatter::try_new(column.as_ref(), &options).unwrap())
+                .collect();
+            for row in 0..batch.num_rows() {
+                let values: Vec<_> = columns.iter().map(|column| column.value(row).to_string()).collect();
+                lines.push(values.join("|"));
+            }
+        }
+        lines.sort();
+        Ok(lines)
+    })
+}
+
+/// Limits that make much of little.
+fn tiny(memory: Option<usize>, block: usize, range: u64) -> Limits {
+    Limits { memory, block, worth: 1, range, run: 1 }
+}
+
+/// Queries that streams take part in.
+const QUERIES: [&str; 19] = [
+    "SELECT content, COUNT(DISTINCT backend_name) FILTER (WHERE status = 'stored') AS copies, MAX(size_bytes) FROM pins WHERE content <> X'' GROUP BY content",
+    "SELECT content, COUNT(*) FROM pins GROUP BY content",
+    "SELECT copies, COUNT(*), SUM(s) FROM (SELECT COUNT(DISTINCT backend_name) FILTER (WHERE status = 'stored') AS copies, MAX(size_bytes) AS s FROM pins WHERE content <> X'' GROUP BY content) GROUP BY copies",
+    "SELECT DISTINCT content FROM pins",
+    "SELECT COUNT(DISTINCT content) FROM pins",
+    "SELECT COUNT(*) FROM (SELECT content FROM pins GROUP BY content)",
+    "SELECT content, MIN(cid), MIN(backend_name) FILTER (WHERE status = 'stored'), MAX(created_at), AVG(size_bytes), BOOL_OR(status = 'failed') FROM pins GROUP BY content",
+    "SELECT content, COUNT(DISTINCT status), SUM(size_bytes), COUNT(size_bytes), COUNT(DISTINCT cid) FROM pins GROUP BY content",
+    "SELECT content, COUNT(DISTINCT backend_name), COUNT(DISTINCT backend_name) FILTER (WHERE size_bytes > 500) FROM pins WHERE backend_name <> 'b01' GROUP BY content HAVING COUNT(*) > 1",
+    "SELECT content, COUNT(*) FROM pins WHERE status = 'failed' AND size_bytes > 100 GROUP BY content",
+    "SELECT content, COUNT(*) FROM pins WHERE content > X'1220' AND content <> X'' AND status <> 'stored' GROUP BY content",
+    "SELECT content, array_to_string(array_sort(array_agg(backend_name)), ',') FROM pins GROUP BY content",
+    "SELECT content, MEDIAN(size_bytes) FROM pins GROUP BY content",
+    "SELECT p.cid, p.backend_name, c.copies FROM pins p LEFT JOIN (SELECT content, COUNT(DISTINCT backend_name) FILTER (WHERE status = 'stored') AS copies FROM pins WHERE content <> X'' GROUP BY content) c ON c.content = p.content WHERE p.status = 'failed'",
+    "WITH g AS (SELECT content, COUNT(*) AS n FROM pins GROUP BY content) SELECT a.content, a.n, b.n FROM g a JOIN g b ON a.content = b.content",
+    "WITH s AS (SELECT content, COUNT(*) AS n FROM pins WHERE status = 'stored' GROUP BY content), f AS (SELECT content, COUNT(*) AS n FROM pins WHERE status = 'failed' GROUP BY content) SELECT s.content, s.n, f.n FROM s FULL JOIN f ON s.content = f.content",
+    "SELECT content, n, row_number() OVER (PARTITION BY content ORDER BY n), SUM(n) OVER (PARTITION BY n) FROM (SELECT content, COUNT(*) AS n FROM pins GROUP BY content)",
+    "SELECT content, n FROM (SELECT content, COUNT(*) AS n FROM pins WHERE status = 'stored' GROUP BY content UNION ALL SELECT content, -COUNT(*) AS n FROM pins WHERE status <> 'stored' GROUP BY content)",
+    "SELECT content FROM (SELECT content, COUNT(*) AS n FROM pins GROUP BY content) g WHERE NOT EXISTS (SELECT 1 FROM pins p WHERE p.content = g.content AND p.status = 'stored')",
+];
+
+fn options(threads: usize, memory_limit: Option<usize>) -> Options {
+    Options { threads: Some(threads), memory_limit, ..Options::default() }
+}
+
+#[test]
+fn streams_give_what_the_general_engine_gives() {
+    for seed in 0..4 {
+        let mut dice = Dice(seed);
+        let backends: Vec<Vec<Vec<Row>>> = (0..[3, 1, 7, 2][seed as usize])
+            .map(|_| {
+                let parts = if dice.roll(4) == 0 { 3 } else { 1 };
+                let contents = [40, 400, 3000][dice.roll(3) as usize];
+                (0..parts)
+                    .map(|_| {
+                        let count = dice.roll(500);
+                        rows(&mut dice, count, contents)
+                    })
+                    .collect()
+            })
+            .collect();
+        let cuts = Cuts {
+            group: [200, 1000, 100_000][dice.roll(3) as usize],
+            page: [7, 50, 2000][dice.roll(3) as usize],
+            sections: dice.roll(2) == 0,
+        };
+        let trees = Trees::of(&backends, cuts);
+        for (number, sql) in QUERIES.iter().enumerate() {
+            let (threads, block, range) =
+                [(1, 10, 20_000), (2, 300, 40_000), (8, 100_000, 1 << 30), (3, 1, 30_000)]
+                    [(number + seed as usize) % 4];
+            trees.compare(sql, &options(threads, None), &tiny(None, block, range), Some(true));
+        }
+    }
+}
+
+#[test]
+fn reports_are_the_same() {
+    let mut dice = Dice(77);
+    let backends: Vec<_> = (0..4).map(|_| vec![rows(&mut dice, 500, 300)]).collect();
+    let trees = Trees::of(&backends, Cuts { group: 250, page: 20, sections: true });
+    for (name, used) in [
+        ("at-risk", true),
+        ("failed-pins", true),
+        ("redundancy", true),
+        ("summary", true),
+        ("under-replicated", true),
+        ("backend-summary", false),
+        ("status-distribution", false),
+    ] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("queries").join(format!("{name}.sql"));
+        let sql = fs::read_to_string(path).unwrap().replace("$min_copies", "3");
+        for threads in [1, 2, 8] {
+            trees.compare(&sql, &options(threads, None), &tiny(None, 50, 40_000), Some(used));
+        }
+    }
+}
+
+#[test]
+fn one_content_may_have_any_number_of_rows() {
+    let mut dice = Dice(5);
+    let mut many = rows(&mut dice, 300, 300);
+    let one = rows(&mut dice, 1, 1);
+    many.extend(std::iter::repeat_n(one[0].clone(), 8_000));
+    let other = [rows(&mut dice, 200, 300), vec![one[0].clone(); 3]].concat();
+    let trees = Trees::of(
+        &[vec![many.clone()], vec![other], vec![many]],
+        Cuts { group: 1500, page: 100, sections: true },
+    );
+    for sql in &QUERIES[1..8] {
+        // A memory limit makes batches of 128 rows.
+        trees.compare(sql, &options(2, Some(16 << 20)), &tiny(None, 64, 100_000), Some(true));
+    }
+}
+
+#[test]
+fn little_memory_is_enough() {
+    let mut dice = Dice(9);
+    let backends: Vec<_> = (0..6).map(|_| vec![rows(&mut dice, 8_000, 20_000)]).collect();
+    let trees = Trees::of(&backends, Cuts { group: 5000, page: 200, sections: false });
+    let memory = 40 << 20;
+    for sql in [QUERIES[0], QUERIES[1], QUERIES[2], QUERIES[4]] {
+        let limits = Limits { worth: 1, ..Limits::new(Some(memory)) };
+        trees.compare(sql, &options(2, Some(memory)), &limits, Some(true));
+    }
+    // Where it is not, the general engine does it: it spills.
+    let limits = Limits { worth: 1, ..Limits::new(Some(4 << 20)) };
+    trees.compare(QUERIES[1], &options(2, Some(4 << 20)), &limits, Some(false));
+}
+
+#[test]
+fn what_is_not_known_to_be_sorted_is_left_to_the_general_engine() {
+    let mut dice = Dice(3);
+    let trees = Trees::of(
+        &[vec![rows(&mut dice, 100, 50)], vec![rows(&mut dice, 100, 50)]],
+        Cuts { group: 50, page: 10, sections: true },
+    );
+    let limits = tiny(None, 10, 1000);
+    let used = |sql: &str| {
+        let session = trees.session("sorted", &options(2, None), limits.clone());
+        lines(&session, &format!("EXPLAIN {sql}")).unwrap().concat().contains("ContentGroupsExec")
+    };
+    assert!(used("SELECT content, COUNT(*) FROM pins GROUP BY content"));
+    assert!(used("SELECT content, COUNT(*) FROM backends.b00 GROUP BY content"));
+    for sql in [
+        "SELECT content, status, COUNT(*) FROM pins GROUP BY content, status",
+        "SELECT content, COUNT(*) FROM pins GROUP BY ROLLUP (content)",
+        "SELECT cid, COUNT(*) FROM pins GROUP BY cid",
+        "SELECT content || X'00' AS c, COUNT(*) FROM pins GROUP BY c",
+        "SELECT content, array_agg(cid ORDER BY cid) FROM pins GROUP BY content",
+        "SELECT content, COUNT(*) FROM (SELECT * FROM pins LIMIT 30) GROUP BY content",
+        "SELECT DISTINCT content FROM pins LIMIT 3",
+    ] {
+        assert!(!used(sql), "{sql}");
+    }
+    // One file of another tool among ours.
+    let other = trees.dir.path().join("sorted/backends/b02");
+    fs::create_dir(&other).unwrap();
+    write_unsorted(&other.join("pin_mappings.parquet"), "b02", &rows(&mut dice, 10, 50));
+    assert!(!used("SELECT content, COUNT(*) FROM pins GROUP BY content"));
+    assert!(used("SELECT content, COUNT(*) FROM pins WHERE backend_name < 'b02' GROUP BY content"));
+}
+
+#[test]
+fn a_plan_travels_as_the_general_one() {
+    let mut dice = Dice(4);
+    let trees = Trees::of(
+        &[vec![rows(&mut dice, 500, 90)], vec![rows(&mut dice, 500, 90)]],
+        Cuts { group: 200, page: 10, sections: true },
+    );
+    let session = trees.session("sorted", &options(2, None), tiny(None, 10, 1000));
+    let workers = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    for sql in &QUERIES[..3] {
+        let rows: usize = workers.block_on(async {
+            let plan = session.encode_plan(sql).await.unwrap();
+            let batches: Vec<RecordBatch> =
+                session.run_plan(&plan).await.unwrap().try_collect().await.unwrap();
+            batches.iter().map(RecordBatch::num_rows).sum()
+        });
+        assert_eq!(rows, lines(&session, sql).unwrap().len(), "{sql}");
+    }
+}
+
+#[test]
+fn groups_that_are_the_same_in_a_run_are_right() {
+    let queries = [
+        "SELECT backend_name, COUNT(*), SUM(size_bytes), MIN(created_at), MAX(cid), AVG(size_bytes) FROM pins GROUP BY backend_name",
+        "SELECT backend_name, status, COUNT(*) FROM pins GROUP BY backend_name, status",
+        "SELECT status, COUNT(*) FILTER (WHERE size_bytes > 500), COUNT(size_bytes) FROM pins GROUP BY status",
+        "SELECT upper(backend_name), COUNT(*) FROM pins WHERE size_bytes > 900 GROUP BY 1 HAVING COUNT(*) > 3",
+        "SELECT backend_name, COUNT(*) FROM pins WHERE status <> 'stored' GROUP BY 1",
+        "SELECT status = 'stored', SUM(size_bytes) FROM pins WHERE backend_name <> 'b00' GROUP BY 1",
+        "SELECT p.cid, c.n FROM pins p JOIN (SELECT backend_name, COUNT(*) AS n FROM pins GROUP BY 1) c USING (backend_name)",
+    ];
+    for seed in 0..3 {
+        let mut dice = Dice(seed + 50);
+        let mut backends: Vec<_> = (0..4).map(|_| vec![rows(&mut dice, 700, 300)]).collect();
+        backends.push(vec![Vec::new()]);
+        let trees = Trees::of(&backends, Cuts { group: 90, page: 20, sections: seed > 0 });
+        for sql in queries {
+            for threads in [2, 8] {
+                let (options, limits) = (options(threads, None), tiny(None, 50, 40_000));
+                trees.compare(sql, &options, &limits, None);
+                let by_backend = !sql.contains("status");
+                let plan = lines(&trees.session("sorted", &options, limits), &format!("EXPLAIN {sql}"));
+                let used = plan.unwrap().concat().contains("RunGroupsExec");
+                assert!(used || !(by_backend || seed > 0 && !sql.contains("<>")), "{sql}");
+            }
+        }
+    }
+}
