@@ -40,6 +40,9 @@ pub(crate) const BACKENDS: &str = "backends";
 /// The tables of [`MAIN`].
 const TABLES: [&str; 4] = ["backends", "pins", "records", "rejects"];
 
+/// Further tables of [`MAIN`] by name, which are the same in every snapshot.
+pub(crate) type Tables = Arc<Vec<(&'static str, Arc<dyn TableProvider>)>>;
+
 /// The tables of one snapshot.
 #[derive(Debug)]
 pub(crate) struct PinCatalog {
@@ -48,9 +51,9 @@ pub(crate) struct PinCatalog {
 }
 
 impl PinCatalog {
-    pub fn new(snapshot: &Arc<Snapshot>) -> PinCatalog {
+    pub fn new(snapshot: &Arc<Snapshot>, given: &Tables) -> PinCatalog {
         PinCatalog {
-            main: Arc::new(MainSchema { snapshot: Arc::clone(snapshot) }),
+            main: Arc::new(MainSchema { snapshot: Arc::clone(snapshot), given: Arc::clone(given) }),
             backends: Arc::new(BackendsSchema { snapshot: Arc::clone(snapshot) }),
         }
     }
@@ -73,12 +76,13 @@ impl CatalogProvider for PinCatalog {
 #[derive(Debug)]
 struct MainSchema {
     snapshot: Arc<Snapshot>,
+    given: Tables,
 }
 
 #[async_trait]
 impl SchemaProvider for MainSchema {
     fn table_names(&self) -> Vec<String> {
-        TABLES.map(str::to_owned).to_vec()
+        TABLES.into_iter().chain(self.given.iter().map(|(name, _)| *name)).map(str::to_owned).collect()
     }
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
@@ -88,12 +92,12 @@ impl SchemaProvider for MainSchema {
             "records" => Some(Arc::new(PinTable::records(snapshot))),
             "rejects" => Some(Arc::new(PinTable::rejects(snapshot))),
             "backends" => Some(Arc::new(BackendsTable::new(snapshot))),
-            _ => None,
+            name => self.given.iter().find(|(given, _)| *given == name).map(|(_, table)| Arc::clone(table)),
         })
     }
 
     fn table_exist(&self, name: &str) -> bool {
-        TABLES.contains(&name)
+        TABLES.contains(&name) || self.given.iter().any(|(given, _)| *given == name)
     }
 }
 

@@ -12,7 +12,7 @@ use pinql::report::Reports;
 
 use super::quantity::{self, MemoryLimit};
 use super::ui::When;
-use super::{backend, car, lookup, report};
+use super::{backend, car, lookup, prices, report};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -89,6 +89,10 @@ pub struct Options {
     #[arg(long, value_name = "DIR", global = true)]
     pub queries: Option<PathBuf>,
 
+    /// What storage costs, in place of $XDG_CONFIG_HOME/pinql/prices.toml and of the prices that come with pinql.
+    #[arg(long, value_name = "FILE", global = true)]
+    pub prices: Option<PathBuf>,
+
     /// When to use colour; auto is on a terminal, unless NO_COLOR is set.
     #[arg(long, value_name = "WHEN", global = true, value_enum, default_value_t)]
     pub color: When,
@@ -116,6 +120,7 @@ pub fn command(reports: &Reports) -> clap::Command {
         .subcommand(lookup::command())
         .subcommand(backend::command())
         .subcommand(car::command())
+        .subcommand(prices::command())
 }
 
 impl Args {

@@ -13,6 +13,7 @@ mod lookup;
 mod output;
 mod places;
 mod plans;
+mod prices;
 mod progress;
 mod quantity;
 mod query;
@@ -108,6 +109,7 @@ fn dispatch(args: &Args, matches: &ArgMatches, reports: &Reports, ui: &mut Ui) -
         Some(("backend", given)) => backend::run(&args.options, given, ui),
         Some(("lookup", given)) => lookup::run(&args.options, given, ui),
         Some(("car", given)) => car::run(&args.options, given, ui),
+        Some(("prices", _)) => prices::run(&args.options),
         Some((name, _)) => unreachable!("clap knows no command {name}"),
         None if !args.inputs.is_empty() => run_script(args, &args.inputs, ui),
         None if !Ui::stdin_is_terminal() => run_script(args, &[Input::Stdin], ui),
@@ -124,6 +126,7 @@ fn run_report(args: &Args, reports: &Reports, given: &ArgMatches, ui: &mut Ui) -
         }
         Asked::Run(report, bindings) => {
             let mut runner = open(&args.options, ui)?;
+            report::check_backends(report, &bindings, runner.session())?;
             query::answer(&mut runner, &report.sql, &bindings, &output, ui)
                 .map_err(|failure| failure.over(&report::passage(report)))?;
             Ok(if ui.has_skipped() { Exit::Found } else { Exit::Done })
@@ -167,6 +170,7 @@ fn open(options: &Options, ui: &Ui) -> Outcome<Runner> {
         timeout: options.timeout,
         threads,
         skip_unreadable: options.skip_unreadable,
+        prices: prices::load(options)?,
     };
     let root = places::root(options.root.as_deref())?;
     info!(root = %root.display(), ?limits, "opening the data directory");

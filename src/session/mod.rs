@@ -18,6 +18,7 @@ mod names;
 mod options;
 mod places;
 mod planner;
+mod prices;
 mod rules;
 mod script;
 mod sums;
