@@ -1,6 +1,7 @@
 -- title: What each backend alone holds
 -- description: For each backend the contents that would be lost with it, because no other has a copy, and their bytes. The
 --   row without a backend is of contents that no backend has a copy of any more.
+-- chart: bar only_on contents
 WITH contents AS (
     SELECT
         content,

@@ -2,6 +2,7 @@
 -- description: Each backend's share of all stored mappings and of their bytes, and how many times the average of all listed
 --   backends that is. Bytes are those of known size; the others are counted apart. Backends that are only a backup or the
 --   older format, or that cannot be read, are not listed.
+-- chart: bar backend_name stored_percent bytes_percent
 WITH mappings AS (
     SELECT
         backend_name,

@@ -3,6 +3,7 @@
 --   name or its type in the table of prices (see the report prices). A backend without a class is unpriced, and its cost
 --   NULL. Contents of unknown size are counted apart and in no cost. Free allowances, bills' minimums and tiers are not
 --   counted.
+-- chart: bar backend_name month_usd
 WITH classes AS (  -- the price of each backend, by its name or else by its type
     SELECT
         backends.name AS backend_name,

@@ -1,6 +1,7 @@
 -- title: Failure rate of each backend
 -- description: How many of a backend's mappings have failed or are pending, the highest share of failures first, and how
 --   many of the failed ones are of a content that has no copy anywhere.
+-- chart: bar backend_name failed_percent
 WITH copies AS (
     SELECT
         content,

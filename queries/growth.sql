@@ -1,6 +1,7 @@
 -- title: Growth over time
 -- description: Mappings by the time of their creation, what of them is stored, contents that came for the first time, and
 --   the totals until then. Mappings whose time is unknown come last, without a period.
+-- chart: line period total_pins total_stored_bytes
 -- param: by text month {day, week, month, quarter, year}  the length of a period, which is named by its first day
 WITH mappings AS (
     SELECT

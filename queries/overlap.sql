@@ -1,6 +1,7 @@
 -- title: Contents that backends share
 -- description: For every two backends how many contents both have a copy of, and how much that is of what the first has. A
 --   backend with itself gives all that it has. Pairs that share nothing are left out.
+-- chart: matrix backend_name other_backend percent
 WITH copies AS (
     SELECT backend_name, content
     FROM pins

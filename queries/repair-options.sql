@@ -3,6 +3,7 @@
 --   the cheapest storage first, the contents that are not stored there yet, their bytes, what keeping them costs in a month
 --   and storing them once. What reading the sources costs is in the report cost-of-copy. Contents of unknown size are
 --   counted apart and in no cost of storage.
+-- chart: bar backend_name month_usd
 -- param: min_copies integer 2 {1..}  copies every content should have
 WITH classes AS (  -- the price of each backend, by its name or else by its type
     SELECT

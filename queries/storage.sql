@@ -2,6 +2,7 @@
 -- description: What is stored, by backend or by the month in which it was; or what is in each state, for by = status. Bytes
 --   count every mapping, unique bytes each content once in its part, with the largest size that is given there. What has no
 --   known size is counted apart, never as 0 bytes; NULL is the part of an unknown time.
+-- chart: bar part bytes unique_bytes
 -- param: by text backend {backend, status, month}  what the parts are
 WITH contents AS (
     SELECT

@@ -2,6 +2,7 @@
 -- description: Of the contents with a copy on these backends, how many would be lost, fall below the copies that they
 --   should have, or be safe, if the backends vanished together; with their bytes, and what to write for making the copies
 --   anew. Bytes are those of contents whose size is known; the others are counted apart.
+-- chart: bar outcome contents
 -- param: backends backend[]  the backends that would vanish
 -- param: min_copies integer 2 {1..}  copies every content should have
 WITH contents AS (

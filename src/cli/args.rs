@@ -12,7 +12,7 @@ use pinql::report::Reports;
 
 use super::quantity::{self, MemoryLimit};
 use super::ui::When;
-use super::{backend, car, lookup, prices, report};
+use super::{backend, car, dashboard, diff, export, gate, lookup, prices, report};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -93,6 +93,12 @@ pub struct Options {
     #[arg(long, value_name = "FILE", global = true)]
     pub prices: Option<PathBuf>,
 
+    #[command(flatten)]
+    pub gate: gate::Options,
+
+    #[command(flatten)]
+    pub export: export::Options,
+
     /// When to use colour; auto is on a terminal, unless NO_COLOR is set.
     #[arg(long, value_name = "WHEN", global = true, value_enum, default_value_t)]
     pub color: When,
@@ -121,6 +127,8 @@ pub fn command(reports: &Reports) -> clap::Command {
         .subcommand(backend::command())
         .subcommand(car::command())
         .subcommand(prices::command())
+        .subcommand(diff::command())
+        .subcommand(dashboard::command())
 }
 
 impl Args {

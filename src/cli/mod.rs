@@ -4,10 +4,15 @@
 
 mod args;
 mod backend;
+mod bars;
 mod car;
+mod dashboard;
+mod diff;
 mod excerpt;
 mod expanded;
+mod export;
 mod failure;
+mod gate;
 mod interrupt;
 mod lookup;
 mod output;
@@ -25,10 +30,12 @@ mod trace;
 mod ui;
 
 use std::ffi::OsString;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::ArgMatches;
 use clap::error::{ContextKind, ContextValue};
+use pinql::export::Format;
 use pinql::report::Reports;
 use pinql::session::{self, Session};
 use tracing::info;
@@ -109,6 +116,8 @@ fn dispatch(args: &Args, matches: &ArgMatches, reports: &Reports, ui: &mut Ui) -
         Some(("backend", given)) => backend::run(&args.options, given, ui),
         Some(("lookup", given)) => lookup::run(&args.options, given, ui),
         Some(("car", given)) => car::run(&args.options, given, ui),
+        Some(("diff", given)) => diff::run(&args.options, given, ui),
+        Some(("dashboard", _)) => dashboard::run(&args.options, reports, ui),
         Some(("prices", _)) => prices::run(&args.options),
         Some((name, _)) => unreachable!("clap knows no command {name}"),
         None if !args.inputs.is_empty() => run_script(args, &args.inputs, ui),
@@ -127,9 +136,11 @@ fn run_report(args: &Args, reports: &Reports, given: &ArgMatches, ui: &mut Ui) -
         Asked::Run(report, bindings) => {
             let mut runner = open(&args.options, ui)?;
             report::check_backends(report, &bindings, runner.session())?;
-            query::answer(&mut runner, &report.sql, &bindings, &output, ui)
+            let output = output.of_report(report);
+            let asked = query::Asked { report: Some(&report.name), sql: &report.sql, bindings: &bindings };
+            query::export(&mut runner, &asked, &output, &args.options, ui)
                 .map_err(|failure| failure.over(&report::passage(report)))?;
-            Ok(if ui.has_skipped() { Exit::Found } else { Exit::Done })
+            Ok(if ui.tells_something() { Exit::Found } else { Exit::Done })
         }
     }
 }
@@ -139,10 +150,10 @@ fn run_script(args: &Args, inputs: &[Input], ui: &mut Ui) -> Outcome<Exit> {
     let passages = query::read(inputs)?;
     output.can_hold(passages.len())?;
     let mut runner = open(&args.options, ui)?;
-    let well = query::run(&mut runner, &passages, &output, args.options.keep_going, ui)?;
+    let well = query::run(&mut runner, &passages, &output, &args.options, ui)?;
     Ok(match well {
         false => Exit::Failed,
-        true if ui.has_skipped() => Exit::Found,
+        true if ui.tells_something() => Exit::Found,
         true => Exit::Done,
     })
 }
@@ -160,10 +171,16 @@ fn run_shell(args: &Args, reports: &Reports, ui: &mut Ui) -> Outcome<Exit> {
 }
 
 fn output(options: &Options) -> Outcome<Output> {
-    Output::new(options.output.as_deref(), options.format, options.max_rows)
+    let html = options.export.html.as_deref();
+    let format = if html.is_some() { Some(Format::Html) } else { options.format };
+    Output::new(html.or(options.output.as_deref()), format, options.max_rows)?.with(&options.export)
 }
 
 fn open(options: &Options, ui: &Ui) -> Outcome<Runner> {
+    open_at(&places::root(options.root.as_deref())?, options, ui)
+}
+
+fn open_at(root: &Path, options: &Options, ui: &Ui) -> Outcome<Runner> {
     let threads = options.threads.map(usize::from);
     let limits = session::Options {
         memory_limit: options.memory_limit.unwrap_or_default().bytes(),
@@ -172,9 +189,8 @@ fn open(options: &Options, ui: &Ui) -> Outcome<Runner> {
         skip_unreadable: options.skip_unreadable,
         prices: prices::load(options)?,
     };
-    let root = places::root(options.root.as_deref())?;
     info!(root = %root.display(), ?limits, "opening the data directory");
-    let session = Session::open(&root, limits)?;
+    let session = Session::open(root, limits)?;
     // No pins in the wrong place are not no pins.
     if !root.join(layout::BACKENDS).is_dir() {
         ui.say(&ui::one_line(&format!("note: there is no {}/ in {}", layout::BACKENDS, root.display())));

@@ -2,14 +2,18 @@
 
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
-use pinql::export::{Encoder, Format, Style, Written};
+use arrow::datatypes::{Schema, SchemaRef};
+use pinql::export::{Encoder, Format, Section, Style, Written};
+use pinql::report::Report;
 use pinql::store::StagedFile;
 use unicode_width::UnicodeWidthStr;
 
+use super::bars::Bars;
 use super::expanded::Expanded;
+use super::export::{self, Compression, Hashing, Sum};
 use super::failure::{Failure, Outcome};
 use super::plans::{Plans, are_plans};
 use super::ui::Ui;
@@ -30,6 +34,13 @@ pub struct Output {
     style: Style,
     /// Tables show each row as a list of its columns.
     expanded: bool,
+    compression: Option<Compression>,
+    /// Whether what is written to a file is read back.
+    verify: bool,
+    /// What bars below a table are of, if there are to be any.
+    bars: Option<Option<String>>,
+    /// The columns and the bytes of the answer that was written last.
+    written: Arc<Mutex<(SchemaRef, Sum)>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,13 +66,61 @@ impl Output {
             None => on_terminal.then_some(ROWS_ON_TERMINAL),
         };
         let width = if on_terminal { Ui::stdout_width() } else { None };
-        let output = Output { target, format, style: Style { max_rows, width }, expanded: false };
+        let compression = path.filter(|_| target != Target::Stdout).and_then(|path| inner_name(path).1);
+        let style = Style { max_rows, width, ..Style::default() };
+        let written = Arc::new(Mutex::new((SchemaRef::new(Schema::empty()), Sum::default())));
+        let (expanded, verify, bars) = (false, false, None);
+        let output = Output { target, format, style, expanded, compression, verify, bars, written };
         output.suits_terminal(on_terminal)?;
         Ok(output)
     }
 
+    /// The same with what there is to choose about exports.
+    pub fn with(self, options: &export::Options) -> Outcome<Output> {
+        let compression = options.compress.or(self.compression);
+        let style = options.style(self.style);
+        let verify = options.verify;
+        if verify && !matches!(&self.target, Target::File(path) if StagedFile::replaces(path)) {
+            return Err(Failure::misuse("only a file can be read back", "name one with -o FILE"));
+        }
+        let bars = options.chart.then_some(None);
+        let output = Output { compression, style, verify, bars, ..self };
+        output.suits_terminal(output.target == Target::Stdout && Ui::stdout_is_terminal())?;
+        Ok(output)
+    }
+
+    /// The same for a report, whose words stand above its page.
+    pub fn of_report(&self, report: &Report) -> Output {
+        let mut output = self.clone();
+        output.style.section = Some(Section {
+            title: report.title.clone(),
+            text: report.description.clone(),
+            chart: report.chart.clone(),
+            ..Section::default()
+        });
+        output.bars = output.bars.map(|_| report.chart.clone());
+        output
+    }
+
+    /// The file that is written.
+    pub fn path(&self) -> Option<&Path> {
+        match &self.target {
+            Target::File(path) => Some(path),
+            Target::Stdout => None,
+        }
+    }
+
+    pub fn compression(&self) -> Option<Compression> {
+        self.compression
+    }
+
+    /// The columns and the bytes of the answer that was written last.
+    pub fn written(&self) -> (SchemaRef, Sum) {
+        self.written.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     fn suits_terminal(&self, on_terminal: bool) -> Outcome<()> {
-        match on_terminal && self.format.is_binary() {
+        match on_terminal && (self.format.is_binary() || self.compression.is_some()) {
             true => Err(Failure::misuse(
                 format!("{} is not written to a terminal", self.format),
                 "name a file with -o FILE, or pipe the output into a program",
@@ -129,8 +188,11 @@ impl Output {
             ended = batch.is_none();
             first.extend(batch);
         }
+        self.written.lock().unwrap_or_else(PoisonError::into_inner).0 = SchemaRef::clone(&columns);
+        let mut bars = self.bars.as_ref().map(|chart| Bars::new(chart.as_deref()));
+        let mut watch = |batch: &RecordBatch| bars.iter_mut().try_for_each(|bars| bars.watch(batch));
         let lone = rows(&first) == 1 && self.overflows(&columns, &first)?;
-        self.write(|out| {
+        let written = self.write(|out| {
             let table = self.format == Format::Table;
             let mut encoder: Box<dyn Encoder + '_> = match table {
                 true if are_plans(&columns) => Box::new(Plans::new(out)),
@@ -138,13 +200,20 @@ impl Output {
                 _ => self.format.encoder(out, columns, &self.style)?,
             };
             for batch in first {
+                watch(&batch)?;
                 encoder.write(&batch)?;
             }
             while !ended && let Some(batch) = next()? {
+                watch(&batch)?;
                 encoder.write(&batch)?;
             }
             Ok(encoder.finish()?)
-        })
+        })?;
+        if let Some(bars) = bars.filter(|_| self.format == Format::Table && self.target == Target::Stdout) {
+            let picture = bars.draw(self.style.width);
+            self.write(|out| out.write_all(picture.as_bytes()).map_err(Failure::output))?;
+        }
+        Ok(written)
     }
 
     /// Whether nothing of an answer can be seen before all of it is written.
@@ -165,14 +234,29 @@ impl Output {
     /// Opens the place, lets `fill` write to it, and makes sure that all of it has arrived.
     pub fn write<T>(&self, fill: impl FnOnce(&mut (dyn Write + Send)) -> Outcome<T>) -> Outcome<T> {
         match &self.target {
-            Target::Stdout => buffered(io::stdout(), fill),
+            Target::Stdout => self.fill(&mut io::stdout(), fill).map(|(value, _)| value),
             Target::File(path) => {
                 let mut staged = StagedFile::beside(path)?;
-                let value = buffered(&mut staged, fill).map_err(|failure| failure.writing(path))?;
+                let (value, sum) = self.fill(&mut staged, fill).map_err(|failure| failure.writing(path))?;
+                if self.verify {
+                    export::verify(&staged, &sum, path)?;
+                }
                 staged.publish()?;
                 Ok(value)
             }
         }
+    }
+
+    fn fill<T>(
+        &self,
+        out: &mut (dyn Write + Send),
+        fill: impl FnOnce(&mut (dyn Write + Send)) -> Outcome<T>,
+    ) -> Outcome<(T, Sum)> {
+        let mut out = Hashing::new(out);
+        let value = buffered(&mut out, |out| export::compressed(self.compression, out, fill))?;
+        let sum = out.sum();
+        self.written.lock().unwrap_or_else(PoisonError::into_inner).1 = sum.clone();
+        Ok((value, sum))
     }
 }
 
@@ -191,8 +275,20 @@ impl Target {
     }
 }
 
+/// The name of a file without what says how it is compressed, and that.
+fn inner_name(path: &Path) -> (PathBuf, Option<Compression>) {
+    let compression = match path.extension().and_then(|extension| extension.to_str()) {
+        Some("gz") => Some(Compression::Gzip),
+        Some("zst") => Some(Compression::Zstd),
+        _ => None,
+    };
+    (if compression.is_some() { path.with_extension("") } else { path.into() }, compression)
+}
+
 /// The format that the name of a file asks for.
 fn format_of(path: &Path) -> Outcome<Format> {
+    let (path, _) = inner_name(path);
+    let path = path.as_path();
     match path.extension().and_then(|extension| extension.to_str()) {
         None | Some("txt") => Ok(Format::Table),
         Some(_) => Format::from_extension(path).ok_or_else(|| {
@@ -230,13 +326,16 @@ mod tests {
             ("out.txt", None, Format::Table),
             ("out", None, Format::Table),
             ("out.csv", Some(Format::Json), Format::Json),
-            ("out.xlsx", Some(Format::Csv), Format::Csv),
+            ("out.xyz", Some(Format::Csv), Format::Csv),
+            ("out.xlsx", None, Format::Xlsx),
+            ("out.csv.gz", None, Format::Csv),
+            ("out.ndjson.zst", None, Format::Ndjson),
             ("-", None, Format::Table),
         ] {
             let output = Output::new(Some(Path::new(path)), option, None).expect(path);
             assert_eq!(output.format, format, "{path}");
         }
-        assert!(Output::new(Some(Path::new("out.xlsx")), None, None).is_err());
+        assert!(Output::new(Some(Path::new("out.xyz")), None, None).is_err());
     }
 
     #[test]
@@ -251,7 +350,7 @@ mod tests {
     #[test]
     fn stdout_holds_several_answers_if_they_are_text() {
         for (format, holds) in [(Format::Csv, true), (Format::Parquet, false), (Format::Arrow, false)] {
-            let output = Output { target: Target::Stdout, format, style: Style::default(), expanded: false };
+            let output = Output::new(None, Some(format), None).expect("no terminal");
             assert_eq!(output.can_hold(2).is_ok(), holds, "{format}");
             assert!(output.can_hold(0).is_ok());
         }

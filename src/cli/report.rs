@@ -265,6 +265,7 @@ fn description(report: &Report) -> Value {
         "title": report.title,
         "description": report.description,
         "parameters": parameters,
+        "chart": report.chart,
         "origin": report.origin,
     })
 }
@@ -300,6 +301,7 @@ mod tests {
             title: "Under-replicated contents".into(),
             description: "Contents with too few copies.".into(),
             params: params.iter().map(param).collect(),
+            chart: None,
             sql: "SELECT 1".into(),
             origin: "built in".into(),
         }

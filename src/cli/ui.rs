@@ -27,6 +27,8 @@ pub struct Ui {
     timing: bool,
     verbose: bool,
     skipped: Vec<String>,
+    /// Whether something was found which the exit code is to tell.
+    found: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -38,7 +40,7 @@ enum Paint {
 
 impl Ui {
     pub fn new(color: When) -> Ui {
-        Ui { color, timing: true, verbose: false, skipped: vec![] }
+        Ui { color, timing: true, verbose: false, skipped: vec![], found: false }
     }
 
     /// Says whether more is to be told than what one needs.
@@ -125,9 +127,14 @@ impl Ui {
         }
     }
 
-    /// Whether a backend has been skipped in this run.
-    pub fn has_skipped(&self) -> bool {
-        !self.skipped.is_empty()
+    /// Remembers that something was found which the exit code is to tell.
+    pub fn has_found(&mut self) {
+        self.found = true;
+    }
+
+    /// Whether in this run a backend has been skipped, or a gate was shut.
+    pub fn tells_something(&self) -> bool {
+        self.found || !self.skipped.is_empty()
     }
 
     /// Forgets what has been skipped: each query of the shell tells of its own.
@@ -145,6 +152,11 @@ impl Ui {
     pub fn footer(&self, written: Written, took: Duration) {
         let took = (self.timing && Ui::stderr_is_terminal()).then_some(took);
         self.tell(&self.paint(Paint::Quiet, &footer(written, took)));
+    }
+
+    /// So many rows, in words.
+    pub fn rows(rows: u64) -> String {
+        counted(rows, "row", "rows")
     }
 
     /// Says what to do.

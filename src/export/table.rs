@@ -217,7 +217,7 @@ mod tests {
 
     #[test]
     fn a_narrow_table_cuts_the_widest_column_in_its_middle() {
-        let style = Style { width: Some(50), max_rows: Some(2) };
+        let style = Style { width: Some(50), max_rows: Some(2), ..Style::default() };
         let (text, written) = styled(&pins(), style);
         insta::assert_snapshot!(text, @r"
         cid                          │ size_bytes │ status
@@ -230,7 +230,7 @@ mod tests {
 
     #[test]
     fn a_table_that_cannot_fit_overflows() {
-        let style = Style { width: Some(10), max_rows: None };
+        let style = Style { width: Some(10), max_rows: None, ..Style::default() };
         let (text, _) = styled(&pins(), style);
         insta::assert_snapshot!(text, @r"
         cid      │ size…tes │ status
@@ -255,7 +255,7 @@ mod tests {
     #[test]
     fn rows_beyond_the_limit_are_counted_and_not_shown() {
         for (limit, shown) in [(0, 0), (1, 1), (4, 4), (6, 6), (7, 6)] {
-            let style = Style { width: None, max_rows: Some(limit) };
+            let style = Style { width: None, max_rows: Some(limit), ..Style::default() };
             let (bytes, written) = encode(Format::Table, &[pins(), pins()], &style).expect("it can be drawn");
             assert_eq!(written, Written { rows: 6, shown });
             let lines = String::from_utf8(bytes).expect("it is text").lines().count();
@@ -276,7 +276,7 @@ mod tests {
 
     #[test]
     fn a_later_wider_row_overflows_unless_the_line_has_a_limit() {
-        let width = |width| Style { width, max_rows: None };
+        let width = |width| Style { width, max_rows: None, ..Style::default() };
         assert_eq!(late_wide_row(width(None)), "a wide value │ a wide value");
         assert_eq!(late_wide_row(width(Some(27))), "a wide value │ a wide value");
         assert_eq!(late_wide_row(width(Some(26))), "a wi…lue │ a wi…lue");

@@ -4,6 +4,7 @@
 //! -- title: Under-replicated contents
 //! -- description: Contents with fewer copies than they should have.
 //! --   A second line of it is indented.
+//! -- chart: bar copies contents
 //! -- param: min_copies integer 2  copies every content should have
 //! -- param: cid text  the CID to look for; without a default it must be given
 //! -- param: by text month {day, month, year}  the length of a period
@@ -23,6 +24,7 @@ pub(super) fn parse(name: &str, sql: &str, origin: &str) -> Result<Report> {
         title: String::new(),
         description: String::new(),
         params: Vec::new(),
+        chart: None,
         sql: sql.to_owned(),
         origin: origin.to_owned(),
     };
@@ -37,6 +39,9 @@ pub(super) fn parse(name: &str, sql: &str, origin: &str) -> Result<Report> {
         match said.split_once(':').map(|(key, rest)| (key.trim(), rest.trim())) {
             Some(("title", title)) => report.title = title.to_owned(),
             Some(("description", text)) => report.description = text.to_owned(),
+            Some(("chart", text)) => {
+                report.chart = Some(parse_chart(text).map_err(|problem| wrong(index + 1, problem))?);
+            }
             Some(("param", text)) => {
                 let param = parse_param(text).map_err(|problem| wrong(index + 1, problem))?;
                 if report.params.iter().any(|known| known.name == param.name) {
@@ -55,6 +60,18 @@ pub(super) fn parse(name: &str, sql: &str, origin: &str) -> Result<Report> {
     }
     let titled = !report.title.is_empty();
     if titled { Ok(report) } else { Err(wrong(1, "a report begins with `-- title: …`".into())) }
+}
+
+/// A kind of chart and its columns: `bar X Y…`, `line X Y…`, `stack X PARTS Y`, `matrix X Y VALUE`.
+fn parse_chart(text: &str) -> Result<String, String> {
+    let words: Vec<_> = text.split_whitespace().collect();
+    match (words.first().copied(), words.len()) {
+        (Some("bar" | "line"), 3..) | (Some("stack" | "matrix"), 4) => Ok(words.join(" ")),
+        _ => {
+            Err("a chart is `bar X Y…`, `line X Y…`, `stack X PARTS Y` or `matrix X Y VALUE`, of columns"
+                .into())
+        }
+    }
 }
 
 fn parse_param(text: &str) -> Result<Param, String> {
@@ -151,6 +168,7 @@ mod tests {
     fn a_line_that_says_nothing_sound_is_named() {
         for (sql, line, problem) in [
             ("SELECT 1", 1, "begins with"),
+            ("-- title: T\n-- chart: pie x y", 2, "a chart is"),
             ("-- title: T\n-- param: x", 2, "NAME KIND"),
             ("-- title: T\n-- param: X integer  a", 2, "is no name"),
             ("-- title: T\n-- param: x float  a", 2, "is no kind"),

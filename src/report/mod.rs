@@ -68,6 +68,8 @@ pub struct Report {
     pub description: String,
     /// In the order of the header.
     pub params: Vec<Param>,
+    /// The chart that shows its answer best: `bar`, `line`, `stack` or `matrix`, and the columns that it is of.
+    pub chart: Option<String>,
     /// The statement, header included.
     pub sql: String,
     /// Where it comes from: `built in`, or the path of the file.

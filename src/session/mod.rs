@@ -18,6 +18,7 @@ mod names;
 mod options;
 mod places;
 mod planner;
+mod predicate;
 mod prices;
 mod rules;
 mod script;
@@ -27,10 +28,13 @@ mod times;
 pub use answer::{Answer, Receipt, Skipped};
 pub use lookup::Lookup;
 pub use options::Options;
+pub use predicate::Predicate;
 pub use script::{Statement, is_complete, split_statements};
 
 use std::path::Path;
 use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
 
 use crate::error::{Error, Result};
 use crate::report::Bindings;
@@ -97,6 +101,14 @@ impl Session {
             None => plan.await?,
         };
         Ok(Answer::start(Arc::clone(&self.planner), query, deadline))
+    }
+
+    /// A condition on the rows of an answer with these columns.
+    ///
+    /// # Errors
+    /// If the SQL is no condition on them.
+    pub fn predicate(&self, sql: &str, columns: &SchemaRef) -> Result<Predicate> {
+        Predicate::new(&self.planner, sql, columns)
     }
 
     /// Plans one statement for another process: the physical plan as bytes, for [`Session::run_plan`].

@@ -103,6 +103,11 @@ impl Planner {
         &self.dir
     }
 
+    /// The state that all queries begin with, which has no tables.
+    pub fn state(&self) -> &SessionState {
+        &self.state
+    }
+
     /// A snapshot of the data directory, and a state whose tables are over it.
     fn begin(&self) -> (Arc<Snapshot>, SessionState) {
         let unreadable = if self.options.skip_unreadable { Unreadable::Skip } else { Unreadable::Fail };
