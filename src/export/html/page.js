@@ -55,7 +55,7 @@
         row.hidden = !row.textContent.toLowerCase().includes(wanted);
         shown += !row.hidden;
       }
-      count.textContent = wanted ? `${shown} of ${rows.length} rows` : `${rows.length} rows`;
+      count.textContent = wanted ? `${shown} of ${rows.length} rows` : `${rows.length} ${rows.length === 1 ? "row" : "rows"}`;
     };
     input.addEventListener("input", show);
     label.append(input);
@@ -166,12 +166,23 @@
     table.closest(".scroll").before(scroll);
   }
 
+  // A single row of many columns reads better as a list.
+  function list(table) {
+    const names = [...table.tHead.rows[0].cells].map((head) => head.textContent);
+    table.classList.add("lone");
+    [...table.tBodies[0].rows[0].cells].forEach((cell, index) => { cell.dataset.name = names[index]; });
+  }
+
   for (const section of document.querySelectorAll("section")) {
     const table = section.querySelector("table");
     const title = section.querySelector("h2").textContent;
     const [kind, ...names] = (section.dataset.chart || "").split(" ");
     if (kind === "matrix") matrix(table, names, title);
     else if (kind) draw(section, table, kind, names, title);
+    if (table.tBodies[0].rows.length === 1 && table.tHead.rows[0].cells.length > 4) {
+      list(table);
+      continue;
+    }
     sortable(table);
     filterable(table, title);
   }
