@@ -59,9 +59,8 @@ pub struct Options {
 /// A way to compress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Compression {
-    /// RFC 1952, without a time.
+    // Without a time, so that the same answer makes the same bytes.
     Gzip,
-    /// RFC 8878.
     Zstd,
 }
 

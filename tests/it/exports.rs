@@ -220,6 +220,7 @@ fn run(command: &mut Command) -> Result<String, String> {
 }
 
 /// Says that a test is skipped, where it may be.
+#[allow(clippy::print_stderr)]
 fn skip(why: &str) {
     assert!(std::env::var_os(REQUIRED).is_none(), "{why}");
     eprintln!("skipped: {why}");
@@ -318,6 +319,9 @@ fn python() -> Result<PathBuf, String> {
     Ok(python)
 }
 
+/// A mapping as it is written: CID, path, time, size and metadata.
+type Row<'a> = (String, Option<&'a str>, &'a str, Option<i64>, Option<String>);
+
 #[test]
 fn other_programs_read_what_was_written() {
     let python = match python() {
@@ -342,17 +346,16 @@ fn other_programs_read_what_was_written() {
         "null",
     ];
     let sizes = [Some(0), Some(i64::MAX), None, Some(9_007_199_254_740_993), Some(42)];
-    let mut truth = Vec::new();
+    let mut truth: Vec<Row<'_>> = Vec::new();
     for (at, words) in hostile.iter().enumerate() {
         let size = sizes[at % sizes.len()];
         let metadata = size.map(|size| json!({"size": size, "name": words}).to_string());
         let path = (at % 7 != 6).then_some(*words);
         truth.push((format!("{at:02}{words}"), path, "2026-01-31T12:00:00Z", size, metadata));
     }
-    let column = |of: &dyn Fn(
-        &(String, Option<&str>, &str, Option<i64>, Option<String>),
-    ) -> Option<String>|
-     -> ArrayRef { std::sync::Arc::new(truth.iter().map(of).collect::<StringArray>()) };
+    let column = |of: &dyn Fn(&Row<'_>) -> Option<String>| -> ArrayRef {
+        std::sync::Arc::new(truth.iter().map(of).collect::<StringArray>())
+    };
     let rows = RecordBatch::try_from_iter_with_nullable([
         ("cid", column(&|row| Some(row.0.clone())), true),
         ("car_file_path", column(&|row| row.1.map(str::to_owned)), true),

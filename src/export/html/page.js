@@ -6,7 +6,6 @@
   const text = (cell) => (cell.classList.contains("null") ? null : cell.textContent);
   const style = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const exact = (value) => (/^-?\d+$/.test(value) ? BigInt(value) : Number(value));
-  const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
 
   function compare(one, other, numbers) {
     if (one === null || other === null) return (one === null) - (other === null);
@@ -111,7 +110,7 @@
       type: kind === "line" ? "line" : "bar",
       data: { labels, datasets: series },
       options: {
-        responsive: true, maintainAspectRatio: false, animation: still ? false : { duration: 200 }, scales,
+        responsive: true, maintainAspectRatio: false, animation: false, scales,
         plugins: { legend: { display: series.length > 1, labels: { color: style("--ink") } } },
       },
     });
