@@ -1,6 +1,9 @@
 -- title: Failed pins
--- description: Mappings whose backend does not keep the content, the newest first, with the reason that their metadata
---   gives and the copies that the content has.
+-- description: Mappings whose backend does not keep the content, the newest first, with their age in days at a given time,
+--   the reason that their metadata gives, and the copies that the content has.
+-- param: backends backend[] ''  only those of these backends
+-- param: as_of timestamp now  the time from which the age is counted
+-- param: older_than interval 0d  only those that are at least so old, and those of unknown age
 WITH copies AS (
     SELECT
         content,
@@ -13,6 +16,7 @@ SELECT
     pins.backend_name,
     pins.cid,
     pins.created_at,
+    ROUND((DATE_PART('epoch', $as_of) - DATE_PART('epoch', pins.created_at)) / 86400, 1) AS age_days,
     COALESCE(
         pins.metadata ->> 'error',
         pins.metadata ->> 'reason',
@@ -24,4 +28,6 @@ SELECT
 FROM pins
 LEFT JOIN copies ON copies.content = pins.content
 WHERE pins.status = 'failed'
+    AND (CARDINALITY($backends) = 0 OR ARRAY_HAS($backends, pins.backend_name))
+    AND ($older_than = INTERVAL '0 days' OR pins.created_at IS NULL OR pins.created_at <= $as_of - $older_than)
 ORDER BY pins.created_at DESC NULLS LAST, pins.backend_name, pins.cid, reason, pins.size_bytes

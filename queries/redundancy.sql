@@ -1,6 +1,7 @@
 -- title: Contents by number of copies
 -- description: How many contents have no copy, one, two, and so on, and their bytes. A copy is a backend with a stored
 --   mapping of the content. Bytes are those of contents whose size is known; the others are counted apart.
+-- chart: bar copies contents
 WITH contents AS (
     SELECT
         content,

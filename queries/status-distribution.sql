@@ -1,5 +1,6 @@
 -- title: Mappings by status
 -- description: How many mappings each backend has in each state, and their share of that backend's mappings.
+-- chart: stack backend_name status pins
 SELECT
     backend_name,
     status,

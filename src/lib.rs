@@ -17,11 +17,12 @@
 //! ```
 //!
 //! The rooms: [`pin`] is the vocabulary, [`store`] the data directory on disk, [`session`] the engine over its tables
-//! (which the private room `catalog` makes), [`report`] the canned questions, [`export`] the encoders for answers, and
-//! [`error`] what can go wrong. A query goes from [`Session::query`](session::Session::query) to an
+//! (which the private room `catalog` makes), [`report`] the canned questions, [`export`] the encoders for answers,
+//! [`diff`] what has changed, and [`error`] what can go wrong. A query goes from [`Session::query`](session::Session::query) to an
 //! [`Answer`](session::Answer), a stream of Arrow record batches, and through an [`Encoder`](export::Encoder) to bytes.
 
 mod catalog;
+pub mod diff;
 pub mod error;
 pub mod export;
 pub mod format;

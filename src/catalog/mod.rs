@@ -50,6 +50,9 @@ pub(crate) const REMEMBERED: &str = "_";
 /// The tables of [`MAIN`].
 const TABLES: [&str; 4] = ["backends", "pins", "records", "rejects"];
 
+/// Further tables of [`MAIN`] by name, which are the same in every snapshot.
+pub(crate) type Tables = Arc<Vec<(&'static str, Arc<dyn TableProvider>)>>;
+
 /// The tables of one snapshot.
 #[derive(Debug)]
 pub(crate) struct PinCatalog {
@@ -58,10 +61,18 @@ pub(crate) struct PinCatalog {
 }
 
 impl PinCatalog {
-    /// The tables over a snapshot, and [`REMEMBERED`] if there is one.
-    pub fn new(snapshot: &Arc<Snapshot>, remembered: Option<Arc<dyn TableProvider>>) -> PinCatalog {
+    /// The tables over a snapshot, those that are given, and [`REMEMBERED`] if there is one.
+    pub fn new(
+        snapshot: &Arc<Snapshot>,
+        given: &Tables,
+        remembered: Option<Arc<dyn TableProvider>>,
+    ) -> PinCatalog {
         PinCatalog {
-            main: Arc::new(MainSchema { snapshot: Arc::clone(snapshot), remembered }),
+            main: Arc::new(MainSchema {
+                snapshot: Arc::clone(snapshot),
+                given: Arc::clone(given),
+                remembered,
+            }),
             backends: Arc::new(BackendsSchema { snapshot: Arc::clone(snapshot) }),
         }
     }
@@ -85,13 +96,15 @@ impl CatalogProvider for PinCatalog {
 struct MainSchema {
     snapshot: Arc<Snapshot>,
     remembered: Option<Arc<dyn TableProvider>>,
+    given: Tables,
 }
 
 #[async_trait]
 impl SchemaProvider for MainSchema {
     fn table_names(&self) -> Vec<String> {
         let remembered = self.remembered.is_some().then_some(REMEMBERED);
-        TABLES.into_iter().chain(remembered).map(str::to_owned).collect()
+        let given = self.given.iter().map(|(name, _)| *name);
+        TABLES.into_iter().chain(given).chain(remembered).map(str::to_owned).collect()
     }
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
@@ -102,12 +115,14 @@ impl SchemaProvider for MainSchema {
             "rejects" => Some(Arc::new(PinTable::rejects(snapshot))),
             "backends" => Some(Arc::new(BackendsTable::new(snapshot))),
             REMEMBERED => self.remembered.clone(),
-            _ => None,
+            name => self.given.iter().find(|(given, _)| *given == name).map(|(_, table)| Arc::clone(table)),
         })
     }
 
     fn table_exist(&self, name: &str) -> bool {
-        TABLES.contains(&name) || (name == REMEMBERED && self.remembered.is_some())
+        TABLES.contains(&name)
+            || self.given.iter().any(|(given, _)| *given == name)
+            || (name == REMEMBERED && self.remembered.is_some())
     }
 }
 

@@ -12,7 +12,7 @@ use pinql::report::Reports;
 
 use super::quantity::{self, MemoryLimit};
 use super::ui::When;
-use super::{backend, car, completions, lookup, report};
+use super::{backend, car, completions, dashboard, diff, export, gate, lookup, prices, report};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -113,6 +113,16 @@ pub struct Options {
     #[arg(long, value_name = "DIR", global = true)]
     pub queries: Option<PathBuf>,
 
+    /// What storage costs, in place of $XDG_CONFIG_HOME/pinql/prices.toml and of the prices that come with pinql.
+    #[arg(long, value_name = "FILE", global = true)]
+    pub prices: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub gate: gate::Options,
+
+    #[command(flatten)]
+    pub export: export::Options,
+
     /// When to use colour; auto is on a terminal, unless NO_COLOR is set.
     #[arg(long, value_name = "WHEN", global = true, value_enum, default_value_t)]
     pub color: When,
@@ -146,6 +156,9 @@ pub fn command(reports: &Reports) -> clap::Command {
         .subcommand(lookup::command().after_help(LOOKUP_EXAMPLES))
         .subcommand(backend::command().after_help(BACKEND_EXAMPLES))
         .subcommand(car::command().after_help(CAR_EXAMPLES))
+        .subcommand(prices::command())
+        .subcommand(diff::command())
+        .subcommand(dashboard::command())
         .subcommands(completions::commands())
 }
 
@@ -269,7 +282,7 @@ mod tests {
             let args = parse(&format!("--format {name}")).expect(name);
             assert_eq!(args.options.format, Some(format));
         }
-        assert!(parse("--format xlsx").is_err());
+        assert!(parse("--format xml").is_err());
     }
 
     #[test]

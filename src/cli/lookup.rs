@@ -75,7 +75,7 @@ pub fn run(options: &Options, given: &ArgMatches, ui: &mut Ui) -> Outcome<Exit> 
         }
         ui.say(&format!("{words}; {} rows", written.rows));
     }
-    Ok(if absent + no_cids > 0 || ui.has_skipped() { Exit::Found } else { Exit::Done })
+    Ok(if absent + no_cids > 0 || ui.tells_something() { Exit::Found } else { Exit::Done })
 }
 
 fn look_up(runner: &mut Runner, asked: &[String], totals: &mut Totals, ui: &mut Ui) -> Outcome<RecordBatch> {

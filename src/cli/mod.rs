@@ -4,12 +4,17 @@
 
 mod args;
 mod backend;
+mod bars;
 mod car;
 mod completions;
 mod config;
+mod dashboard;
+mod diff;
 mod excerpt;
 mod expanded;
+mod export;
 mod failure;
+mod gate;
 mod interrupt;
 mod lookup;
 mod meter;
@@ -17,6 +22,7 @@ mod output;
 mod pager;
 mod places;
 mod plans;
+mod prices;
 mod progress;
 mod quantity;
 mod query;
@@ -28,10 +34,12 @@ mod trace;
 mod ui;
 
 use std::ffi::OsString;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::ArgMatches;
 use clap::error::{ContextKind, ContextValue};
+use pinql::export::Format;
 use pinql::report::Reports;
 use pinql::session::{self, Session};
 use tracing::info;
@@ -133,6 +141,9 @@ fn dispatch(
         Some(("man", given)) => {
             completions::man(reports, given, &output(&args.options)?).map(|()| Exit::Done)
         }
+        Some(("diff", given)) => diff::run(&args.options, given, ui),
+        Some(("dashboard", _)) => dashboard::run(&args.options, reports, ui),
+        Some(("prices", _)) => prices::run(&args.options),
         Some((name, _)) => unreachable!("clap knows no command {name}"),
         None if !args.inputs.is_empty() => run_script(args, &args.inputs, ui),
         None if opens_shell(args, matches) => run_shell(args, reports, config, ui),
@@ -149,9 +160,12 @@ fn run_report(args: &Args, reports: &Reports, given: &ArgMatches, ui: &mut Ui) -
         }
         Asked::Run(report, bindings) => {
             let mut runner = open(&args.options, ui)?;
-            query::answer(&mut runner, &report.sql, &bindings, &output, ui)
+            report::check_backends(report, &bindings, runner.session())?;
+            let output = output.of_report(report);
+            let asked = query::Asked { report: Some(&report.name), sql: &report.sql, bindings: &bindings };
+            query::export(&mut runner, &asked, &output, &args.options, ui)
                 .map_err(|failure| failure.over(&report::passage(report)))?;
-            Ok(if ui.has_skipped() { Exit::Found } else { Exit::Done })
+            Ok(if ui.tells_something() { Exit::Found } else { Exit::Done })
         }
     }
 }
@@ -161,10 +175,10 @@ fn run_script(args: &Args, inputs: &[Input], ui: &mut Ui) -> Outcome<Exit> {
     let passages = query::read(inputs)?;
     output.can_hold(passages.len())?;
     let mut runner = open(&args.options, ui)?;
-    let well = query::run(&mut runner, &passages, &output, args.options.keep_going, ui)?;
+    let well = query::run(&mut runner, &passages, &output, &args.options, ui)?;
     Ok(match well {
         false => Exit::Failed,
-        true if ui.has_skipped() => Exit::Found,
+        true if ui.tells_something() => Exit::Found,
         true => Exit::Done,
     })
 }
@@ -182,21 +196,29 @@ fn run_shell(args: &Args, reports: &Reports, config: &Config, ui: &mut Ui) -> Ou
 }
 
 fn output(options: &Options) -> Outcome<Output> {
-    let default = options.format_default.filter(|_| options.output.is_none());
-    Output::new(options.output.as_deref(), options.format.or(default), options.max_rows)
+    let html = options.export.html.as_deref();
+    let path = html.or(options.output.as_deref());
+    let default = options.format_default.filter(|_| path.is_none());
+    let format = if html.is_some() { Some(Format::Html) } else { options.format.or(default) };
+    Output::new(path, format, options.max_rows)?.with(&options.export)
 }
 
 fn open(options: &Options, ui: &Ui) -> Outcome<Runner> {
+    let root = places::root(options.root.as_deref(), options.root_default.as_deref())?;
+    open_at(&root, options, ui)
+}
+
+fn open_at(root: &Path, options: &Options, ui: &Ui) -> Outcome<Runner> {
     let threads = options.threads.map(usize::from);
     let limits = session::Options {
         memory_limit: options.memory_limit.unwrap_or_default().bytes(),
         timeout: options.timeout,
         threads,
         skip_unreadable: options.skip_unreadable,
+        prices: prices::load(options)?,
     };
-    let root = places::root(options.root.as_deref(), options.root_default.as_deref())?;
     info!(root = %root.display(), ?limits, "opening the data directory");
-    let session = Session::open(&root, limits.clone())?;
+    let session = Session::open(root, limits.clone())?;
     // No pins in the wrong place are not no pins.
     if !root.join(layout::BACKENDS).is_dir() {
         ui.say(&ui::one_line(&format!("note: there is no {}/ in {}", layout::BACKENDS, root.display())));

@@ -2,14 +2,18 @@
 
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
-use pinql::export::{Encoder, Format, Style, Written};
+use arrow::datatypes::{Schema, SchemaRef};
+use pinql::export::{Encoder, Format, Section, Style, Written};
+use pinql::report::Report;
 use pinql::store::StagedFile;
 use unicode_width::UnicodeWidthStr;
 
+use super::bars::Bars;
 use super::expanded::Expanded;
+use super::export::{self, Compression, Hashing, Sum};
 use super::failure::{Failure, Outcome};
 use super::interrupt::Interrupts;
 use super::pager::Paged;
@@ -37,6 +41,13 @@ pub struct Output {
     rows: Rows,
     /// What shows tables that are longer than the terminal, and who leaves Ctrl-C to it.
     pager: Option<(String, Interrupts)>,
+    compression: Option<Compression>,
+    /// Whether what is written to a file is read back.
+    verify: bool,
+    /// What bars below a table are of, if there are to be any.
+    bars: Option<Option<String>>,
+    /// The columns and the bytes of the answer that was written last.
+    written: Arc<Mutex<(SchemaRef, Sum)>>,
 }
 
 /// How tables show rows.
@@ -73,14 +84,62 @@ impl Output {
             None => on_terminal.then_some(ROWS_ON_TERMINAL),
         };
         let width = if on_terminal { Ui::stdout_width() } else { None };
+        let compression = path.filter(|_| target != Target::Stdout).and_then(|path| inner_name(path).1);
         let style = Style { max_rows, width, ..Style::default() };
-        let output = Output { target, format, style, rows: Rows::Lines, pager: None };
+        let written = Arc::new(Mutex::new((SchemaRef::new(Schema::empty()), Sum::default())));
+        let (verify, bars, pager) = (false, None, None);
+        let output =
+            Output { target, format, style, rows: Rows::Lines, pager, compression, verify, bars, written };
         output.suits_terminal(on_terminal)?;
         Ok(output)
     }
 
+    /// The same with what there is to choose about exports.
+    pub fn with(self, options: &export::Options) -> Outcome<Output> {
+        let compression = options.compress.or(self.compression);
+        let style = options.style(self.style);
+        let verify = options.verify;
+        if verify && !matches!(&self.target, Target::File(path) if StagedFile::replaces(path)) {
+            return Err(Failure::misuse("only a file can be read back", "name one with -o FILE"));
+        }
+        let bars = options.chart.then_some(None);
+        let output = Output { compression, style, verify, bars, ..self };
+        output.suits_terminal(output.target == Target::Stdout && Ui::stdout_is_terminal())?;
+        Ok(output)
+    }
+
+    /// The same for a report, whose words stand above its page.
+    pub fn of_report(&self, report: &Report) -> Output {
+        let mut output = self.clone();
+        output.style.section = Some(Section {
+            title: report.title.clone(),
+            text: report.description.clone(),
+            chart: report.chart.clone(),
+            ..Section::default()
+        });
+        output.bars = output.bars.map(|_| report.chart.clone());
+        output
+    }
+
+    /// The file that is written.
+    pub fn path(&self) -> Option<&Path> {
+        match &self.target {
+            Target::File(path) => Some(path),
+            Target::Stdout => None,
+        }
+    }
+
+    pub fn compression(&self) -> Option<Compression> {
+        self.compression
+    }
+
+    /// The columns and the bytes of the answer that was written last.
+    pub fn written(&self) -> (SchemaRef, Sum) {
+        self.written.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     fn suits_terminal(&self, on_terminal: bool) -> Outcome<()> {
-        match on_terminal && self.format.is_binary() {
+        match on_terminal && (self.format.is_binary() || self.compression.is_some()) {
             true => Err(Failure::misuse(
                 format!("{} is not written to a terminal", self.format),
                 "name a file with -o FILE, or pipe the output into a program",
@@ -186,6 +245,9 @@ impl Output {
             ended = batch.is_none();
             first.extend(batch);
         }
+        self.written.lock().unwrap_or_else(PoisonError::into_inner).0 = SchemaRef::clone(&columns);
+        let mut bars = self.bars.as_ref().map(|chart| Bars::new(chart.as_deref()));
+        let mut watch = |batch: &RecordBatch| bars.iter_mut().try_for_each(|bars| bars.watch(batch));
         // The terminal may have another width by now.
         let width = self.style.width.map(|width| Ui::stdout_width().unwrap_or(width));
         let style = Style { width, ..self.style.clone() };
@@ -195,7 +257,7 @@ impl Output {
             Rows::Lists => true,
             Rows::Auto => lone || (self.format == Format::Table && self.overflows(&columns, &first)?),
         };
-        self.write(|out| {
+        let written = self.write(|out| {
             let table = self.format == Format::Table;
             let mut encoder: Box<dyn Encoder + '_> = match table {
                 true if are_plans(&columns) => Box::new(Plans::new(out)),
@@ -203,21 +265,20 @@ impl Output {
                 _ => self.format.encoder(out, columns, &style)?,
             };
             for batch in first {
+                watch(&batch)?;
                 encoder.write(&batch)?;
             }
             while !ended && let Some(batch) = next()? {
+                watch(&batch)?;
                 encoder.write(&batch)?;
             }
             Ok(encoder.finish()?)
-        })
-    }
-
-    /// The file that it goes to.
-    pub fn path(&self) -> Option<PathBuf> {
-        match &self.target {
-            Target::Stdout => None,
-            Target::File(path) => Some(path.clone()),
+        })?;
+        if let Some(bars) = bars.filter(|_| self.format == Format::Table && self.target == Target::Stdout) {
+            let picture = bars.draw(self.style.width);
+            self.write(|out| out.write_all(picture.as_bytes()).map_err(Failure::output))?;
         }
+        Ok(written)
     }
 
     /// Whether nothing of an answer can be seen before all of it is written.
@@ -243,19 +304,34 @@ impl Output {
             Target::Stdout => match (&self.pager, Ui::stdout_height()) {
                 (Some((pager, interrupts)), Some(height)) => {
                     let mut paged = Paged::new(pager, height.saturating_sub(BELOW), interrupts);
-                    let value = buffered(&mut paged, fill)?;
+                    let (value, _) = self.fill(&mut paged, fill)?;
                     paged.finish().map_err(Failure::output)?;
                     Ok(value)
                 }
-                _ => buffered(io::stdout(), fill),
+                _ => self.fill(&mut io::stdout(), fill).map(|(value, _)| value),
             },
             Target::File(path) => {
                 let mut staged = StagedFile::beside(path)?;
-                let value = buffered(&mut staged, fill).map_err(|failure| failure.writing(path))?;
+                let (value, sum) = self.fill(&mut staged, fill).map_err(|failure| failure.writing(path))?;
+                if self.verify {
+                    export::verify(&staged, &sum, path)?;
+                }
                 staged.publish()?;
                 Ok(value)
             }
         }
+    }
+
+    fn fill<T>(
+        &self,
+        out: &mut (dyn Write + Send),
+        fill: impl FnOnce(&mut (dyn Write + Send)) -> Outcome<T>,
+    ) -> Outcome<(T, Sum)> {
+        let mut out = Hashing::new(out);
+        let value = buffered(&mut out, |out| export::compressed(self.compression, out, fill))?;
+        let sum = out.sum();
+        self.written.lock().unwrap_or_else(PoisonError::into_inner).1 = sum.clone();
+        Ok((value, sum))
     }
 }
 
@@ -274,8 +350,20 @@ impl Target {
     }
 }
 
+/// The name of a file without what says how it is compressed, and that.
+fn inner_name(path: &Path) -> (PathBuf, Option<Compression>) {
+    let compression = match path.extension().and_then(|extension| extension.to_str()) {
+        Some("gz") => Some(Compression::Gzip),
+        Some("zst") => Some(Compression::Zstd),
+        _ => None,
+    };
+    (if compression.is_some() { path.with_extension("") } else { path.into() }, compression)
+}
+
 /// The format that the name of a file asks for.
 fn format_of(path: &Path) -> Outcome<Format> {
+    let (path, _) = inner_name(path);
+    let path = path.as_path();
     match path.extension().and_then(|extension| extension.to_str()) {
         None | Some("txt") => Ok(Format::Table),
         Some(_) => Format::from_extension(path).ok_or_else(|| {
@@ -313,13 +401,16 @@ mod tests {
             ("out.txt", None, Format::Table),
             ("out", None, Format::Table),
             ("out.csv", Some(Format::Json), Format::Json),
-            ("out.xlsx", Some(Format::Csv), Format::Csv),
+            ("out.xyz", Some(Format::Csv), Format::Csv),
+            ("out.xlsx", None, Format::Xlsx),
+            ("out.csv.gz", None, Format::Csv),
+            ("out.ndjson.zst", None, Format::Ndjson),
             ("-", None, Format::Table),
         ] {
             let output = Output::new(Some(Path::new(path)), option, None).expect(path);
             assert_eq!(output.format, format, "{path}");
         }
-        assert!(Output::new(Some(Path::new("out.xlsx")), None, None).is_err());
+        assert!(Output::new(Some(Path::new("out.xyz")), None, None).is_err());
     }
 
     #[test]
@@ -334,8 +425,7 @@ mod tests {
     #[test]
     fn stdout_holds_several_answers_if_they_are_text() {
         for (format, holds) in [(Format::Csv, true), (Format::Parquet, false), (Format::Arrow, false)] {
-            let style = Style::default();
-            let output = Output { target: Target::Stdout, format, style, rows: Rows::Lines, pager: None };
+            let output = Output::new(None, Some(format), None).expect("no terminal");
             assert_eq!(output.can_hold(2).is_ok(), holds, "{format}");
             assert!(output.can_hold(0).is_ok());
         }

@@ -48,6 +48,12 @@ pub fn user_queries() -> Option<PathBuf> {
     Some(config.join("pinql").join("queries")).filter(|dir| dir.is_dir())
 }
 
+/// The user's own prices, if there are any.
+pub fn user_prices() -> Option<PathBuf> {
+    let config = etcetera::choose_base_strategy().ok()?.config_dir();
+    Some(config.join("pinql").join("prices.toml")).filter(|file| file.exists())
+}
+
 /// The file that the shell keeps its history in. It need not be there, nor be writable.
 pub fn history() -> Option<PathBuf> {
     let strategy = etcetera::choose_base_strategy().ok()?;

@@ -13,9 +13,11 @@ use pinql::report::Bindings;
 use pinql::session;
 use tracing::debug;
 
-use super::args::Input;
+use super::args::{Input, Options};
 use super::excerpt::Passage;
+use super::export::Manifest;
 use super::failure::{Failure, Outcome};
+use super::gate;
 use super::output::Output;
 use super::runner::Runner;
 use super::ui::Ui;
@@ -72,20 +74,25 @@ pub fn run(
     engine: &mut Runner,
     passages: &[Passage],
     output: &Output,
-    keep_going: bool,
+    options: &Options,
     ui: &mut Ui,
 ) -> Outcome<bool> {
-    let mut well = true;
+    let (mut well, none) = (true, Bindings::default());
+    if options.export.manifest.is_some() && passages.len() > 1 {
+        return Err(Failure::misuse("a manifest is of one answer", "run the statements one by one"));
+    }
     for (index, passage) in passages.iter().enumerate() {
         let parted = if index > 0 { output.separate() } else { Ok(()) };
-        match parted.and_then(|()| answer(engine, &passage.sql, &Bindings::default(), output, ui)) {
+        match parted.and_then(|()| {
+            export(engine, &Asked { report: None, sql: &passage.sql, bindings: &none }, output, options, ui)
+        }) {
             // That nobody reads on does not undo what has failed before.
             Err(failure) if !well && failure.is_broken_pipe() => break,
-            Err(failure) if keep_going && failure.is_of_one_statement() => {
+            Err(failure) if options.keep_going && failure.is_of_one_statement() => {
                 ui.fail(&failure.over(passage));
                 well = false;
             }
-            result => drop(result.map_err(|failure| failure.over(passage))?),
+            result => result.map_err(|failure| failure.over(passage))?,
         }
     }
     Ok(well)
@@ -124,7 +131,7 @@ pub fn answer(
     output: &Output,
     ui: &mut Ui,
 ) -> Outcome<Written> {
-    answer_and_keep(engine, sql, bindings, output, ui, None)
+    answered(engine, sql, bindings, output, &gate::Options::default(), ui, None)
 }
 
 /// The same, and keeps the rows.
@@ -134,19 +141,73 @@ pub fn answer_and_keep(
     bindings: &Bindings,
     output: &Output,
     ui: &mut Ui,
+    kept: Option<&mut Kept>,
+) -> Outcome<Written> {
+    answered(engine, sql, bindings, output, &gate::Options::default(), ui, kept)
+}
+
+/// What is asked.
+pub struct Asked<'a> {
+    pub report: Option<&'a str>,
+    pub sql: &'a str,
+    pub bindings: &'a Bindings,
+}
+
+/// The same with gates, and with a manifest if one is asked for.
+pub fn export(
+    engine: &mut Runner,
+    asked: &Asked<'_>,
+    output: &Output,
+    options: &Options,
+    ui: &mut Ui,
+) -> Outcome<()> {
+    let Asked { report, sql, bindings } = *asked;
+    let before = match &options.export.manifest {
+        Some(_) => Some(super::export::sources(engine)?),
+        None => None,
+    };
+    let written = answer_gated(engine, sql, bindings, output, &options.gate, ui)?;
+    if let (Some(path), Some(before)) = (&options.export.manifest, before) {
+        Manifest { report, sql, bindings, before }.write(path, output, written, engine)?;
+    }
+    Ok(())
+}
+
+/// The same with gates; what does not pass is found.
+pub fn answer_gated(
+    engine: &mut Runner,
+    sql: &str,
+    bindings: &Bindings,
+    output: &Output,
+    gates: &gate::Options,
+    ui: &mut Ui,
+) -> Outcome<Written> {
+    answered(engine, sql, bindings, output, gates, ui, None)
+}
+
+fn answered(
+    engine: &mut Runner,
+    sql: &str,
+    bindings: &Bindings,
+    output: &Output,
+    gates: &gate::Options,
+    ui: &mut Ui,
     mut kept: Option<&mut Kept>,
 ) -> Outcome<Written> {
     let since = Instant::now();
     let mut damaged = Vec::new();
     let (written, receipt, took) = loop {
+        let session = engine.session().clone();
         let mut running = engine.start_without(sql, bindings, &damaged)?;
         let columns = running.columns()?;
+        let mut gate = gates.gate(&session, &columns)?;
         if let Some(kept) = &mut kept {
             kept.begin(&columns);
         }
         let mut took = None;
         let next = || {
             let batch = running.batch()?;
+            batch.iter().try_for_each(|batch| gate.watch(batch))?;
             match (&batch, &mut kept) {
                 (Some(batch), Some(kept)) => kept.add(batch),
                 // The time that people look at a pager is not the query's.
@@ -158,6 +219,9 @@ pub fn answer_and_keep(
         match output.encode(columns, next) {
             Ok(written) => {
                 ui.skipped(running.skipped());
+                if gate.is_shut(ui) {
+                    ui.has_found();
+                }
                 break (written, running.receipt(), took.unwrap_or_else(|| since.elapsed()));
             }
             // Nothing of it stands anywhere yet.

@@ -5,16 +5,17 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use chrono::Utc;
-use clap::parser::ValueSource;
+use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use pinql::Error;
 use pinql::export::Format;
-use pinql::report::{Bindings, Kind, Param, Report, Reports};
+use pinql::report::{Allowed, Bindings, Kind, Many, Param, Report, Reports};
+use pinql::session::Session;
 use serde_json::{Value, json};
 
 use super::args::Early;
 use super::excerpt::Passage;
-use super::failure::{Failure, Outcome};
+use super::failure::{Failure, Outcome, did_you_mean};
 use super::output::Output;
 use super::places;
 use super::ui::{Ui, one_line};
@@ -112,13 +113,25 @@ fn is_taken(long: &str) -> bool {
 
 /// The option of one parameter.
 fn option(param: &Param) -> Arg {
-    let what = param.kind.to_string().to_uppercase();
+    let what = param.type_name().to_uppercase().replace("[]", ",…");
     let default = match &param.default {
-        Some(default) => format!("[default: {default}]"),
-        None => "[required]".into(),
+        Some(default) if default.is_empty() => String::new(),
+        Some(default) => format!(" [default: {default}]"),
+        None => " [required]".into(),
     };
-    let arg = Arg::new(id(param)).long(option_name(param)).value_name(what);
-    let arg = arg.help(format!("{} {default}", param.help).trim().to_owned());
+    let allowed = match &param.allowed {
+        Allowed::Any => String::new(),
+        allowed => format!(" [allowed: {allowed}]"),
+    };
+    // Not a default of clap's, and checked by the report: a missing value and a wrong one are told the same way everywhere.
+    let arg = Arg::new(id(param)).long(option_name(param)).value_name(what).action(ArgAction::Append);
+    let arg = arg.help(format!("{}{allowed}{default}", param.help).trim().to_owned());
+    let arg = match &param.allowed {
+        Allowed::Words(words) if param.many == Many::One => {
+            arg.value_parser(PossibleValuesParser::new(words.clone())).hide_possible_values(true)
+        }
+        _ => arg,
+    };
     match param.kind {
         Kind::Integer | Kind::Number => arg.allow_negative_numbers(true),
         Kind::Boolean => arg.num_args(0..=1).default_missing_value("true"),
@@ -172,6 +185,33 @@ pub fn bind(report: &Report, values: &[(String, String)]) -> Outcome<Bindings> {
     Ok(report.bind(&values, Utc::now())?)
 }
 
+/// Refuses names of backends that are none: that nothing is found of what was mistyped would be no good news.
+pub fn check_backends(report: &Report, bindings: &Bindings, session: &Session) -> Outcome<()> {
+    for param in report.params.iter().filter(|param| param.kind == Kind::Backend) {
+        let known: Vec<String> =
+            session.data_dir().backends()?.into_iter().map(|backend| backend.name).collect();
+        let names: Vec<String> = match bindings.0.get(&param.name) {
+            Some(pinql::report::Value::List(_, names)) => names.iter().map(ToString::to_string).collect(),
+            name => name.iter().map(ToString::to_string).collect(),
+        };
+        if names.is_empty() && param.default.is_none() {
+            return Err(Failure::misuse(format!("--{} names no backend", option_name(param)), hint(&known)));
+        }
+        if let Some(name) = names.iter().find(|name| !known.contains(name)) {
+            let hint = did_you_mean(name, &known).unwrap_or_else(|| hint(&known));
+            return Err(Failure::misuse(format!("there is no backend named `{name}`"), hint));
+        }
+    }
+    Ok(())
+}
+
+fn hint(known: &[String]) -> String {
+    match known.is_empty() {
+        true => "there is none in the data directory".into(),
+        false => format!("known backends: {}", known.join(", ")),
+    }
+}
+
 /// The name as the report spells it, for `min-copies` as well as `min_copies`.
 fn known_name(report: &Report, name: &str) -> String {
     let same = |param: &&Param| param.name == name || option_name(param) == name;
@@ -180,11 +220,9 @@ fn known_name(report: &Report, name: &str) -> String {
 
 /// The parameters that were given, by their own options and by `--param`.
 fn values(report: &Report, matches: &ArgMatches) -> Vec<(String, String)> {
-    let own = report.params.iter().filter_map(|param| {
-        let id = id(param);
-        let given = matches.try_get_one::<String>(&id).ok().flatten()?;
-        (matches.value_source(&id) == Some(ValueSource::CommandLine))
-            .then(|| (param.name.clone(), given.clone()))
+    let own = report.params.iter().flat_map(|param| {
+        let given = matches.try_get_many::<String>(&id(param)).ok().flatten();
+        given.into_iter().flatten().map(|text| (param.name.clone(), text.clone()))
     });
     let any = matches.get_many::<(String, String)>(PARAM).into_iter().flatten().cloned();
     own.chain(any).collect()
@@ -227,12 +265,22 @@ fn description(report: &Report) -> Value {
         "title": report.title,
         "description": report.description,
         "parameters": parameters,
+        "chart": report.chart,
         "origin": report.origin,
     })
 }
 
 fn parameter(param: &Param) -> Value {
-    json!({ "name": param.name, "type": param.kind.to_string(), "default": param.default, "help": param.help })
+    let allowed = match &param.allowed {
+        Allowed::Any => Value::Null,
+        Allowed::Words(words) => json!(words),
+        range => json!(range.to_string()),
+    };
+    let (kind, list) = (param.kind.to_string(), param.many == Many::List);
+    json!({
+        "name": param.name, "type": kind, "list": list, "default": param.default, "allowed": allowed,
+        "help": param.help,
+    })
 }
 
 #[cfg(test)]
@@ -243,6 +291,8 @@ mod tests {
         let param = |(name, kind, default): &(&str, Kind, Option<&str>)| Param {
             name: (*name).into(),
             kind: *kind,
+            many: Many::One,
+            allowed: Allowed::Any,
             default: default.map(Into::into),
             help: "what it means".into(),
         };
@@ -251,6 +301,7 @@ mod tests {
             title: "Under-replicated contents".into(),
             description: "Contents with too few copies.".into(),
             params: params.iter().map(param).collect(),
+            chart: None,
             sql: "SELECT 1".into(),
             origin: "built in".into(),
         }

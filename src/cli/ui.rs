@@ -27,6 +27,8 @@ pub struct Ui {
     timing: bool,
     verbose: bool,
     skipped: Vec<String>,
+    /// Whether something was found which the exit code is to tell.
+    found: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -38,7 +40,7 @@ enum Paint {
 
 impl Ui {
     pub fn new(color: When) -> Ui {
-        Ui { color, timing: true, verbose: false, skipped: vec![] }
+        Ui { color, timing: true, verbose: false, skipped: vec![], found: false }
     }
 
     /// Says whether more is to be told than what one needs.
@@ -156,9 +158,14 @@ impl Ui {
         }
     }
 
-    /// Whether a backend has been skipped in this run.
-    pub fn has_skipped(&self) -> bool {
-        !self.skipped.is_empty()
+    /// Remembers that something was found which the exit code is to tell.
+    pub fn has_found(&mut self) {
+        self.found = true;
+    }
+
+    /// Whether in this run a backend has been skipped, or a gate was shut.
+    pub fn tells_something(&self) -> bool {
+        self.found || !self.skipped.is_empty()
     }
 
     /// Forgets what has been skipped: each query of the shell tells of its own.
@@ -186,6 +193,11 @@ impl Ui {
     /// Says something beside the matter.
     pub fn note(&self, words: &str) {
         self.tell(&self.paint(Paint::Quiet, &one_line(words)));
+    }
+
+    /// So many rows, in words.
+    pub fn rows(rows: u64) -> String {
+        counted(rows, "row", "rows")
     }
 
     /// Says what to do.

@@ -7,6 +7,7 @@
 
 use arrow::datatypes::Schema;
 
+use super::Style;
 use super::rows::Rows;
 use super::value::{Column, any_byte};
 
@@ -14,13 +15,17 @@ use super::value::{Column, any_byte};
 const LONE_NULL: &str = "NULL";
 
 /// Comma-separated values.
-#[derive(Default)]
 pub(super) struct Csv {
     field: String,
+    bom: bool,
+    safe: bool,
 }
 
 impl Rows for Csv {
     fn head(&mut self, schema: &Schema, line: &mut String) {
+        if self.bom {
+            line.push('\u{feff}');
+        }
         for (i, field) in schema.fields().iter().enumerate() {
             separate(i, ',', line);
             let start = line.len();
@@ -40,6 +45,9 @@ impl Rows for Csv {
             }
             let start = line.len();
             column.text(row, line);
+            if self.safe && !column.is_plain() {
+                defuse_from(start, line);
+            }
             if lone && line[start..] == *LONE_NULL {
                 line.insert(start, '"');
                 line.push('"');
@@ -51,7 +59,18 @@ impl Rows for Csv {
     }
 }
 
+/// Puts a quote before what a spreadsheet would run.
+fn defuse_from(start: usize, line: &mut String) {
+    if line[start..].starts_with(['=', '+', '-', '@', '\t', '\r']) {
+        line.insert(start, '\'');
+    }
+}
+
 impl Csv {
+    pub(super) fn new(style: &Style) -> Csv {
+        Csv { field: String::new(), bom: style.bom, safe: style.spreadsheet_safe }
+    }
+
     /// Quotes the field that `line` holds from `start` on, if it needs it.
     fn quote_from(&mut self, start: usize, line: &mut String) {
         if !needs_quotes(&line.as_bytes()[start..]) {
@@ -80,7 +99,15 @@ fn needs_quotes(field: &[u8]) -> bool {
 }
 
 /// Tab-separated values.
-pub(super) struct Tsv;
+pub(super) struct Tsv {
+    safe: bool,
+}
+
+impl Tsv {
+    pub(super) fn new(style: &Style) -> Tsv {
+        Tsv { safe: style.spreadsheet_safe }
+    }
+}
 
 impl Rows for Tsv {
     fn head(&mut self, schema: &Schema, line: &mut String) {
@@ -103,6 +130,9 @@ impl Rows for Tsv {
             let start = line.len();
             column.text(row, line);
             if !column.is_plain() {
+                if self.safe {
+                    defuse_from(start, line);
+                }
                 escape_from(start, line);
             }
         }
@@ -164,6 +194,23 @@ mod tests {
         ] {
             let found = text(Format::Csv, &batch(vec![("v", strings(&[value]))]));
             assert_eq!(found, format!("v\n{field}\n"), "{value:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_spreadsheet_would_run_is_text_if_asked() {
+        use super::super::Style;
+        use super::super::sample::encode;
+        let style = Style { bom: true, spreadsheet_safe: true, ..Style::default() };
+        let texts = strings(&[Some("=1+1"), Some("@x"), Some("-5"), Some("\tx"), Some("a=b"), None]);
+        let number = Arc::new(Float64Array::from(vec![Some(-5.0); 6]));
+        let rows = batch(vec![("v", texts), ("n", number)]);
+        for (format, wanted) in [
+            (Format::Csv, "\u{feff}v,n\n'=1+1,-5.0\n'@x,-5.0\n'-5,-5.0\n'\tx,-5.0\na=b,-5.0\n,-5.0\n"),
+            (Format::Tsv, "v\tn\n'=1+1\t-5.0\n'@x\t-5.0\n'-5\t-5.0\n'\\tx\t-5.0\na=b\t-5.0\n\\N\t-5.0\n"),
+        ] {
+            let (bytes, _) = encode(format, std::slice::from_ref(&rows), &style).expect("it can be encoded");
+            assert_eq!(String::from_utf8(bytes).expect("it is text"), wanted, "{format}");
         }
     }
 

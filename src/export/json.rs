@@ -7,29 +7,29 @@
 //! Arrow's own JSON writer is not used: it leaves out keys, cuts decimals to their declared precision, and fails on a
 //! timestamp whose zone is `UTC` by name.
 
-use arrow::datatypes::Schema;
+use arrow::datatypes::{DataType, Schema};
 
 use crate::error::Result;
 
-use super::Format;
 use super::columns::refuse_duplicates;
 use super::rows::Rows;
 use super::value::{Column, push_json_string};
+use super::{Format, Style};
 
 /// Writes one array.
-pub(super) fn array(schema: &Schema) -> Result<impl Rows + use<>> {
+pub(super) fn array(schema: &Schema, style: &Style) -> Result<impl Rows + use<>> {
     refuse_duplicates(Format::Json, schema)?;
-    Ok(Array { keys: keys(schema), empty: true })
+    Ok(Array { keys: keys(schema, style), empty: true })
 }
 
 /// Writes one object a line.
-pub(super) fn lines(schema: &Schema) -> Result<impl Rows + use<>> {
+pub(super) fn lines(schema: &Schema, style: &Style) -> Result<impl Rows + use<>> {
     refuse_duplicates(Format::Ndjson, schema)?;
-    Ok(Lines { keys: keys(schema) })
+    Ok(Lines { keys: keys(schema, style) })
 }
 
 struct Array {
-    keys: Vec<String>,
+    keys: Vec<Key>,
     empty: bool,
 }
 
@@ -47,7 +47,7 @@ impl Rows for Array {
 }
 
 struct Lines {
-    keys: Vec<String>,
+    keys: Vec<Key>,
 }
 
 impl Rows for Lines {
@@ -57,27 +57,41 @@ impl Rows for Lines {
     }
 }
 
-/// The keys as they stand before each value: `{"first":`, `,"second":`.
-fn keys(schema: &Schema) -> Vec<String> {
-    let names = schema.fields().iter().map(|field| field.name());
-    names
+/// A key as it stands before each value, `{"first":` or `,"second":`, and whether its numbers are strings.
+struct Key {
+    text: String,
+    quoted: bool,
+}
+
+fn keys(schema: &Schema, style: &Style) -> Vec<Key> {
+    let wide = |kind: &DataType| matches!(kind, DataType::Int64 | DataType::UInt64) || kind.is_decimal();
+    let fields = schema.fields().iter();
+    fields
         .enumerate()
-        .map(|(i, name)| {
+        .map(|(i, field)| {
+            let name = field.name();
             let mut key = String::from(if i == 0 { "{" } else { "," });
             push_json_string(name, &mut key);
             key.push(':');
-            key
+            Key { text: key, quoted: style.numbers_as_text && wide(field.data_type()) }
         })
         .collect()
 }
 
-fn push_object(keys: &[String], columns: &[Column<'_>], row: usize, line: &mut String) {
+fn push_object(keys: &[Key], columns: &[Column<'_>], row: usize, line: &mut String) {
     if keys.is_empty() {
         line.push('{');
     }
     for (key, column) in keys.iter().zip(columns) {
-        line.push_str(key);
+        line.push_str(&key.text);
+        let quoted = key.quoted && !column.is_null(row);
+        if quoted {
+            line.push('"');
+        }
         column.json(row, line);
+        if quoted {
+            line.push('"');
+        }
     }
     line.push('}');
 }
@@ -109,6 +123,25 @@ mod tests {
         {"b":null,"a":null}
         ]
         "#);
+    }
+
+    #[test]
+    fn wide_numbers_are_strings_if_asked() {
+        let wide = batch(vec![
+            ("n", Arc::new(Int64Array::from(vec![Some(i64::MAX), None])) as ArrayRef),
+            (
+                "d",
+                Arc::new(
+                    Decimal128Array::from(vec![Some(15), None]).with_precision_and_scale(38, 1).unwrap(),
+                ),
+            ),
+            ("i", Arc::new(arrow::array::Int32Array::from(vec![Some(1), None]))),
+        ]);
+        let style = Style { numbers_as_text: true, ..Style::default() };
+        let (bytes, _) = encode(Format::Ndjson, &[wide], &style).expect("it can be encoded");
+        let wanted =
+            "{\"n\":\"9223372036854775807\",\"d\":\"1.5\",\"i\":1}\n{\"n\":null,\"d\":null,\"i\":null}\n";
+        assert_eq!(String::from_utf8(bytes).expect("it is text"), wanted);
     }
 
     #[test]

@@ -23,6 +23,7 @@
 
 mod columns;
 mod csv;
+mod html;
 mod ipc;
 mod json;
 mod layout;
@@ -38,6 +39,9 @@ mod table;
 mod time;
 mod units;
 mod value;
+mod xlsx;
+
+pub use html::{Section, page_head, page_tail};
 
 use std::fmt;
 use std::io::Write;
@@ -64,13 +68,17 @@ pub enum Format {
     Ndjson,
     /// A Markdown table.
     Markdown,
+    /// A page that sorts and filters.
+    Html,
+    /// An Excel workbook.
+    Xlsx,
     /// A Parquet file.
     Parquet,
     /// An Arrow IPC file.
     Arrow,
 }
 
-/// How a table meant for people is drawn. The other formats never cut and have nothing to choose.
+/// What there is to choose about some formats. Only tables and HTML cut rows, and only if they are told to.
 #[derive(Debug, Clone, Default)]
 pub struct Style {
     /// The most rows to show; `None` shows all. Rows beyond it are counted, so that the caller can say so.
@@ -79,6 +87,14 @@ pub struct Style {
     pub width: Option<usize>,
     /// Show sizes and durations in units that are easy to read, not to the last digit: `8.4 GB`, `12 d 3 h`.
     pub units: bool,
+    /// CSV begins with the mark by which Excel knows UTF-8.
+    pub bom: bool,
+    /// In CSV and TSV, text that a spreadsheet would take for a formula gets a `'` in front.
+    pub spreadsheet_safe: bool,
+    /// In JSON, columns of 64-bit integers and of decimals are strings, for readers that keep numbers as doubles.
+    pub numbers_as_text: bool,
+    /// What HTML says above its table.
+    pub section: Option<Section>,
 }
 
 /// What an encoder has written.
@@ -101,13 +117,15 @@ pub trait Encoder {
 
 impl Format {
     /// Every format, in the order in which people are told of them.
-    pub const ALL: [Format; 8] = [
+    pub const ALL: [Format; 10] = [
         Format::Table,
         Format::Csv,
         Format::Tsv,
         Format::Json,
         Format::Ndjson,
         Format::Markdown,
+        Format::Html,
+        Format::Xlsx,
         Format::Parquet,
         Format::Arrow,
     ];
@@ -127,11 +145,13 @@ impl Format {
         let out: output::Sink<'w> = Box::new(out);
         Ok(match self {
             Format::Table => Box::new(table::Table::new(out, schema, style)),
-            Format::Csv => rows::encoder(self, out, schema, csv::Csv::default())?,
-            Format::Tsv => rows::encoder(self, out, schema, csv::Tsv)?,
-            Format::Json => rows::encoder(self, out, schema.clone(), json::array(&schema)?)?,
-            Format::Ndjson => rows::encoder(self, out, schema.clone(), json::lines(&schema)?)?,
+            Format::Csv => rows::encoder(self, out, schema, csv::Csv::new(style))?,
+            Format::Tsv => rows::encoder(self, out, schema, csv::Tsv::new(style))?,
+            Format::Json => rows::encoder(self, out, schema.clone(), json::array(&schema, style)?)?,
+            Format::Ndjson => rows::encoder(self, out, schema.clone(), json::lines(&schema, style)?)?,
             Format::Markdown => rows::encoder(self, out, schema, markdown::Markdown)?,
+            Format::Html => Box::new(html::Html::new(out, schema, style.section.as_ref())?),
+            Format::Xlsx => Box::new(xlsx::Xlsx::new(out, schema)?),
             Format::Parquet => Box::new(parquet::ParquetFile::new(out, &schema)?),
             Format::Arrow => Box::new(ipc::IpcFile::new(out, &schema)?),
         })
@@ -146,7 +166,7 @@ impl Format {
 
     /// Whether the output is no text, and so nothing for a terminal.
     pub fn is_binary(self) -> bool {
-        matches!(self, Format::Parquet | Format::Arrow)
+        matches!(self, Format::Xlsx | Format::Parquet | Format::Arrow)
     }
 
     fn name(self) -> &'static str {
@@ -157,6 +177,8 @@ impl Format {
             Format::Json => "json",
             Format::Ndjson => "ndjson",
             Format::Markdown => "markdown",
+            Format::Html => "html",
+            Format::Xlsx => "xlsx",
             Format::Parquet => "parquet",
             Format::Arrow => "arrow",
         }
@@ -177,6 +199,7 @@ impl FromStr for Format {
         let name = match text.to_ascii_lowercase().as_str() {
             "jsonl" => "ndjson".to_owned(),
             "md" => "markdown".to_owned(),
+            "htm" => "html".to_owned(),
             "ipc" | "feather" => "arrow".to_owned(),
             name => name.to_owned(),
         };
@@ -303,7 +326,8 @@ mod tests {
                 }
                 Err(other) => panic!("{format}: {other:?}"),
             };
-            let takes = [Format::Table, Format::Csv, Format::Tsv, Format::Markdown];
+            let takes =
+                [Format::Table, Format::Csv, Format::Tsv, Format::Markdown, Format::Html, Format::Xlsx];
             assert_eq!(refused, !takes.contains(&format), "{format}");
         }
     }
@@ -313,9 +337,14 @@ mod tests {
         let rows = batch(vec![("a", strings(&[Some("x"), None]))]);
         let many = batch(vec![("a", long_strings())]);
         for kind in [io::ErrorKind::StorageFull, io::ErrorKind::BrokenPipe] {
-            for (format, at_flush, batch) in
-                Format::ALL.into_iter().flat_map(|f| [(f, true, &rows), (f, false, &rows), (f, false, &many)])
-            {
+            // A cell of a sheet has an end that is sooner reached.
+            let holds = |(format, _, batch): &(Format, bool, &RecordBatch)| {
+                *format != Format::Xlsx || !std::ptr::eq(*batch, &many)
+            };
+            let all = Format::ALL.into_iter();
+            let all =
+                all.flat_map(|f| [(f, true, &rows), (f, false, &rows), (f, false, &many)]).filter(holds);
+            for (format, at_flush, batch) in all {
                 let out = Failing { kind, at_flush };
                 match write_all(format, out, batch) {
                     Err(error @ Error::Output { .. }) => {
@@ -378,7 +407,7 @@ mod tests {
         }
         let unknown = "xml".parse::<Format>().expect_err("nobody writes XML");
         assert_eq!(unknown.to_string(), "`xml` is not an output format");
-        let hint = "known: table, csv, tsv, json, ndjson, markdown, parquet, arrow";
+        let hint = "known: table, csv, tsv, json, ndjson, markdown, html, xlsx, parquet, arrow";
         assert_eq!(unknown.hint().as_deref(), Some(hint));
     }
 
@@ -403,7 +432,8 @@ mod tests {
     #[test]
     fn text_formats_are_not_binary() {
         for format in Format::ALL {
-            assert_eq!(format.is_binary(), !TEXT.contains(&format), "{format}");
+            let is_text = TEXT.contains(&format) || format == Format::Html;
+            assert_eq!(format.is_binary(), !is_text, "{format}");
         }
     }
 }

@@ -1,9 +1,11 @@
 //! Canned reports: the SQL files of `queries/`. To add one, drop a file there and list it in [`BUILT_IN`].
 
 mod header;
+mod interval;
 mod params;
+pub mod prices;
 
-pub use params::{Bindings, Kind, Param, Value};
+pub use params::{Allowed, Bindings, Kind, Many, Param, Value};
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,16 +16,42 @@ use chrono::{DateTime, Utc};
 use crate::error::{Error, Result};
 
 /// The reports that come with pinql: name and file.
-const BUILT_IN: [(&str, &str); 9] = [
+const BUILT_IN: [(&str, &str); 35] = [
     ("at-risk", include_str!("../../queries/at-risk.sql")),
+    ("at-risk-by-backend", include_str!("../../queries/at-risk-by-backend.sql")),
+    ("backend-mismatch", include_str!("../../queries/backend-mismatch.sql")),
     ("backend-summary", include_str!("../../queries/backend-summary.sql")),
+    ("bad-metadata", include_str!("../../queries/bad-metadata.sql")),
+    ("balance", include_str!("../../queries/balance.sql")),
+    ("codec-mismatch", include_str!("../../queries/codec-mismatch.sql")),
+    ("cost", include_str!("../../queries/cost.sql")),
+    ("cost-of-copy", include_str!("../../queries/cost-of-copy.sql")),
+    ("cost-total", include_str!("../../queries/cost-total.sql")),
+    ("duplicates", include_str!("../../queries/duplicates.sql")),
     ("failed-pins", include_str!("../../queries/failed-pins.sql")),
+    ("failure-reasons", include_str!("../../queries/failure-reasons.sql")),
+    ("failures-by-backend", include_str!("../../queries/failures-by-backend.sql")),
+    ("growth", include_str!("../../queries/growth.sql")),
+    ("invalid-cids", include_str!("../../queries/invalid-cids.sql")),
+    ("largest", include_str!("../../queries/largest.sql")),
+    ("missing-on", include_str!("../../queries/missing-on.sql")),
+    ("oldest", include_str!("../../queries/oldest.sql")),
+    ("over-replicated", include_str!("../../queries/over-replicated.sql")),
+    ("overlap", include_str!("../../queries/overlap.sql")),
     ("pending-pins", include_str!("../../queries/pending-pins.sql")),
+    ("prices", include_str!("../../queries/prices.sql")),
     ("redundancy", include_str!("../../queries/redundancy.sql")),
+    ("redundancy-average", include_str!("../../queries/redundancy-average.sql")),
+    ("repair-options", include_str!("../../queries/repair-options.sql")),
+    ("repeated-failures", include_str!("../../queries/repeated-failures.sql")),
+    ("status-conflicts", include_str!("../../queries/status-conflicts.sql")),
     ("status-distribution", include_str!("../../queries/status-distribution.sql")),
+    ("storage", include_str!("../../queries/storage.sql")),
     ("summary", include_str!("../../queries/summary.sql")),
     ("under-replicated", include_str!("../../queries/under-replicated.sql")),
     ("where-is", include_str!("../../queries/where-is.sql")),
+    ("without-backend", include_str!("../../queries/without-backend.sql")),
+    ("without-backend-total", include_str!("../../queries/without-backend-total.sql")),
 ];
 
 /// The origin of the reports that come with pinql.
@@ -40,6 +68,8 @@ pub struct Report {
     pub description: String,
     /// In the order of the header.
     pub params: Vec<Param>,
+    /// The chart that shows its answer best: `bar`, `line`, `stack` or `matrix`, and the columns that it is of.
+    pub chart: Option<String>,
     /// The statement, header included.
     pub sql: String,
     /// Where it comes from: `built in`, or the path of the file.
@@ -86,15 +116,13 @@ impl Report {
         }
         let mut bindings = BTreeMap::new();
         for param in &self.params {
-            let mut given = values.iter().filter(|(name, _)| *name == param.name).map(|(_, text)| text);
-            let (given, again) = (given.next(), given.next());
-            if again.is_some() {
-                return Err(wrong(&param.name, "it is given twice".into()));
+            let given = values.iter().filter(|(name, _)| *name == param.name);
+            let mut texts: Vec<&str> = given.map(|(_, text)| text.as_str()).collect();
+            if texts.is_empty() {
+                let default = param.default.as_deref();
+                texts.push(default.ok_or_else(|| wrong(&param.name, "it must be given".into()))?);
             }
-            let text = given
-                .or(param.default.as_ref())
-                .ok_or_else(|| wrong(&param.name, "it must be given".into()))?;
-            let value = param.kind.read(text, now).map_err(|problem| wrong(&param.name, problem))?;
+            let value = param.read(&texts, now).map_err(|problem| wrong(&param.name, problem))?;
             bindings.insert(param.name.clone(), value);
         }
         Ok(Bindings(bindings))

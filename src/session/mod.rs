@@ -21,6 +21,8 @@ mod names;
 mod options;
 mod places;
 mod planner;
+mod predicate;
+mod prices;
 mod profile;
 mod remembered;
 mod rules;
@@ -34,6 +36,7 @@ pub use gauge::{Gauge, Receipt};
 pub use lexeme::{Lexeme, Part, lexemes, quote_name};
 pub use lookup::Lookup;
 pub use options::Options;
+pub use predicate::Predicate;
 pub use profile::{Node, Profile};
 pub use script::{Statement, is_complete, split_statements};
 pub use vocabulary::Function;
@@ -123,6 +126,14 @@ impl Session {
             None => plan.await?,
         };
         Ok(Answer::start(Arc::clone(&self.planner), query, deadline))
+    }
+
+    /// A condition on the rows of an answer with these columns.
+    ///
+    /// # Errors
+    /// If the SQL is no condition on them.
+    pub fn predicate(&self, sql: &str, columns: &SchemaRef) -> Result<Predicate> {
+        Predicate::new(&self.planner, sql, columns)
     }
 
     /// Plans one statement for another process: the physical plan as bytes, for [`Session::run_plan`].

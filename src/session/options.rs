@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::report::prices::Prices;
+
 /// What a session may use and how it treats trouble.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
@@ -13,4 +15,6 @@ pub struct Options {
     pub threads: Option<usize>,
     /// Go on without backends that cannot be read, and list them in [`Answer::skipped`](super::Answer::skipped).
     pub skip_unreadable: bool,
+    /// What the tables `prices` and `price_classes` hold.
+    pub prices: Prices,
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{DataType, SchemaRef, TimeUnit};
 use datafusion::catalog::{CatalogProviderList, MemoryCatalogProviderList};
 use datafusion::common::config::ConfigNonZeroUsize;
 use datafusion::common::{DataFusionError, ParamValues, ScalarValue};
@@ -28,13 +28,13 @@ use super::ignored::refuse_ignored;
 use super::memory::{Caution, SharingPool};
 use super::options::Options;
 use super::remembered::Remembered;
-use super::{arithmetic, calendar, dialect, distinct, names, rules, script, sums, times};
+use super::{arithmetic, calendar, dialect, distinct, names, prices, rules, script, sums, times};
 use crate::catalog::{
-    self, PinCatalog, Snapshot, Unreadable, UnreadableFile, functions,
+    self, PinCatalog, Snapshot, Tables, Unreadable, UnreadableFile, functions,
     wire::{PinCodec, refuse_foreign},
 };
 use crate::error::{Error, Result};
-use crate::report::{Bindings, Value};
+use crate::report::{Bindings, Kind, Value};
 use crate::store::DataDir;
 
 /// Memory consumers that an error names.
@@ -52,6 +52,7 @@ pub(super) struct Planner {
     store: Arc<dyn ObjectStore>,
     /// Without tables: each query adds its own.
     state: SessionState,
+    given: Tables,
     pub caution: Caution,
     pub options: Options,
     /// The table `_`.
@@ -95,7 +96,8 @@ impl Planner {
             .with_physical_optimizer_rule(Arc::new(StreamContentGroups { limits, caution: caution.clone() }))
             .build();
         register_functions(&mut state).map_err(broken)?;
-        Ok(Planner { dir, store, state, caution, options, remembered: Remembered::default() })
+        let given = Arc::new(prices::tables(&options.prices).map_err(broken)?);
+        Ok(Planner { dir, store, state, given, caution, options, remembered: Remembered::default() })
     }
 
     /// The same for [`Session::faithful`](super::Session::faithful).
@@ -105,7 +107,8 @@ impl Planner {
         state.config_mut().options_mut().execution.target_partitions = 1;
         let options = Options { skip_unreadable: false, threads: Some(1), ..self.options.clone() };
         let (dir, store, caution) = (self.dir.clone(), Arc::clone(&self.store), self.caution.clone());
-        Planner { dir, store, state, caution, options, remembered: Remembered::default() }
+        let given = Arc::clone(&self.given);
+        Planner { dir, store, state, given, caution, options, remembered: Remembered::default() }
     }
 
     /// The functions and settings of all queries.
@@ -124,7 +127,7 @@ impl Planner {
         let catalogs = MemoryCatalogProviderList::new();
         catalogs.register_catalog(
             catalog::CATALOG.to_owned(),
-            Arc::new(PinCatalog::new(&snapshot, self.remembered.table())),
+            Arc::new(PinCatalog::new(&snapshot, &self.given, self.remembered.table())),
         );
         let mut state = self.state.clone();
         state.register_catalog_list(Arc::new(catalogs));
@@ -302,14 +305,31 @@ fn scalar(value: &Value) -> ScalarValue {
         Value::Number(number) => ScalarValue::Float64(Some(*number)),
         Value::Text(text) => ScalarValue::Utf8(Some(text.clone())),
         Value::Timestamp(micros) => ScalarValue::TimestampMicrosecond(Some(*micros), Some("UTC".into())),
+        Value::Interval(micros) => ScalarValue::DurationMicrosecond(Some(*micros)),
         Value::Boolean(truth) => ScalarValue::Boolean(Some(*truth)),
+        Value::List(kind, values) => {
+            let values: Vec<_> = values.iter().map(scalar).collect();
+            ScalarValue::List(ScalarValue::new_list_nullable(&values, &type_of(*kind)))
+        }
+    }
+}
+
+/// The type of the values of a kind, for a list that may have none.
+fn type_of(kind: Kind) -> DataType {
+    match kind {
+        Kind::Integer => DataType::Int64,
+        Kind::Number => DataType::Float64,
+        Kind::Text | Kind::Cid | Kind::Backend => DataType::Utf8,
+        Kind::Timestamp => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+        Kind::Interval => DataType::Duration(TimeUnit::Microsecond),
+        Kind::Boolean => DataType::Boolean,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use arrow::array::{Int64Array, RecordBatch};
-    use arrow::datatypes::{DataType, Field, Schema};
+    use arrow::datatypes::{Field, Schema};
     use datafusion::datasource::memory::MemorySourceConfig;
     use datafusion::physical_expr::Partitioning;
     use datafusion::physical_expr::expressions::col;

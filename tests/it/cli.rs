@@ -99,6 +99,9 @@ fn help_names_every_option() {
       lookup       Tell where CIDs are: every mapping of each, in the order asked
       backend      List, migrate, verify and restore backends
       car          List, show and verify any CAR file
+      prices       Print the prices of storage that reports use, as a file to be edited
+      diff         Tell which pins were added or removed, or are in another state; exit code 1 if any
+      dashboard    Write one page with charts and tables of the main reports: --html FILE
       completions  Write the script with which a shell completes pinql's command line
       man          Write the manual page of pinql, or of one of its commands
       help         Print this message or the help of the given subcommand(s)
@@ -113,8 +116,8 @@ fn help_names_every_option() {
           --root <DIR>           The data directory, which holds `backends/` [default: $PINQL_ROOT,
                                  $IPFS_KIT_PATH or ~/.ipfs_kit]
           --format <FORMAT>      How answers are written [default: by the name of -o FILE, else table]
-                                 [possible values: table, csv, tsv, json, ndjson, markdown, parquet,
-                                 arrow]
+                                 [possible values: table, csv, tsv, json, ndjson, markdown, html, xlsx,
+                                 parquet, arrow]
       -o, --output <FILE>        Write the answer to this file, which appears whole or not at all
           --max-rows <N>         The most rows of a table to show, 0 for all [default: 1000 on a
                                  terminal, else all]
@@ -126,6 +129,23 @@ fn help_names_every_option() {
           --keep-going           Go on after a statement that fails; the exit code still tells
           --queries <DIR>        A directory of reports of your own, besides
                                  $XDG_CONFIG_HOME/pinql/queries
+          --prices <FILE>        What storage costs, in place of $XDG_CONFIG_HOME/pinql/prices.toml and
+                                 of the prices that come with pinql
+          --fail-if-rows         Exit with 1 if the answer has rows
+          --max-rows-ok <N>      Exit with 1 if the answer has more rows than this
+          --fail-if <CONDITION>  Exit with 1 if this SQL condition on its columns is true of any row
+          --html <FILE>          Write a page with the answer, and its chart if the report has one:
+                                 short for --format html -o FILE
+          --chart                Show a table's answer as bars, too
+          --compress <METHOD>    Compress the answer [default: by the name of -o FILE, .gz or .zst]
+                                 [possible values: gzip, zstd]
+          --bom                  Begin CSV with the mark by which Excel knows UTF-8
+          --spreadsheet-safe     In CSV and TSV, put a ' before text that a spreadsheet would run as a
+                                 formula
+          --numbers-as-text      In JSON, write 64-bit integers and decimals as strings
+          --manifest <FILE>      Write a file that says what the answer is: rows, SHA-256, columns,
+                                 query, parameters, sources
+          --verify               Read the file of -o back before it takes its place, and compare
           --color <WHEN>         When to use colour; auto is on a terminal, unless NO_COLOR is set
                                  [default: auto] [possible values: auto, always, never]
       -v, --verbose...           Tell more on stderr about what is done; twice and three times for still
@@ -160,7 +180,7 @@ fn a_wrong_command_line_is_exit_2_with_a_word_on_stderr_only() {
         (vec!["-c", "--format"], "expected SQL"),
         (vec!["-c", "SELECT 1", "report"], "do not go with `report`"),
         (vec!["report", "--json", "summary"], "leave out the name"),
-        (vec!["-c", "SELECT 1", "-o", "out.xlsx"], "--format"),
+        (vec!["-c", "SELECT 1", "-o", "out.xyz"], "--format"),
         (vec!["-c", "", "-o", "out.csv"], "no statement"),
     ] {
         let output = home.pinql(&args).output().expect("the program starts");
@@ -251,10 +271,13 @@ fn reports_are_listed_as_json_with_all_there_is_to_know() {
         {
           "name": "n",
           "type": "integer",
+          "list": false,
           "default": "1",
+          "allowed": null,
           "help": "how many"
         }
       ],
+      "chart": null,
       "origin": "mine/two.sql"
     }
     "#);

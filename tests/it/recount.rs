@@ -2,6 +2,10 @@
 //!
 //! Each function gives the rows of the report of its name, as the JSON objects that the report's answer is exported to.
 
+pub mod contents;
+pub mod mappings;
+pub mod money;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, SecondsFormat};
@@ -113,7 +117,7 @@ impl Root {
 }
 
 /// All that is known of one content.
-#[derive(Default)]
+#[derive(Debug, Clone, Default)]
 struct Content {
     cid: String,
     size: Option<i64>,
@@ -122,6 +126,13 @@ struct Content {
     stored_on: BTreeSet<String>,
     pending: usize,
     failed: usize,
+}
+
+impl Content {
+    fn is_of(&self, mapping: &Mapping) -> bool {
+        let cid: Cid = self.cid.parse().expect("it is one of its CIDs");
+        mapping.content().as_deref() == Some(cid.content().as_bytes())
+    }
 }
 
 pub fn summary(root: &Root) -> Vec<Value> {
@@ -218,44 +229,61 @@ pub fn at_risk(root: &Root) -> Vec<Value> {
     found.into_iter().map(row).collect()
 }
 
-pub fn failed_pins(root: &Root) -> Vec<Value> {
-    let mut found: Vec<_> = root.mappings().filter(|(_, mapping)| mapping.status() == "failed").collect();
-    found.sort_by_key(|(backend, mapping)| {
-        let newest_first = last(mapping.created_at.map(|at| -at));
-        (newest_first, *backend, last(mapping.cid.clone()), last(mapping.reason.clone()), last(mapping.size))
-    });
-    let row = |(backend, mapping): (&str, &Mapping)| {
+/// Which failed or pending mappings are asked for; times in seconds.
+#[derive(Debug, Clone, Default)]
+pub struct Waiting<'a> {
+    /// All if there is none.
+    pub backends: &'a [&'a str],
+    pub as_of: i64,
+    pub older_than: i64,
+}
+
+impl Waiting<'_> {
+    fn of<'r>(&self, root: &'r Root, status: &str) -> Vec<(&'r str, &'r Mapping)> {
+        let asked = |(backend, mapping): &(&str, &Mapping)| {
+            let old = mapping.created_at.is_none_or(|at| at <= self.as_of - self.older_than);
+            mapping.status() == status
+                && (self.backends.is_empty() || self.backends.contains(backend))
+                && (self.older_than == 0 || old)
+        };
+        root.mappings().filter(asked).collect()
+    }
+
+    fn row(&self, root: &Root, (backend, mapping): (&str, &Mapping)) -> Value {
         json!({
             "backend_name": backend,
             "cid": mapping.cid,
             "created_at": mapping.at(),
+            "age_days": mapping.created_at.map(|at| rounded((self.as_of - at) as f64 / 86400.0, 10.0)),
             "reason": mapping.reason,
             "copies": root.copies(mapping),
             "size_bytes": mapping.size,
         })
-    };
-    found.into_iter().map(row).collect()
+    }
 }
 
-/// `as_of` in seconds since 1970.
-pub fn pending_pins(root: &Root, as_of: i64) -> Vec<Value> {
-    let mut found: Vec<_> = root.mappings().filter(|(_, mapping)| mapping.status() == "pending").collect();
+pub fn failed_pins(root: &Root, asked: &Waiting<'_>) -> Vec<Value> {
+    let mut found = asked.of(root, "failed");
+    found.sort_by_key(|(backend, mapping)| {
+        let newest_first = last(mapping.created_at.map(|at| -at));
+        (newest_first, *backend, last(mapping.cid.clone()), last(mapping.reason.clone()), last(mapping.size))
+    });
+    found.into_iter().map(|found| asked.row(root, found)).collect()
+}
+
+pub fn pending_pins(root: &Root, asked: &Waiting<'_>) -> Vec<Value> {
+    let mut found = asked.of(root, "pending");
     // An unknown time comes first.
     found.sort_by_key(|(backend, mapping)| {
-        (mapping.created_at, *backend, last(mapping.cid.clone()), last(mapping.size))
+        (
+            mapping.created_at,
+            *backend,
+            last(mapping.cid.clone()),
+            last(mapping.reason.clone()),
+            last(mapping.size),
+        )
     });
-    let row = |(backend, mapping): (&str, &Mapping)| {
-        let age = mapping.created_at.map(|at| rounded((as_of - at) as f64 / 86400.0, 10.0));
-        json!({
-            "backend_name": backend,
-            "cid": mapping.cid,
-            "created_at": mapping.at(),
-            "age_days": age,
-            "copies": root.copies(mapping),
-            "size_bytes": mapping.size,
-        })
-    };
-    found.into_iter().map(row).collect()
+    found.into_iter().map(|found| asked.row(root, found)).collect()
 }
 
 pub fn where_is(root: &Root, cid: &str) -> Vec<Value> {
@@ -347,6 +375,14 @@ fn total(sizes: impl Iterator<Item = Option<i64>>) -> Option<Value> {
     let known = sizes.flatten().map(i128::from);
     let sum = known.fold(None, |sum: Option<i128>, size| Some(sum.unwrap_or(0) + size))?;
     Some(Value::Number(Number::from_i128(sum).expect("it has fewer than 39 digits")))
+}
+
+/// A whole number of units, of which 10^scale are one.
+fn decimal(units: i128, scale: usize) -> Value {
+    let digits = format!("{units:0>width$}", width = scale + 1);
+    let (whole, part) = digits.split_at(digits.len() - scale);
+    let text = if scale == 0 { whole.to_owned() } else { format!("{whole}.{part}") };
+    Value::Number(text.parse::<Number>().expect("it is a number"))
 }
 
 fn percent(part: usize, whole: usize) -> Value {

@@ -13,6 +13,7 @@ use chrono::{DateTime, Utc};
 use futures::TryStreamExt;
 use parquet::arrow::ArrowWriter;
 use pinql::export::{Format, Style};
+use pinql::report::prices::Prices;
 use pinql::report::{Report, Reports};
 use pinql::session::{Options, Session};
 use proptest::prelude::*;
@@ -21,7 +22,9 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
-use super::recount::{self, Backend, Holds, Mapping, Root};
+use super::recount::{
+    self, Backend, Holds, Mapping, Root, Waiting, contents, mappings as of_mappings, money,
+};
 
 /// 2026-11-01T00:00:00Z, in seconds since 1970.
 const NOW: i64 = 1_793_491_200;
@@ -41,9 +44,21 @@ fn repository(path: &str) -> PathBuf {
 
 /// The answer of a report in one format.
 fn ask(root: &Path, report: &Report, values: &[(&str, &str)], format: Format) -> pinql::Result<String> {
+    ask_at(&Prices::default(), root, report, values, format)
+}
+
+/// The same at some prices.
+fn ask_at(
+    prices: &Prices,
+    root: &Path,
+    report: &Report,
+    values: &[(&str, &str)],
+    format: Format,
+) -> pinql::Result<String> {
     let values: Vec<_> = values.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
     let bindings = report.bind(&values, now())?;
-    let session = Session::open(root, Options { threads: Some(2), ..Options::default() })?;
+    let options = Options { threads: Some(2), prices: prices.clone(), ..Options::default() };
+    let session = Session::open(root, options)?;
     RUNTIME.block_on(async {
         let answer = session.query_with(&report.sql, &bindings).await?;
         let schema = answer.schema();
@@ -58,10 +73,10 @@ fn ask(root: &Path, report: &Report, values: &[(&str, &str)], format: Format) ->
     })
 }
 
-/// The rows of a built-in report.
+/// The rows of a built-in report, at the prices of the recount.
 fn rows(root: &Path, report: &str, values: &[(&str, &str)]) -> Vec<Value> {
     let reports = Reports::built_in();
-    let text = ask(root, reports.get(report).unwrap(), values, Format::Ndjson);
+    let text = ask_at(&money::prices(), root, reports.get(report).unwrap(), values, Format::Ndjson);
     let text = text.unwrap_or_else(|error| panic!("{report}: {error}"));
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
@@ -81,24 +96,50 @@ const DOCUMENTED: &str = "bafybeidmrjnug7q2q5c2ivv37wjq5vqyzxobqfsycddyrntvfg5u5
 
 #[test]
 fn reports_tell_the_facts_of_the_sample_collection() {
-    snapshots("ipfs_kit", "examples/ipfs_kit", LABELS_V1);
+    snapshots("ipfs_kit", "examples/ipfs_kit", LABELS_V1, "storacha_hot", "s3_main");
 }
 
 #[test]
 fn reports_tell_the_documented_situation() {
-    snapshots("documented", "tests/data/documented", DOCUMENTED);
+    snapshots("documented", "tests/data/documented", DOCUMENTED, "my-s3-backend", "my-storacha-backend");
 }
 
 /// One snapshot for each report: as a table, then as JSON.
-fn snapshots(name: &str, root: &str, cid: &str) {
+fn snapshots(name: &str, root: &str, cid: &str, backend: &str, other: &str) {
     let root = repository(root);
     for report in Reports::built_in().iter() {
-        let values: &[_] = if report.name == "where-is" { &[("cid", cid)] } else { &[] };
+        let values: &[_] = match report.name.as_str() {
+            "where-is" | "cost-of-copy" => &[("cid", cid)],
+            "without-backend" | "without-backend-total" => &[("backends", backend)],
+            "missing-on" => &[("backend", other)],
+            _ => &[],
+        };
         let [table, json] = [Format::Table, Format::Json].map(|format| {
             ask(&root, report, values, format).unwrap_or_else(|error| panic!("{}: {error}", report.name))
         });
         insta::assert_snapshot!(format!("{name}_{}", report.name), format!("{table}\n{json}"));
     }
+}
+
+/// Lines of the page that begin with `$ pinql`, each with what is to follow it up to `…` or the end of the block.
+#[test]
+fn the_page_of_reports_shows_what_they_really_say() {
+    let page = fs::read_to_string(repository("docs/reports.md")).unwrap();
+    let mut shown = 0;
+    for block in page.split("```console\n$ pinql ").skip(1) {
+        let (command, rest) = block.split_once('\n').unwrap();
+        let expected = rest.split("```").next().unwrap().split('…').next().unwrap();
+        if !command.starts_with("report ") {
+            continue;
+        }
+        shown += 1;
+        let mut program = std::process::Command::new(env!("CARGO_BIN_EXE_pinql"));
+        program.args(command.split_whitespace()).env_clear().env("HOME", "/nonexistent");
+        let output = program.env("PINQL_ROOT", repository("examples/ipfs_kit")).output().unwrap();
+        let found = String::from_utf8(output.stdout).unwrap();
+        assert!(found.starts_with(expected), "pinql {command}\nshows\n{found}\nnot\n{expected}");
+    }
+    assert!(shown >= Reports::built_in().iter().count(), "a report is not shown: {shown}");
 }
 
 #[test]
@@ -172,7 +213,10 @@ fn a_report_of_ones_own_takes_the_place_of_the_built_in_one() {
     let mut reports = Reports::built_in();
     reports.add_dir(own.path()).unwrap();
     let summary = reports.get("summary").unwrap();
-    assert_eq!((summary.title.as_str(), reports.iter().count()), ("Mine", 9));
+    assert_eq!(
+        (summary.title.as_str(), reports.iter().count()),
+        ("Mine", Reports::built_in().iter().count())
+    );
     let root = repository("examples/ipfs_kit");
     assert_eq!(ask(&root, summary, &[], Format::Csv).unwrap(), "name\ns3_main\n");
     assert_eq!(
@@ -220,8 +264,9 @@ fn agrees(root: &Root, path: &Path) {
     assert_eq!(rows(path, "redundancy", &[]), recount::redundancy(root));
     assert_eq!(rows(path, "under-replicated", &[]), recount::under_replicated(root, 2));
     assert_eq!(rows(path, "at-risk", &[]), recount::at_risk(root));
-    assert_eq!(rows(path, "failed-pins", &[]), recount::failed_pins(root));
-    assert_eq!(rows(path, "pending-pins", &[]), recount::pending_pins(root, NOW));
+    let all = Waiting { as_of: NOW, ..Waiting::default() };
+    assert_eq!(rows(path, "failed-pins", &[]), recount::failed_pins(root, &all));
+    assert_eq!(rows(path, "pending-pins", &[]), recount::pending_pins(root, &all));
     assert_eq!(rows(path, "where-is", &[("cid", LABELS_V1)]), recount::where_is(root, LABELS_V1));
     assert_eq!(rows(path, "status-distribution", &[]), recount::status_distribution(root));
     assert_eq!(rows(path, "backend-summary", &[]), recount::backend_summary(root));
@@ -255,19 +300,94 @@ fn at_risk_agrees_with_a_recount() {
 }
 
 #[test]
-fn failed_pins_agrees_with_a_recount() {
-    for_random_roots(|root, path, _| prop_same(rows(path, "failed-pins", &[]), recount::failed_pins(root)));
+fn failed_and_pending_pins_agree_with_a_recount() {
+    for_random_roots(|root, path, choice| {
+        let all = Waiting { as_of: NOW, ..Waiting::default() };
+        let (values, asked): (&[_], _) = match choice {
+            0..2 => (&[], all),
+            2..4 => (&[("as_of", "2024-02-29T12:00:00Z")], Waiting { as_of: 1_709_208_000, ..all }),
+            4 => (
+                &[("as_of", "1715000000"), ("older_than", "52w")],
+                Waiting { as_of: 1_715_000_000, older_than: 52 * 7 * 86_400, ..all },
+            ),
+            5 => (&[("older_than", "1s")], Waiting { older_than: 1, ..all }),
+            _ => (&[("backends", "s3_main,Ünïcode")], Waiting { backends: &["s3_main", "Ünïcode"], ..all }),
+        };
+        prop_same(rows(path, "failed-pins", values), recount::failed_pins(root, &asked))?;
+        prop_same(rows(path, "pending-pins", values), recount::pending_pins(root, &asked))
+    });
 }
 
 #[test]
-fn pending_pins_agrees_with_a_recount() {
+fn reports_of_copies_agree_with_a_recount() {
     for_random_roots(|root, path, choice| {
-        let (values, as_of): (&[_], _) = match choice {
-            0..4 => (&[], NOW),
-            4..6 => (&[("as_of", "2024-02-29T12:00:00Z")], 1_709_208_000),
-            _ => (&[("as_of", "1715000000")], 1_715_000_000),
-        };
-        prop_same(rows(path, "pending-pins", values), recount::pending_pins(root, as_of))
+        let number = [2, 1, 3, 1, 2, 4, 1, 2][choice];
+        let text = number.to_string();
+        let same =
+            |report: &str, values: &[(&str, &str)], counted| prop_same(rows(path, report, values), counted);
+        same("redundancy-average", &[], contents::redundancy_average(root))?;
+        same("over-replicated", &[("max_copies", &text)], contents::over_replicated(root, number))?;
+        same("at-risk-by-backend", &[], contents::at_risk_by_backend(root))?;
+        same("status-conflicts", &[], contents::status_conflicts(root))?;
+        same("repeated-failures", &[("min_failures", &text)], contents::repeated_failures(root, number))?;
+        same("largest", &[("limit", &text)], contents::largest(root, number as usize))?;
+        same("codec-mismatch", &[], contents::codec_mismatch(root))?;
+        same("overlap", &[], contents::overlap(root))
+    });
+}
+
+#[test]
+fn reports_of_lacking_backends_agree_with_a_recount() {
+    for_random_roots(|root, path, choice| {
+        let all: Vec<&str> = money::names(root).into_iter().collect();
+        let some = &all[..1 + choice % 2];
+        let given = some.iter().map(|name| name.replace(',', "\\,")).collect::<Vec<_>>().join(",");
+        let number = 1 + choice as i64 % 3;
+        let text = number.to_string();
+        let values = [("backends", given.as_str()), ("min_copies", text.as_str())];
+        let found = rows(path, "without-backend", &values);
+        prop_same(found, contents::without_backend(root, some, number))?;
+        let found = rows(path, "without-backend-total", &values);
+        prop_same(found, contents::without_backend_total(root, some, number))?;
+        let values = [("backend", all[0]), ("against", if choice < 4 { "" } else { all[1] })];
+        let against: &[&str] = if choice < 4 { &[] } else { &all[1..2] };
+        prop_same(rows(path, "missing-on", &values), contents::missing_on(root, all[0], against))
+    });
+}
+
+#[test]
+fn reports_of_mappings_agree_with_a_recount() {
+    for_random_roots(|root, path, choice| {
+        let same =
+            |report: &str, values: &[(&str, &str)], counted| prop_same(rows(path, report, values), counted);
+        let by = ["backend", "status", "month"][choice % 3];
+        same("storage", &[("by", by)], of_mappings::storage(root, by))?;
+        let by = ["day", "week", "month", "quarter", "year"][choice % 5];
+        same("growth", &[("by", by)], of_mappings::growth(root, by))?;
+        same("failures-by-backend", &[], of_mappings::failures_by_backend(root))?;
+        same("failure-reasons", &[], of_mappings::failure_reasons(root))?;
+        same("oldest", &[("limit", "7")], of_mappings::oldest(root, 7, NOW))?;
+        same("duplicates", &[], of_mappings::duplicates(root))?;
+        same("invalid-cids", &[], of_mappings::invalid_cids(root))?;
+        same("bad-metadata", &[], of_mappings::bad_metadata(root))?;
+        same("backend-mismatch", &[], of_mappings::backend_mismatch(root))?;
+        same("balance", &[], of_mappings::balance(root))
+    });
+}
+
+#[test]
+fn reports_of_cost_agree_with_a_recount() {
+    for_random_roots(|root, path, choice| {
+        let prices = money::prices();
+        let same =
+            |report: &str, values: &[(&str, &str)], counted| prop_same(rows(path, report, values), counted);
+        same("cost", &[], money::cost(root, &prices))?;
+        same("cost-total", &[], money::cost_total(root, &prices))?;
+        let cid = spelled(choice as u8 % CONTENTS, choice as u8 % SPELLINGS);
+        same("cost-of-copy", &[("cid", &cid)], money::cost_of_copy(root, &prices, &cid))?;
+        let number = 2 + choice as i64 % 3;
+        let text = number.to_string();
+        same("repair-options", &[("min_copies", &text)], money::repair_options(root, &prices, number))
     });
 }
 

@@ -158,7 +158,8 @@ impl Shell<'_> {
         let written = query::answer_and_keep(engine, &passage.sql, &bindings, &output, ui, Some(kept))
             .map_err(|failure| failure.over(&passage))?;
         self.engine.session().remember(self.kept.answer.clone())?;
-        if let Some(path) = self.once.take().and_then(|output| output.path()) {
+        let once = self.once.take();
+        if let Some(path) = once.as_ref().and_then(Output::path) {
             let rows = pinql::pin::counted(written.rows, "row", "rows");
             self.ui.say(&format!("{rows} written to {}", path.display()));
         }

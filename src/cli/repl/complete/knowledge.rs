@@ -72,6 +72,7 @@ impl Knowledge {
             timeout: Some(PATIENCE),
             threads: Some(2),
             skip_unreadable: true,
+            ..Options::default()
         };
         Ok(Knowledge {
             session: Session::open(session.data_dir().root(), options)?,

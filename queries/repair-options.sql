@@ -1,0 +1,70 @@
+-- title: The cheapest backends for a repair
+-- description: Where one more copy could go of each content that has a copy and fewer than it should have: for each backend,
+--   the cheapest storage first, the contents that are not stored there yet, their bytes, what keeping them costs in a month
+--   and storing them once. What reading the sources costs is in the report cost-of-copy. Contents of unknown size are
+--   counted apart and in no cost of storage.
+-- chart: bar backend_name month_usd
+-- param: min_copies integer 2 {1..}  copies every content should have
+WITH classes AS (  -- the price of each backend, by its name or else by its type
+    SELECT
+        backends.name AS backend_name,
+        backends.type,
+        backends.state,
+        prices.*
+    FROM backends
+    LEFT JOIN price_classes AS by_name ON by_name.backend_name = backends.name
+    LEFT JOIN price_classes AS by_type ON by_type.type = backends.type
+    LEFT JOIN prices ON prices.class = COALESCE(by_name.class, by_type.class)
+),
+short AS (
+    SELECT content, MAX(size_bytes) AS size_bytes
+    FROM pins
+    WHERE content <> X''
+    GROUP BY content
+    HAVING COUNT(DISTINCT backend_name) FILTER (WHERE status = 'stored') < $min_copies
+        AND COUNT(*) FILTER (WHERE status = 'stored') > 0
+),
+there AS (
+    SELECT pins.backend_name, pins.content
+    FROM pins
+    JOIN short ON short.content = pins.content
+    WHERE pins.status = 'stored'
+    GROUP BY pins.backend_name, pins.content
+),
+candidates AS (  -- everything for everybody, less what is there: a list of what is not would be long
+    SELECT classes.backend_name, 1 AS sign, short.size_bytes
+    FROM classes
+    CROSS JOIN short
+    UNION ALL
+    SELECT there.backend_name, -1 AS sign, short.size_bytes
+    FROM there
+    JOIN short ON short.content = there.content
+),
+sums AS (
+    SELECT
+        classes.backend_name,
+        SUM(candidates.sign) AS contents,
+        COALESCE(SUM(CAST(candidates.size_bytes AS DECIMAL(38, 0)) * candidates.sign), 0) AS bytes,
+        COALESCE(SUM(candidates.sign) FILTER (WHERE candidates.size_bytes IS NULL), 0) AS unknown_sizes,
+        COALESCE(SUM(
+            (CAST(GREATEST(candidates.size_bytes, COALESCE(classes.min_bytes, 0)) AS DECIMAL(38, 0))
+            + COALESCE(classes.overhead_bytes, 0)) * candidates.sign
+        ) FILTER (WHERE candidates.size_bytes IS NOT NULL), 0) AS billed_bytes
+    FROM candidates
+    JOIN classes ON classes.backend_name = candidates.backend_name
+    GROUP BY classes.backend_name
+)
+SELECT
+    classes.backend_name,
+    COALESCE(classes.class, 'unpriced') AS price_class,
+    CAST(1000000000000 * classes.storage_usd / classes.unit_bytes AS DECIMAL(38, 6)) AS terabyte_month_usd,
+    COALESCE(sums.contents, 0) AS contents,
+    COALESCE(sums.bytes, 0) AS bytes,
+    COALESCE(sums.unknown_sizes, 0) AS unknown_sizes,
+    CAST(COALESCE(sums.billed_bytes, 0) * classes.storage_usd / classes.unit_bytes AS DECIMAL(38, 6)) AS month_usd,
+    CAST(COALESCE(sums.contents, 0) * classes.put_usd / 1000 AS DECIMAL(38, 6)) AS put_usd,
+    classes.confidence
+FROM classes
+LEFT JOIN sums ON sums.backend_name = classes.backend_name
+WHERE classes.state IN ('ready', 'empty')
+ORDER BY terabyte_month_usd NULLS LAST, classes.backend_name

@@ -1,0 +1,379 @@
+//! Exports as scripts and people use them: gates, manifests, compression, pages, and what other programs read.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use arrow::array::{ArrayRef, RecordBatch, StringArray};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use tempfile::TempDir;
+
+use crate::support::{place, repository, write, write_with};
+
+/// Set where the tests with other programs must run, as in `.ci/run`.
+const REQUIRED: &str = "PINQL_REQUIRE_INTEROP";
+
+fn pinql(root: &Path, args: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pinql"));
+    command.args(args).env_clear().env("HOME", "/nonexistent").env("PINQL_ROOT", root);
+    command.output().unwrap()
+}
+
+fn samples() -> PathBuf {
+    repository("examples/ipfs_kit")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+#[test]
+fn gates_tell_findings_from_health_and_from_breakage() {
+    for (args, code, words) in [
+        (&["report", "at-risk", "--fail-if-rows"][..], 1, "gate: 25 rows, and at most 0 may be"),
+        (&["report", "at-risk", "--max-rows-ok", "25"], 0, ""),
+        (&["report", "at-risk", "--max-rows-ok", "24"], 1, "gate: 25 rows, and at most 24 may be"),
+        (
+            &["report", "redundancy", "--fail-if", "copies = 0 AND contents > 5"],
+            1,
+            "gate: 1 row with copies = 0",
+        ),
+        (&["report", "redundancy", "--fail-if", "copies > 5"], 0, ""),
+        // NULL is not true.
+        (&["report", "cost", "--fail-if", "month_usd > 1"], 0, ""),
+        (&["report", "redundancy", "--fail-if", "nonsense > 5"], 2, "No field named nonsense"),
+        (&["report", "redundancy", "--fail-if", "copies"], 2, "non-boolean"),
+        (&["report", "redundancy", "--fail-if", "contents * 9223372036854775807 > 1"], 2, "verflow"),
+        (
+            &["report", "without-backend", "--backends", "s3_mian", "--fail-if-rows"],
+            2,
+            "did you mean `s3_main`?",
+        ),
+        (&["report", "without-backend", "--backends", "", "--fail-if-rows"], 2, "names no backend"),
+        (&["-c", "SELECT 1", "--fail-if-rows"], 1, "gate: 1 row"),
+        (&["-c", "SELECT 1 WHERE false", "--fail-if-rows"], 0, ""),
+    ] {
+        let output = pinql(&samples(), args);
+        let stderr = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{args:?}: {stderr}");
+        assert!(stderr.contains(words), "{args:?}: {stderr}");
+        // What was found is printed, whatever the gate says.
+        assert_eq!(output.stdout.is_empty(), code == 2, "{args:?}");
+    }
+}
+
+#[test]
+fn parameters_are_checked_before_anything_runs() {
+    for (args, words) in [
+        (&["report", "growth", "--by", "decade"][..], "invalid value 'decade'"),
+        (&["report", "growth", "--param", "by=decade"], "`decade` is not one of day, week"),
+        (&["report", "largest", "--limit", "0"], "0 is not in 1.."),
+        (&["report", "pending-pins", "--older-than", "a while"], "`a while` is no length of time"),
+        (&["report", "largest", "--limit", "1", "--limit", "2"], "it is given twice"),
+    ] {
+        let output = pinql(&samples(), args);
+        assert_eq!(output.status.code(), Some(2), "{args:?}");
+        assert!(text(&output.stderr).contains(words), "{args:?}: {}", text(&output.stderr));
+    }
+    let twice =
+        ["report", "failed-pins", "--backends", "s3_main", "--backends", "kubo_office", "--format", "csv"];
+    let once = ["report", "failed-pins", "--backends", "s3_main,kubo_office", "--format", "csv"];
+    let [twice, once] = [&twice[..], &once[..]].map(|args| {
+        // Ages differ from one moment to the next.
+        let rows = text(&pinql(&samples(), args).stdout);
+        rows.lines().map(|line| line.split(',').take(3).collect::<Vec<_>>().join(",")).collect::<Vec<_>>()
+    });
+    assert_eq!(twice, once);
+    assert_eq!(once.len(), 4);
+}
+
+#[test]
+fn prices_of_ones_own_take_the_place_of_ours() {
+    let home = TempDir::new().unwrap();
+    let ours = text(&pinql(&samples(), &["prices"]).stdout);
+    let file = home.path().join("prices.toml");
+    fs::write(&file, ours.replace("storage = \"0.023\"", "storage = \"0.046\"")).unwrap();
+    let cost = |args: &[&str]| {
+        let rows =
+            text(&pinql(&samples(), &[&["report", "cost", "--format", "ndjson"], args].concat()).stdout);
+        let rows = rows.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let s3 = rows.into_iter().find(|row| row["backend_name"] == "s3_main").unwrap();
+        s3["month_usd"].to_string()
+    };
+    let dear = cost(&["--prices", file.to_str().unwrap()]);
+    assert_eq!((cost(&[]).as_str(), dear.as_str()), ("0.396593", "0.793186"));
+    fs::write(&file, "[types]\ns3 = \"nothing\"").unwrap();
+    let broken = pinql(&samples(), &["report", "cost", "--prices", file.to_str().unwrap()]);
+    assert_eq!(broken.status.code(), Some(2));
+    assert!(text(&broken.stderr).contains("[types] s3: there is no class `nothing`"));
+}
+
+#[test]
+fn a_manifest_says_what_the_file_is_and_the_same_data_makes_the_same_bytes() {
+    let temp = TempDir::new().unwrap();
+    let at = |name: &str| temp.path().join(name).to_str().unwrap().to_owned();
+    for name in ["a.csv", "a.csv.gz", "a.ndjson.zst", "a.xlsx", "a.html", "a.parquet"] {
+        let (file, manifest) = (at(name), at(&format!("{name}.json")));
+        let args = [
+            "report",
+            "under-replicated",
+            "--min-copies",
+            "3",
+            "-o",
+            &file,
+            "--manifest",
+            &manifest,
+            "--verify",
+        ];
+        assert_eq!(pinql(&samples(), &args).status.code(), Some(0), "{name}");
+        let bytes = fs::read(&file).unwrap();
+        assert_eq!(pinql(&samples(), &args).status.code(), Some(0), "{name}");
+        assert!(fs::read(&file).unwrap() == bytes, "{name} differs from one run to the next");
+        let said: Value = serde_json::from_slice(&fs::read(&manifest).unwrap()).unwrap();
+        let hash: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!((&said["sha256"], &said["bytes"]), (&json!(hash), &json!(bytes.len())), "{name}");
+        assert_eq!((&said["rows"], &said["report"]), (&json!(44), &json!("under-replicated")), "{name}");
+        assert_eq!(said["parameters"], json!({"min_copies": "3"}));
+        assert_eq!(said["columns"][1], json!({"name": "copies", "type": "Int64", "nullable": false}));
+        assert_eq!(said["sources_unchanged"], json!(true));
+        assert_eq!(said["sources"].as_array().unwrap().len(), 10);
+    }
+    let plain = fs::read(at("a.csv")).unwrap();
+    let unpacked = Command::new("gzip").args(["-dc", &at("a.csv.gz")]).output().unwrap();
+    assert!(unpacked.stdout == plain);
+}
+
+#[test]
+fn the_difference_of_two_sides_is_what_a_recount_finds() {
+    let temp = TempDir::new().unwrap();
+    let root = temp.path().join("data");
+    let [a, b, c, d] = [1, 2, 3, 4].map(crate::support::cids::v1);
+    let old = [(a.as_str(), "stored"), (b.as_str(), "pending"), (c.as_str(), "stored"), ("no cid", "stored")];
+    let new = [(a.as_str(), "stored"), (b.as_str(), "stored"), (d.as_str(), "failed"), ("no cid", "stored")];
+    write(&root, "old", &crate::support::mappings("old", &old));
+    write(&root, "new", &crate::support::mappings("new", &new));
+    let backup = temp.path().join("pin_mappings.parquet.backup.20260101");
+    fs::copy(place(&root, "old"), &backup).unwrap();
+    let other = temp.path().join("other");
+    for backend in ["old", "new"] {
+        let swapped = if backend == "old" { &new } else { &old };
+        write(&other, backend, &crate::support::mappings(backend, swapped));
+    }
+    let rows = |args: &[&str], code| {
+        let output = pinql(&root, &[&["diff", "--format", "ndjson"], args].concat());
+        assert_eq!(output.status.code(), Some(code), "{args:?}: {}", text(&output.stderr));
+        let mut rows: Vec<String> = text(&output.stdout)
+            .lines()
+            .map(|line| {
+                let row: Value = serde_json::from_str(line).unwrap();
+                let word = |name: &str| row[name].as_str().unwrap_or("-").to_owned();
+                ["backend_name", "change", "cid", "old_status", "new_status"].map(word).join(" ")
+            })
+            .collect();
+        rows.sort();
+        rows
+    };
+    let wanted = |backend: &str, back: bool| {
+        let (added, removed) = if back { ("removed", "added") } else { ("added", "removed") };
+        let pair =
+            |one: &str, other: &str| if back { format!("{other} {one}") } else { format!("{one} {other}") };
+        let mut wanted = [
+            format!("{backend} changed {b} {}", pair("pending", "stored")),
+            format!("{backend} {removed} {c} {}", pair("stored", "-")),
+            format!("{backend} {added} {d} {}", pair("-", "failed")),
+        ];
+        wanted.sort();
+        wanted.to_vec()
+    };
+    let (backup, root_text) = (backup.to_str().unwrap(), root.to_str().unwrap());
+    assert_eq!(rows(&["old", "new"], 1), wanted("-", false));
+    assert_eq!(rows(&["new", "old"], 1), wanted("-", true));
+    assert_eq!(rows(&[backup, "new"], 1), wanted("-", false));
+    assert_eq!(rows(&[backup, "old"], 0), Vec::<String>::new());
+    assert_eq!(rows(&[root_text, root_text], 0), Vec::<String>::new());
+    let mut both = [wanted("old", false), wanted("new", true)].concat();
+    both.sort();
+    assert_eq!(rows(&[root_text, other.to_str().unwrap()], 1), both);
+    for args in [&["old", root_text], &["old", "nowhere"]] {
+        assert_eq!(pinql(&root, &["diff", args[0], args[1]]).status.code(), Some(2), "{args:?}");
+    }
+    // Nothing of the comparison is left behind.
+    assert_eq!(fs::read_dir(temp.path()).unwrap().count(), 3);
+}
+
+#[test]
+fn bars_stand_below_a_table() {
+    let output = text(&pinql(&samples(), &["report", "redundancy", "--chart"]).stdout);
+    assert!(output.contains("\ncontents\n0 ███████████████████ 6\n"), "{output}");
+}
+
+// ---------------------------------------------------------------------------------------------------- other programs
+
+/// What a program prints, or why it failed.
+fn run(command: &mut Command) -> Result<String, String> {
+    let output = command.output().map_err(|error| format!("{command:?}: {error}"))?;
+    match output.status.success() {
+        true => Ok(text(&output.stdout)),
+        false => Err(format!("{command:?}: {}", String::from_utf8_lossy(&output.stderr))),
+    }
+}
+
+/// Says that a test is skipped, where it may be.
+#[allow(clippy::print_stderr)]
+fn skip(why: &str) {
+    assert!(std::env::var_os(REQUIRED).is_none(), "{why}");
+    eprintln!("skipped: {why}");
+}
+
+/// Chromium and the script that drives it, its library installed once.
+fn browser() -> Result<(String, PathBuf), String> {
+    let named = std::env::var("PINQL_CHROMIUM").ok();
+    let known = ["chromium", "chromium-browser", "google-chrome"];
+    let found = known
+        .iter()
+        .find_map(|name| run(Command::new("sh").args(["-c", &format!("command -v {name}")])).ok());
+    let program = named.or(found.map(|path| path.trim().to_owned())).ok_or("there is no Chromium")?;
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pages");
+    fs::create_dir_all(&dir).map_err(|error| error.to_string())?;
+    for file in ["pages.mjs", "package.json", "package-lock.json"] {
+        fs::copy(repository("tests/pages").join(file), dir.join(file)).map_err(|error| error.to_string())?;
+    }
+    if !dir.join("node_modules/puppeteer-core").is_dir() {
+        let mut npm = Command::new("npm");
+        run(npm
+            .args(["ci", "--no-audit", "--no-fund", "--ignore-scripts", "--prefer-offline"])
+            .current_dir(&dir))?;
+    }
+    Ok((program, dir.join("pages.mjs")))
+}
+
+#[test]
+fn pages_work_in_a_browser() {
+    let (program, script) = match browser() {
+        Ok(found) => found,
+        Err(why) => return skip(&why),
+    };
+    let temp = TempDir::new().unwrap();
+    let pages = ["redundancy", "under-replicated", "overlap", "dashboard"].map(|name| {
+        let page = temp.path().join(format!("{name}.html")).to_str().unwrap().to_owned();
+        let args: &[&str] = if name == "dashboard" { &["dashboard"] } else { &["report", name] };
+        assert_eq!(pinql(&samples(), &[args, &["--html", &page]].concat()).status.code(), Some(0), "{name}");
+        page
+    });
+    // Pictures of the pages, to be looked at.
+    let shots = Path::new(env!("CARGO_TARGET_TMPDIR")).join("shots");
+    fs::create_dir_all(&shots).unwrap();
+    let found = run(Command::new("node").arg(script).arg(program).arg(shots).args(pages)).unwrap();
+    let found: Vec<Value> = serde_json::from_str(&found).unwrap();
+    assert_eq!(found.len(), 8, "four pages in two widths");
+    for page in &found {
+        let name = page["page"].as_str().unwrap();
+        assert_eq!((&page["trouble"], &page["asked"]), (&json!([]), &json!([])), "{name}");
+        let (sections, charts, matrices) = match name {
+            "redundancy.html" => (1, 1, 0),
+            "under-replicated.html" => (1, 0, 0),
+            "overlap.html" => (1, 0, 1),
+            _ => (11, 7, 1),
+        };
+        assert_eq!(page["sections"], json!(sections), "{name}");
+        assert_eq!(page["charts"], json!(vec![true; charts]), "{name}: a chart is not painted");
+        assert_eq!((&page["matrices"], &page["named"]), (&json!(matrices), &json!(true)), "{name}");
+        assert!(page["overflow"].as_i64().unwrap() <= 0, "{name} is wider than {}", page["width"]);
+        assert!(page["contrast"].as_f64().unwrap() >= 4.5, "{name}: contrast {}", page["contrast"]);
+        let column = |at: usize| -> Vec<&str> {
+            page["sorted"][at].as_array().unwrap().iter().map(|cell| cell.as_str().unwrap()).collect()
+        };
+        let (up, mut down) = (column(0), column(1));
+        assert!(up.is_sorted() && !up.is_empty(), "{name}: {up:?}");
+        down.reverse();
+        assert!(down.is_sorted() && down.len() == up.len(), "{name}: {down:?}");
+        let wanted = page["filtered"]["wanted"].as_str().unwrap();
+        let left = page["filtered"]["rows"].as_array().unwrap();
+        assert!(!left.is_empty() && left.len() < up.len() || up.len() == 1, "{name}: {left:?}");
+        assert!(left.iter().any(|cell| cell == wanted), "{name}: {left:?}");
+    }
+}
+
+/// A Python with the packages of `tests/readback`.
+fn python() -> Result<PathBuf, String> {
+    if let Some(named) = std::env::var_os("PINQL_PYTHON") {
+        return Ok(named.into());
+    }
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("readback");
+    let python = dir.join("bin/python");
+    let wanted =
+        fs::read(repository("tests/readback/requirements.txt")).map_err(|error| error.to_string())?;
+    if fs::read(dir.join("installed.txt")).is_ok_and(|installed| installed == wanted) {
+        return Ok(python);
+    }
+    if std::env::var_os(REQUIRED).is_none() {
+        return Err(format!(
+            "the readers are not installed: set {REQUIRED} to install them, or PINQL_PYTHON"
+        ));
+    }
+    run(Command::new("python3").args(["-m", "venv"]).arg(&dir))?;
+    let list = repository("tests/readback/requirements.txt");
+    run(Command::new(&python).args(["-m", "pip", "install", "--quiet", "-r"]).arg(list))?;
+    fs::write(dir.join("installed.txt"), wanted).map_err(|error| error.to_string())?;
+    Ok(python)
+}
+
+/// A mapping as it is written: CID, path, time, size and metadata.
+type Row<'a> = (String, Option<&'a str>, &'a str, Option<i64>, Option<String>);
+
+#[test]
+fn other_programs_read_what_was_written() {
+    let python = match python() {
+        Ok(found) => found,
+        Err(why) => return skip(&why),
+    };
+    let temp = TempDir::new().unwrap();
+    let hostile = [
+        "plain",
+        "",
+        "a,b",
+        "say \"hi\"",
+        "two\nlines",
+        "carriage\r\nreturn",
+        " blank ",
+        "=1+1",
+        "@SUM(1)",
+        "NULL",
+        "\\N",
+        "tab\there",
+        "żółw 🐢",
+        "null",
+    ];
+    let sizes = [Some(0), Some(i64::MAX), None, Some(9_007_199_254_740_993), Some(42)];
+    let mut truth: Vec<Row<'_>> = Vec::new();
+    for (at, words) in hostile.iter().enumerate() {
+        let size = sizes[at % sizes.len()];
+        let metadata = size.map(|size| json!({"size": size, "name": words}).to_string());
+        let path = (at % 7 != 6).then_some(*words);
+        truth.push((format!("{at:02}{words}"), path, "2026-01-31T12:00:00Z", size, metadata));
+    }
+    let column = |of: &dyn Fn(&Row<'_>) -> Option<String>| -> ArrayRef {
+        std::sync::Arc::new(truth.iter().map(of).collect::<StringArray>())
+    };
+    let rows = RecordBatch::try_from_iter_with_nullable([
+        ("cid", column(&|row| Some(row.0.clone())), true),
+        ("car_file_path", column(&|row| row.1.map(str::to_owned)), true),
+        ("created_at", column(&|row| Some(row.2.to_owned())), true),
+        ("metadata", column(&|row| row.4.clone()), true),
+    ]);
+    let root = temp.path().join("data");
+    write_with(&place(&root, "hostile"), &rows.unwrap(), Default::default());
+    let listed: Vec<Value> = truth.iter().map(|row| json!([row.0, row.1, row.2, row.3, row.4])).collect();
+    fs::write(temp.path().join("truth.json"), json!(listed).to_string()).unwrap();
+    let sql = "SELECT cid, car_file_path, created_at, size_bytes, metadata FROM pins ORDER BY cid";
+    for end in ["csv", "csv.gz", "json", "ndjson", "parquet", "arrow", "xlsx"] {
+        let file = temp.path().join(format!("pins.{end}"));
+        let output = pinql(&root, &["-c", sql, "-o", file.to_str().unwrap()]);
+        assert_eq!(output.status.code(), Some(0), "{end}: {}", text(&output.stderr));
+    }
+    let script = repository("tests/readback/readback.py");
+    let read =
+        run(Command::new(python).arg(script).arg(temp.path())).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(read.lines().count(), 11, "{read}");
+}
