@@ -55,7 +55,9 @@ impl ScalarUDFImpl for NamesFunction {
 /// The same expression, with comparisons of derived contents to known ones in their shorter form.
 pub(super) fn shorten(expr: Arc<dyn PhysicalExpr>, file: &Schema) -> Result<Arc<dyn PhysicalExpr>> {
     expr.transform_up(|expr| {
-        let Some((cids, contents)) = compared(expr.as_ref()) else { return Ok(Transformed::no(expr)) };
+        let Some(Compared { cids, contents }) = compared(expr.as_ref()) else {
+            return Ok(Transformed::no(expr));
+        };
         let sought = Arc::new(Sought::new(contents));
         let function = NamesFunction { sought, signature: Signature::any(1, Volatility::Immutable) };
         let function = Arc::new(ScalarUDF::new_from_impl(function));
@@ -66,11 +68,17 @@ pub(super) fn shorten(expr: Arc<dyn PhysicalExpr>, file: &Schema) -> Result<Arc<
     .data()
 }
 
-/// The CIDs and the contents that their own are compared with, if an expression does that and nothing else.
-fn compared(expr: &dyn PhysicalExpr) -> Option<(Arc<dyn PhysicalExpr>, Vec<Vec<u8>>)> {
+/// CIDs, and the contents that theirs are compared with.
+struct Compared {
+    cids: Arc<dyn PhysicalExpr>,
+    contents: Vec<Vec<u8>>,
+}
+
+/// What an expression compares, if it does that and nothing else.
+fn compared(expr: &dyn PhysicalExpr) -> Option<Compared> {
     if let Some(comparison) = expr.downcast_ref::<BinaryExpr>() {
         let sides = |cids: &Arc<dyn PhysicalExpr>, content: &Arc<dyn PhysicalExpr>| {
-            Some((cids_of(cids)?, vec![bytes(content)?]))
+            Some(Compared { cids: cids_of(cids)?, contents: vec![bytes(content)?] })
         };
         let (left, right) = (comparison.left(), comparison.right());
         return (*comparison.op() == Operator::Eq)
@@ -79,7 +87,8 @@ fn compared(expr: &dyn PhysicalExpr) -> Option<(Arc<dyn PhysicalExpr>, Vec<Vec<u
     }
     let list = expr.downcast_ref::<InListExpr>().filter(|list| !list.negated())?;
     // With a NULL among them the answer may be NULL.
-    Some((cids_of(list.expr())?, list.list().iter().map(bytes).collect::<Option<_>>()?))
+    let contents = list.list().iter().map(bytes).collect::<Option<_>>()?;
+    Some(Compared { cids: cids_of(list.expr())?, contents })
 }
 
 /// What contents are derived from.

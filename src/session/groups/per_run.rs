@@ -66,7 +66,7 @@ impl RunGroupsExec {
         let same = chain.scan.in_parts(most, batch, |facts| key(facts).is_some());
         let keys: Vec<_> = same.facts.iter().filter_map(key).collect();
         let others = chain.scan.in_parts(most, batch, |facts| key(facts).is_none());
-        if keys.len() <= others.facts.len() {
+        if keys.is_empty() {
             return Ok(None);
         }
         let mut inputs = vec![states(aggregate, chain.over(same.plan, batch)?)?];
