@@ -36,7 +36,7 @@ fn a_statement_of_several_lines_is_edited_and_remembered_as_a_whole() {
     let home = Home::new();
     let mut first = shell(&home, (80, 24));
     first.keys("SELECT 40 + 1\nAS kept\n;\n");
-    let screen = first.shows("(1 row");
+    let screen = first.until("answer", |screen| screen.contains("(1 row") && screen.ends_with("pinql>"));
     assert_snapshot!(steady(&screen), @"
     pinql 0.1.0. End statements with a semicolon; \\? lists the commands, Tab completes.
     pinql> SELECT 40 + 1
@@ -126,7 +126,7 @@ fn tables_columns_functions_and_keywords_are_completed_where_they_can_stand() {
     let home = Home::new();
     let mut shell = shell(&home, (100, 24));
     shell.keys(&format!("SELECT cid, st{TAB}"));
-    let screen = shell.shows("starts_with(");
+    let screen = shell.settles_on("starts_with(");
     assert_snapshot!(screen.lines().take(4).collect::<Vec<_>>().join("\n"), @"
     pinql 0.1.0. End statements with a semicolon; \\? lists the commands, Tab completes.
     pinql> SELECT cid, st
@@ -134,7 +134,7 @@ fn tables_columns_functions_and_keywords_are_completed_where_they_can_stand() {
     starts_with(      starts_with(str, substr)  Tests if a string starts with a substring
     ");
     shell.keys(&format!("{TAB} FROM {TAB}"));
-    let screen = shell.shows("the mappings of all backends");
+    let screen = shell.settles_on("the mappings of all backends");
     assert_snapshot!(screen, @"
     pinql 0.1.0. End statements with a semicolon; \\? lists the commands, Tab completes.
     pinql> SELECT cid, status FROM

@@ -103,6 +103,19 @@ impl Terminal {
         self.until(text, |screen| screen.contains(text))
     }
 
+    /// Waits until a text is to be seen and nothing more comes for a while, so that the whole screen can be held against another.
+    pub fn settles_on(&mut self, text: &str) -> String {
+        let (mut before, mut since) = (self.shows(text), Instant::now());
+        while since.elapsed() < 15 * LOOK {
+            thread::sleep(LOOK);
+            let screen = self.screen();
+            if screen != before {
+                (before, since) = (screen, Instant::now());
+            }
+        }
+        before
+    }
+
     /// Waits for an empty prompt.
     pub fn prompt(&mut self) -> String {
         self.until("prompt", |screen| screen.ends_with("pinql>"))
