@@ -3,9 +3,10 @@
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use clap::Args;
+use pinql::Error;
 use pinql::session::{Predicate, Session};
 
-use super::failure::Outcome;
+use super::failure::{Failure, Outcome};
 use super::ui::{Ui, one_line};
 
 /// What an answer must be for the exit code to be 0. The answer is written all the same.
@@ -38,7 +39,7 @@ impl Options {
     pub fn gate(&self, session: &Session, columns: &SchemaRef) -> Outcome<Gate> {
         let most_rows = if self.fail_if_rows { Some(0) } else { self.max_rows_ok };
         let condition = match &self.fail_if {
-            Some(sql) => Some((sql.clone(), session.predicate(sql, columns)?)),
+            Some(sql) => Some((sql.clone(), session.predicate(sql, columns).map_err(misuse)?)),
             None => None,
         };
         Ok(Gate { most_rows, condition, rows: 0, met: 0 })
@@ -50,7 +51,7 @@ impl Gate {
     pub fn watch(&mut self, batch: &RecordBatch) -> Outcome<()> {
         self.rows += batch.num_rows() as u64;
         if let Some((_, condition)) = &self.condition {
-            self.met += condition.count(batch)?;
+            self.met += condition.count(batch).map_err(misuse)?;
         }
         Ok(())
     }
@@ -67,4 +68,9 @@ impl Gate {
         words.iter().for_each(|words| ui.say(&one_line(words)));
         !words.is_empty()
     }
+}
+
+/// The condition is at fault, and not the SQL of the answer.
+fn misuse(error: Error) -> Failure {
+    Failure::Misuse { message: error.to_string(), hint: error.hint() }
 }

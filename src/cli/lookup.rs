@@ -73,7 +73,7 @@ pub fn run(options: &Options, given: &ArgMatches, ui: &mut Ui) -> Outcome<Exit> 
         if no_cids > 0 {
             words.push_str(&format!(", {no_cids} no CID"));
         }
-        ui.say(&format!("{words}; {} rows", written.rows));
+        ui.say(&format!("{words}; {}", Ui::rows(written.rows)));
     }
     Ok(if absent + no_cids > 0 || ui.tells_something() { Exit::Found } else { Exit::Done })
 }

@@ -72,6 +72,14 @@ pub(super) fn unreadable_in(error: &DataFusionError) -> Option<&UnreadableFile> 
     }
 }
 
+/// What is wrong with a piece of SQL that is no statement.
+pub(super) fn fault(error: &DataFusionError, sql: &str) -> String {
+    match innermost(error) {
+        DataFusionError::SQL(cause, _) => syntax(cause, sql).to_string(),
+        other => plain(&other.strip_backtrace()),
+    }
+}
+
 /// What kind of writing statement a plan is, as SQL spells it.
 pub(super) fn written(plan: &LogicalPlan) -> String {
     match plan {
@@ -321,6 +329,7 @@ pub(super) fn plain(text: &str) -> String {
         "type_coercion\ncaused by\n",
         "Cast error: ",
         "Parser error: ",
+        "Schema error: ",
     ] {
         text = text.strip_prefix(prefix).unwrap_or(text);
     }

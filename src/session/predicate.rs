@@ -8,6 +8,7 @@ use datafusion::common::{DFSchema, DataFusionError};
 use datafusion::logical_expr::{EmptyRelation, LogicalPlan, LogicalPlanBuilder};
 use datafusion::physical_expr::PhysicalExpr;
 
+use super::diagnose::fault;
 use super::planner::Planner;
 use crate::error::{Error, Result};
 
@@ -62,12 +63,8 @@ fn condition(
 }
 
 fn wrong(sql: &str, error: &DataFusionError) -> Error {
-    let first = error.find_root().strip_backtrace();
     Error::Sql {
-        message: format!(
-            "the condition `{sql}` cannot be used: {}",
-            first.lines().next().unwrap_or_default()
-        ),
+        message: format!("the condition `{sql}` cannot be used: {}", fault(error, sql)),
         place: None,
         hint: Some(
             "it is an SQL expression over the columns of the answer, true or false for each row".into(),
