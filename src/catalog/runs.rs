@@ -122,15 +122,14 @@ impl SortedScan {
         self.expr(index)?.downcast_ref::<Column>().map(Column::name)
     }
 
-    /// Leaves out all columns but those at `columns`.
-    pub fn keep(&mut self, columns: &[usize]) -> Result<()> {
-        let Some(projection) = self.source.projection() else { return Ok(()) };
+    /// Leaves out all columns but those at `columns`. False if that cannot be: then nothing has changed.
+    pub fn keep(&mut self, columns: &[usize]) -> Result<bool> {
+        let Some(projection) = self.source.projection() else { return Ok(false) };
         let all = projection.project_schema(self.source.table_schema().table_schema())?;
         let kept = ProjectionExprs::from_indices(columns, &all);
-        if let Some(source) = self.source.with_projection(&kept)? {
-            self.source = source;
-        }
-        Ok(())
+        let Some(source) = self.source.with_projection(&kept)? else { return Ok(false) };
+        self.source = source;
+        Ok(true)
     }
 
     /// What is known of each run.

@@ -17,11 +17,13 @@ use datafusion::datasource::physical_plan::{FileOpener, FileScanConfig, FileSour
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::TableSchema;
 use datafusion::logical_expr::Operator;
-use datafusion::physical_expr::expressions::{BinaryExpr, Column, Literal};
+use datafusion::physical_expr::expressions::{
+    BinaryExpr, Column, InListExpr, IsNotNullExpr, IsNullExpr, LikeExpr, Literal, NotExpr,
+};
 use datafusion::physical_expr::projection::ProjectionExprs;
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr, PhysicalSortExpr};
 use datafusion::physical_plan::ExecutionPlan;
-use datafusion::physical_plan::filter_pushdown::FilterPushdownPropagation;
+use datafusion::physical_plan::filter_pushdown::{FilterPushdownPropagation, PushedDown};
 use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 use datafusion::physical_plan::{DisplayFormatType, SortOrderPushdownResult};
 use datafusion_datasource::morsel::{Morsel, MorselPlan, MorselPlanner, Morselizer};
@@ -57,6 +59,12 @@ impl PinSource {
     pub fn with_projection(&self, projection: &ProjectionExprs) -> Result<Option<PinSource>> {
         let parquet = self.parquet.try_pushdown_projection(projection)?;
         Ok(parquet.map(|parquet| PinSource { parquet }))
+    }
+
+    /// Whether rows are to be looked at in the scan already.
+    fn parquet_pushes_down(&self) -> bool {
+        let parquet = self.parquet.downcast_ref::<ParquetSource>();
+        parquet.is_some_and(|parquet| parquet.table_parquet_options().global.pushdown_filters)
     }
 
     fn around(parquet: Arc<dyn FileSource>) -> Arc<dyn FileSource> {
@@ -130,16 +138,25 @@ impl FileSource for PinSource {
         config: &ConfigOptions,
     ) -> Result<FilterPushdownPropagation<Arc<dyn FileSource>>> {
         // Few mappings are not stored: the other columns are read only where they are.
-        let pushed = match filters.iter().any(passes_over_stored) {
-            true => {
-                let mut config = config.clone();
-                config.execution.parquet.pushdown_filters = true;
-                self.parquet.try_pushdown_filters(filters, &config)?
-            }
-            false => self.parquet.try_pushdown_filters(filters, config)?,
-        };
-        let updated_node = pushed.updated_node.map(PinSource::around);
-        Ok(FilterPushdownPropagation { filters: pushed.filters, updated_node })
+        let by_rows = self.parquet_pushes_down() || filters.iter().any(passes_over_stored);
+        if !by_rows {
+            let pushed = self.parquet.try_pushdown_filters(filters, config)?;
+            let updated_node = pushed.updated_node.map(PinSource::around);
+            return Ok(FilterPushdownPropagation { filters: pushed.filters, updated_node });
+        }
+        let mut by_row = config.clone();
+        by_row.execution.parquet.pushdown_filters = true;
+        // A filter that fails does so above the scan, where that is no fault of a file.
+        let harmless: Vec<_> = filters.iter().filter(|filter| is_harmless(filter)).cloned().collect();
+        let pushed = self.parquet.try_pushdown_filters(harmless, &by_row)?;
+        // Rows are looked at again above the scan: it passes over a filter that speaks of a column with parts in one of its
+        // files, and says nothing of it.
+        let again = vec![PushedDown::No; filters.len()];
+        let propagation = FilterPushdownPropagation::with_parent_pushdown_result(again);
+        Ok(match pushed.updated_node {
+            Some(node) => propagation.with_updated_node(PinSource::around(node)),
+            None => propagation,
+        })
     }
 
     fn try_pushdown_projection(&self, projection: &ProjectionExprs) -> Result<Option<Arc<dyn FileSource>>> {
@@ -185,6 +202,25 @@ fn passes_over_stored(filter: &Arc<dyn PhysicalExpr>) -> bool {
         _ => false,
     };
     asks && of_status(comparison.left())
+}
+
+fn compares(operator: Operator) -> bool {
+    use Operator::{And, Eq, Gt, GtEq, IsDistinctFrom, IsNotDistinctFrom, Lt, LtEq, NotEq, Or};
+    matches!(operator, And | Or | Eq | NotEq | Lt | LtEq | Gt | GtEq | IsDistinctFrom | IsNotDistinctFrom)
+}
+
+/// Whether a filter gives the same whenever it is asked, and cannot fail.
+fn is_harmless(filter: &Arc<dyn PhysicalExpr>) -> bool {
+    let node = filter.as_ref();
+    let known = node.is::<Column>()
+        || node.is::<Literal>()
+        || node.is::<InListExpr>()
+        || node.is::<IsNullExpr>()
+        || node.is::<IsNotNullExpr>()
+        || node.is::<NotExpr>()
+        || node.is::<LikeExpr>()
+        || node.downcast_ref::<BinaryExpr>().is_some_and(|both| compares(*both.op()));
+    known && node.children().into_iter().all(is_harmless)
 }
 
 /// Names the file in the errors of reading it.

@@ -92,6 +92,7 @@ impl Planner {
             .with_config(config(&options))
             .with_runtime_env(runtime)
             .with_type_planner(Arc::new(times::Micros))
+            .with_optimizer_rules(rules::logical())
             .with_physical_optimizer_rule(Arc::new(rules::YieldInJoins))
             .with_physical_optimizer_rule(Arc::new(StreamContentGroups { limits, caution: caution.clone() }))
             .build();

@@ -138,6 +138,46 @@ fn a_querys_own_error_is_not_blamed_on_a_file() {
 }
 
 #[test]
+fn what_a_filter_cannot_compare_is_no_damage() {
+    let root = repository("examples/ipfs_kit");
+    for sql in [
+        "SELECT cid FROM pins WHERE status = 'failed' AND CAST(cid AS BIGINT) > 0",
+        "SELECT cid FROM pins WHERE content <> X'' AND status <> 'stored' AND 1 / (size_bytes - size_bytes) > 0",
+    ] {
+        let error = error(&root, sql);
+        assert!(!error.contains("unreadable") && !error.contains("damaged"), "{sql}: {error}");
+    }
+}
+
+/// What a scan looks at row by row must hold for columns that are made of others, too.
+#[test]
+fn filters_hold_for_metadata_with_parts() {
+    let temp = tempfile::tempdir().unwrap();
+    let sizes = Arc::new(Int64Array::from(vec![10, 1000, 7])) as ArrayRef;
+    let field = Arc::new(Field::new("size", DataType::Int64, true));
+    let texts = |texts: [&str; 3]| Arc::new(StringArray::from(texts.to_vec())) as ArrayRef;
+    let batch = RecordBatch::try_from_iter([
+        ("cid", texts([HELLO, RAW, HELLO])),
+        ("status", texts(["failed", "failed", "failed"])),
+        ("metadata", Arc::new(StructArray::from(vec![(field, sizes)])) as ArrayRef),
+    ]);
+    write(temp.path(), "parts", &batch.unwrap());
+    for (filter, rows) in [
+        ("status = 'failed'", 3),
+        ("status = 'failed' AND size_bytes > 100", 1),
+        ("status <> 'stored' AND metadata IS NULL", 0),
+        ("status = 'failed' AND metadata LIKE '%1000%'", 1),
+        ("status <> 'stored' AND random() < 2", 3),
+        (&format!("cid IN ('{HELLO}') AND metadata LIKE '%nothing%'"), 0),
+        (&format!("content = cid_content('{HELLO}') AND size_bytes < 10"), 1),
+        (&format!("content IN (cid_content('{HELLO}'), X'00') AND size_bytes >= 10"), 1),
+    ] {
+        let sql = format!("SELECT COUNT(*) AS n FROM pins WHERE {filter}");
+        assert_eq!(csv(temp.path(), &sql), format!("n\n{rows}"), "{filter}");
+    }
+}
+
+#[test]
 fn hostile_directory_names_are_tables_like_any_other() {
     let temp = tempfile::tempdir().unwrap();
     let names = [

@@ -90,12 +90,9 @@ impl Chain {
         folded(expr, value)
     }
 
-    /// Leaves out the columns of the scan that are not at `columns`, if nothing stands above it. False if something does.
+    /// Leaves out the columns of the scan that are not at `columns`, if nothing stands above it. False if that cannot be.
     pub fn keep(&mut self, columns: &[usize]) -> Result<bool> {
-        if self.nodes.is_empty() {
-            self.scan.keep(columns)?;
-        }
-        Ok(self.nodes.is_empty())
+        Ok(self.nodes.is_empty() && self.scan.keep(columns)?)
     }
 
     /// The same chain over another scan, in batches of `rows` rows.

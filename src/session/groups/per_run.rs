@@ -1,6 +1,7 @@
 //! Groups that are the same in all rows of a run, such as its backend and its status: each run is aggregated as a whole, and
 //! nobody asks of a row which group it is of. Other runs, such as those of what is not stored, are left to the general engine.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -10,11 +11,14 @@ use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{Result, ScalarValue};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::functions_aggregate::count::count_udaf;
-use datafusion::physical_expr::aggregate::AggregateExprBuilder;
+use datafusion::physical_expr::aggregate::{AggregateExprBuilder, AggregateFunctionExpr};
 use datafusion::physical_expr::expressions::lit;
 use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr};
 use datafusion::physical_plan::aggregates::{AggregateExec, AggregateMode, PhysicalGroupBy};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
+use datafusion::physical_plan::metrics::{
+    BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet, RecordOutput,
+};
 use datafusion::physical_plan::proto::ExecutionPlanEncodeCtx;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
@@ -42,6 +46,7 @@ pub(super) struct RunGroupsExec {
     /// The groups of each partition of the first input.
     keys: Arc<Vec<Vec<ScalarValue>>>,
     properties: Arc<PlanProperties>,
+    metrics: ExecutionPlanMetricsSet,
 }
 
 impl RunGroupsExec {
@@ -63,6 +68,8 @@ impl RunGroupsExec {
             });
             key.collect::<Option<Vec<_>>>()
         };
+        let known: HashMap<&RunFacts, _> = chain.scan.facts().map(|facts| (facts, key(facts))).collect();
+        let key = |facts: &RunFacts| known.get(facts).cloned().flatten();
         let same = chain.scan.in_parts(most, batch, |facts| key(facts).is_some());
         let keys: Vec<_> = same.facts.iter().filter_map(key).collect();
         let others = chain.scan.in_parts(most, batch, |facts| key(facts).is_none());
@@ -80,7 +87,8 @@ impl RunGroupsExec {
             Boundedness::Bounded,
         );
         let (general, keys, properties) = (Arc::clone(general), Arc::new(keys), Arc::new(properties));
-        Ok(Some(RunGroupsExec { general, inputs, keys, properties }))
+        let metrics = ExecutionPlanMetricsSet::new();
+        Ok(Some(RunGroupsExec { general, inputs, keys, properties, metrics }))
     }
 
     /// The partitions of an input that belong to one of ours. Parts are about as large as each other.
@@ -119,10 +127,18 @@ fn is_simple(aggregate: &AggregateExec) -> bool {
         && !groups.has_grouping_set()
         && aggregate.limit_options().is_none()
         && aggregate.properties().output_ordering().is_none()
-        && aggregate
-            .aggr_expr()
-            .iter()
-            .all(|function| !function.is_distinct() && function.order_bys().is_empty())
+        && aggregate.aggr_expr().iter().all(|function| has_one_state(function, &aggregate.input_schema()))
+}
+
+/// Whether a function's state is the same with groups and without, so that one can go on where the other ended. That of `avg`
+/// is not if no row counts, nor is that of `corr` at all.
+fn has_one_state(function: &AggregateFunctionExpr, input: &SchemaRef) -> bool {
+    let plain = function.expressions().iter().all(|value| {
+        // With what has parts, a NULL in a part counts here and not there.
+        value.data_type(input).is_ok_and(|kind| !kind.is_nested())
+    });
+    let known = ["count", "sum", "min", "max", "bool_and", "bool_or"].contains(&function.fun().name());
+    known && plain && !function.is_distinct() && function.order_bys().is_empty()
 }
 
 /// A row of states with its groups before it, and without the count of rows behind it; nothing if there were none.
@@ -173,7 +189,8 @@ impl ExecutionPlan for RunGroupsExec {
             return datafusion::common::internal_err!("{} has a partition for each part", self.name());
         }
         let (general, keys) = (Arc::clone(&self.general), Arc::clone(&self.keys));
-        Ok(Arc::new(RunGroupsExec { general, inputs, keys, properties: Arc::clone(&self.properties) }))
+        let (properties, metrics) = (Arc::clone(&self.properties), ExecutionPlanMetricsSet::new());
+        Ok(Arc::new(RunGroupsExec { general, inputs, keys, properties, metrics }))
     }
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
@@ -194,7 +211,13 @@ impl ExecutionPlan for RunGroupsExec {
                 });
             }
         }
-        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, stream::iter(batches).flatten())))
+        let metrics = BaselineMetrics::new(&self.metrics, partition);
+        let batches = stream::iter(batches).flatten().map_ok(move |batch| batch.record_output(&metrics));
+        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, batches)))
+    }
+
+    fn metrics(&self) -> Option<MetricsSet> {
+        Some(self.metrics.clone_inner())
     }
 
     fn try_to_proto(&self, context: &ExecutionPlanEncodeCtx<'_>) -> Result<Option<PhysicalPlanNode>> {

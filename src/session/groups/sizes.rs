@@ -19,8 +19,10 @@ pub(in crate::session) struct Limits {
 
 /// The part of the memory limit that may be used.
 const SHARE: u64 = 3;
-/// Batches of fewer rows cost more than they save.
-const FEWEST_ROWS: usize = 1024;
+/// Batches of fewer rows cost more than they save, as long as there is memory for them.
+const FEW_ROWS: usize = 1024;
+/// The same where there is not.
+const FEWEST_ROWS: usize = 128;
 /// What a row takes beside its bytes in the file: views, group numbers, filters.
 const ROW_BYTES: u64 = 128;
 
@@ -54,13 +56,17 @@ impl Limits {
         let wanted = self.range.max(runs * self.run).min(share / 2).max(1);
         let most = (rows / (runs * self.worth as u64).max(1)).max(1);
         let ranges = bytes.div_ceil(wanted).max(partitions as u64).min(most);
-        let block = self.block.min(4 * batch).max(1);
-        let scan = (4 * block / runs as usize).max(FEWEST_ROWS).min(batch).max(1);
         let range_bytes = bytes / ranges;
         // What is read beyond the bytes of the range, and held of each run beside the block.
         let row_bytes = ROW_BYTES + 2 * bytes / rows.max(1);
-        let held = (2 * scan as u64 * runs + block as u64) * row_bytes;
-        let fits = range_bytes + held <= share;
+        let held = |block: usize, scan: usize| (2 * scan as u64 * runs + block as u64) * row_bytes;
+        let mut block = self.block.min(4 * batch).max(1);
+        let mut scan = (4 * block / runs as usize).max(FEW_ROWS).min(batch).max(1);
+        // Less at once where memory is little.
+        while range_bytes + held(block, scan) > share && block > FEWEST_ROWS {
+            (block, scan) = (block / 2, (scan / 2).max(FEWEST_ROWS).min(batch).max(1));
+        }
+        let fits = range_bytes + held(block, scan) <= share;
         let worth = ranges >= partitions.min(2) as u64;
         let sizes = Sizes {
             ranges: ranges as usize,

@@ -63,9 +63,10 @@ impl Task {
         }
         let last = general.downcast_ref::<AggregateExec>()?;
         let first = first_aggregate(last)?;
-        let chain = Chain::below(first.input())?;
+        // Cheap questions first: to know of the runs is to look at all row groups.
         let content = group_column(first)?;
         group_column(last)?;
+        let chain = Chain::below(first.input())?;
         let schema = general.schema();
         if chain.column(content) != Some(CONTENT) || *schema.field(0).data_type() != DataType::BinaryView {
             return None;

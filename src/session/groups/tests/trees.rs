@@ -214,20 +214,28 @@ pub(super) fn lines(session: &Session, sql: &str) -> crate::Result<Vec<String>> 
     let workers = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     workers.block_on(async {
         let mut answer = session.query(sql).await?;
-        let mut lines = Vec::new();
+        let mut batches = Vec::new();
         while let Some(batch) = answer.try_next().await? {
-            let options = FormatOptions::default().with_null("NULL");
-            let columns: Vec<_> = batch
-                .columns()
-                .iter()
-                .map(|column| ArrayFormatter::try_new(column.as_ref(), &options).unwrap())
-                .collect();
-            for row in 0..batch.num_rows() {
-                let values: Vec<_> = columns.iter().map(|column| column.value(row).to_string()).collect();
-                lines.push(values.join("|"));
-            }
+            batches.push(batch);
         }
-        lines.sort();
-        Ok(lines)
+        Ok(texts(&batches))
     })
+}
+
+/// The rows of batches as text, sorted.
+pub(super) fn texts(batches: &[RecordBatch]) -> Vec<String> {
+    let options = FormatOptions::default().with_null("NULL");
+    let lines = batches.iter().flat_map(|batch| {
+        let columns: Vec<_> = batch
+            .columns()
+            .iter()
+            .map(|column| ArrayFormatter::try_new(column.as_ref(), &options).unwrap())
+            .collect();
+        let line =
+            |row| columns.iter().map(|column| column.value(row).to_string()).collect::<Vec<_>>().join("|");
+        (0..batch.num_rows()).map(line).collect::<Vec<String>>()
+    });
+    let mut lines: Vec<String> = lines.collect();
+    lines.sort();
+    lines
 }
