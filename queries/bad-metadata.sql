@@ -7,7 +7,7 @@ WITH looked_at AS (
         status,
         CASE
             WHEN TRIM(COALESCE(metadata, '')) = '' THEN 'missing'
-            WHEN JSON_OBJECT_KEYS(metadata) IS NULL THEN 'no JSON object'
+            WHEN NOT METADATA_VALID(metadata) THEN 'no JSON object'
             WHEN size_bytes IS NULL
                 AND COALESCE(
                     metadata ->> 'size_bytes',

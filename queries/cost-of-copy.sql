@@ -33,11 +33,11 @@ SELECT
     CAST(
         CASE WHEN content.size_bytes IS NOT NULL THEN
             CAST(GREATEST(content.size_bytes, classes.min_bytes) AS DECIMAL(38, 0)) + classes.overhead_bytes
-        END * classes.storage_usd / classes.unit_bytes AS DECIMAL(38, 6)
+        END * classes.storage_usd / classes.unit_bytes AS DECIMAL(38, 12)
     ) AS month_usd,
-    CAST(classes.put_usd / 1000 AS DECIMAL(38, 6)) AS put_usd,
+    CAST(classes.put_usd / 1000 AS DECIMAL(38, 12)) AS put_usd,
     CAST(
-        CAST(content.size_bytes AS DECIMAL(38, 0)) * classes.egress_usd / classes.unit_bytes + classes.get_usd / 1000 AS DECIMAL(38, 6)
+        CAST(content.size_bytes AS DECIMAL(38, 0)) * classes.egress_usd / classes.unit_bytes + classes.get_usd / 1000 AS DECIMAL(38, 12)
     ) AS read_usd,
     classes.confidence
 FROM classes

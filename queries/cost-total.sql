@@ -1,6 +1,6 @@
 -- title: Cost per month of all backends
 -- description: The sum of what the report cost tells, and beside it what is in no cost, stored on backends without a price or
---   of unknown size.
+--   of unknown size. Mappings whose CID is none are in neither.
 WITH classes AS (  -- the price of each backend, by its name or else by its type
     SELECT
         backends.name AS backend_name,

@@ -17,12 +17,7 @@ SELECT
     pins.cid,
     pins.created_at,
     ROUND((DATE_PART('epoch', $as_of) - DATE_PART('epoch', pins.created_at)) / 86400, 1) AS age_days,
-    COALESCE(
-        pins.metadata ->> 'error',
-        pins.metadata ->> 'reason',
-        pins.metadata ->> 'status_details',
-        pins.metadata -> 'metadata' ->> 'error'
-    ) AS reason,
+    METADATA_REASON(pins.metadata) AS reason,
     COALESCE(copies.copies, 0) AS copies,
     pins.size_bytes
 FROM pins

@@ -4,12 +4,7 @@
 SELECT
     backend_name,
     status,
-    COALESCE(
-        metadata ->> 'error',
-        metadata ->> 'reason',
-        metadata ->> 'status_details',
-        metadata -> 'metadata' ->> 'error'
-    ) AS reason,
+    METADATA_REASON(metadata) AS reason,
     COUNT(*) AS pins,
     MIN(created_at) AS oldest,
     MAX(created_at) AS newest

@@ -38,4 +38,4 @@ SELECT
     mappings.newest_failure
 FROM mappings
 LEFT JOIN lost ON lost.backend_name = mappings.backend_name
-ORDER BY failed_percent DESC, mappings.failed DESC, mappings.backend_name
+ORDER BY 1.0 * mappings.failed / mappings.pins DESC, mappings.failed DESC, mappings.backend_name

@@ -25,34 +25,56 @@ short AS (
         AND COUNT(*) FILTER (WHERE status = 'stored') > 0
 ),
 there AS (
-    SELECT pins.backend_name, pins.content
+    SELECT pins.backend_name, MAX(short.size_bytes) AS size_bytes
     FROM pins
     JOIN short ON short.content = pins.content
     WHERE pins.status = 'stored'
     GROUP BY pins.backend_name, pins.content
 ),
-candidates AS (  -- everything for everybody, less what is there: a list of what is not would be long
-    SELECT classes.backend_name, 1 AS sign, short.size_bytes
+rates AS (
+    SELECT DISTINCT COALESCE(min_bytes, 0) AS min_bytes, COALESCE(overhead_bytes, 0) AS overhead_bytes
     FROM classes
+),
+everything AS (  -- at each rate; less what is there: a list of what is not would be long
+    SELECT
+        rates.min_bytes,
+        rates.overhead_bytes,
+        COUNT(*) AS contents,
+        COALESCE(SUM(CAST(short.size_bytes AS DECIMAL(38, 0))), 0) AS bytes,
+        COUNT(*) FILTER (WHERE short.size_bytes IS NULL) AS unknown_sizes,
+        COALESCE(SUM(
+            CAST(GREATEST(short.size_bytes, rates.min_bytes) AS DECIMAL(38, 0)) + rates.overhead_bytes
+        ) FILTER (WHERE short.size_bytes IS NOT NULL), 0) AS billed_bytes
+    FROM rates
     CROSS JOIN short
-    UNION ALL
-    SELECT there.backend_name, -1 AS sign, short.size_bytes
+    GROUP BY rates.min_bytes, rates.overhead_bytes
+),
+kept AS (
+    SELECT
+        classes.backend_name,
+        COUNT(*) AS contents,
+        COALESCE(SUM(CAST(there.size_bytes AS DECIMAL(38, 0))), 0) AS bytes,
+        COUNT(*) FILTER (WHERE there.size_bytes IS NULL) AS unknown_sizes,
+        COALESCE(SUM(
+            CAST(GREATEST(there.size_bytes, COALESCE(classes.min_bytes, 0)) AS DECIMAL(38, 0))
+            + COALESCE(classes.overhead_bytes, 0)
+        ) FILTER (WHERE there.size_bytes IS NOT NULL), 0) AS billed_bytes
     FROM there
-    JOIN short ON short.content = there.content
+    JOIN classes ON classes.backend_name = there.backend_name
+    GROUP BY classes.backend_name
 ),
 sums AS (
     SELECT
         classes.backend_name,
-        SUM(candidates.sign) AS contents,
-        COALESCE(SUM(CAST(candidates.size_bytes AS DECIMAL(38, 0)) * candidates.sign), 0) AS bytes,
-        COALESCE(SUM(candidates.sign) FILTER (WHERE candidates.size_bytes IS NULL), 0) AS unknown_sizes,
-        COALESCE(SUM(
-            (CAST(GREATEST(candidates.size_bytes, COALESCE(classes.min_bytes, 0)) AS DECIMAL(38, 0))
-            + COALESCE(classes.overhead_bytes, 0)) * candidates.sign
-        ) FILTER (WHERE candidates.size_bytes IS NOT NULL), 0) AS billed_bytes
-    FROM candidates
-    JOIN classes ON classes.backend_name = candidates.backend_name
-    GROUP BY classes.backend_name
+        everything.contents - COALESCE(kept.contents, 0) AS contents,
+        everything.bytes - COALESCE(kept.bytes, 0) AS bytes,
+        everything.unknown_sizes - COALESCE(kept.unknown_sizes, 0) AS unknown_sizes,
+        everything.billed_bytes - COALESCE(kept.billed_bytes, 0) AS billed_bytes
+    FROM classes
+    JOIN everything
+        ON everything.min_bytes = COALESCE(classes.min_bytes, 0)
+        AND everything.overhead_bytes = COALESCE(classes.overhead_bytes, 0)
+    LEFT JOIN kept ON kept.backend_name = classes.backend_name
 )
 SELECT
     classes.backend_name,

@@ -16,11 +16,11 @@ const ROWS: usize = 8192;
 /// The pins of one side in the order in which sides are merged. Mappings of one backend whose CIDs agree in codec and
 /// multihash are one pin, stored if any of them is; a text that is no CID is one by itself.
 ///
-/// Of a single backend the name does not count, and is given as `$backend`.
+/// Of a single backend the name does not count, and is given as `$backend`. Otherwise `$without` names the backends to go without.
 pub fn pins_sql(single: bool) -> String {
     let (backend, only) = match single {
         true => ("''", "WHERE backend_name = $backend"),
-        false => ("backend_name", ""),
+        false => ("backend_name", "WHERE CARDINALITY($without) = 0 OR NOT ARRAY_HAS($without, backend_name)"),
     };
     format!(
         "SELECT {backend} AS backend_name, content, COALESCE(CID_CODEC(cid), cid, '') AS codec, MIN(cid) AS cid, \

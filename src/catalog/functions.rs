@@ -1,4 +1,4 @@
-//! Functions over CIDs in SQL. Text that is no CID gives NULL, an empty content or false; it never fails a query.
+//! Functions over CIDs and metadata in SQL. Text that is none gives NULL, an empty content or false; it never fails a query.
 
 use std::sync::{Arc, LazyLock};
 
@@ -12,7 +12,7 @@ use datafusion::logical_expr::{
 
 use super::derive::{contents, texts};
 use crate::pin::Cid;
-use crate::pin::cid;
+use crate::pin::{cid, reason};
 
 /// All of them, to be registered with a session.
 pub(crate) fn all() -> Vec<Arc<ScalarUDF>> {
@@ -36,15 +36,17 @@ struct Function {
     example: &'static str,
 }
 
-/// What a function makes of the text of a CID.
+/// What a function makes of the text of a CID, or of metadata.
 enum Gives {
     Content,
     Valid,
     Number(fn(&Cid) -> i64),
     Text(fn(&Cid) -> Option<String>),
+    OfMetadata(fn(&str) -> Option<String>),
+    OfObject(fn(&str) -> bool),
 }
 
-static FUNCTIONS: [Function; 8] = [
+static FUNCTIONS: [Function; 10] = [
     Function {
         name: "cid_content",
         gives: Gives::Content,
@@ -96,6 +98,19 @@ static FUNCTIONS: [Function; 8] = [
         help: "A CID as version 0 (Qm…), which exists for dag-pb with sha2-256 only. NULL for all others.",
         example: "SELECT cid_to_v0(cid) FROM pins",
     },
+    Function {
+        name: "metadata_reason",
+        gives: Gives::OfMetadata(reason::from_metadata),
+        help: "Why a pin failed or waits, as its metadata says: error, reason, status_details, or the error within \
+               metadata, the first that is not blank. NULL if it does not say.",
+        example: "SELECT metadata_reason(metadata), COUNT(*) FROM pins WHERE status = 'failed' GROUP BY 1",
+    },
+    Function {
+        name: "metadata_valid",
+        gives: Gives::OfObject(reason::is_object),
+        help: "Whether a metadata text is one JSON object and nothing else. False for NULL.",
+        example: "SELECT cid FROM pins WHERE NOT metadata_valid(metadata)",
+    },
 ];
 
 /// A [`Function`] as DataFusion calls it.
@@ -117,9 +132,9 @@ impl ScalarUDFImpl for CidFunction {
     fn return_type(&self, _: &[DataType]) -> Result<DataType> {
         Ok(match self.function.gives {
             Gives::Content => DataType::BinaryView,
-            Gives::Valid => DataType::Boolean,
+            Gives::Valid | Gives::OfObject(_) => DataType::Boolean,
             Gives::Number(_) => DataType::Int64,
-            Gives::Text(_) => DataType::Utf8View,
+            Gives::Text(_) | Gives::OfMetadata(_) => DataType::Utf8View,
         })
     }
 
@@ -161,6 +176,16 @@ impl Function {
                 cids.for_each(|cid| builder.append_option(cid.as_ref().map(number)));
                 Arc::new(builder.finish())
             }
+            Gives::OfObject(holds) => {
+                let mut builder = BooleanBuilder::with_capacity(texts.len());
+                texts.iter().for_each(|text| builder.append_value(text.is_some_and(holds)));
+                Arc::new(builder.finish())
+            }
+            Gives::OfMetadata(words) => {
+                let mut builder = StringViewBuilder::with_capacity(texts.len());
+                texts.iter().for_each(|text| builder.append_option(text.and_then(words)));
+                Arc::new(builder.finish())
+            }
             Gives::Text(text) => {
                 let mut builder = StringViewBuilder::with_capacity(texts.len());
                 cids.for_each(|cid| builder.append_option(cid.as_ref().and_then(text)));
@@ -170,8 +195,12 @@ impl Function {
     }
 
     fn document(&self) -> Documentation {
-        Documentation::builder(DOC_SECTION_OTHER, self.help, format!("{}(cid)", self.name))
-            .with_argument("cid", "The text of a CID.")
+        let (argument, what) = match self.gives {
+            Gives::OfMetadata(_) | Gives::OfObject(_) => ("metadata", "The metadata of a pin."),
+            _ => ("cid", "The text of a CID."),
+        };
+        Documentation::builder(DOC_SECTION_OTHER, self.help, format!("{}({argument})", self.name))
+            .with_argument(argument, what)
             .with_sql_example(format!("```sql\n{}\n```", self.example))
             .build()
     }

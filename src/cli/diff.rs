@@ -8,15 +8,15 @@ use arrow::error::ArrowError;
 use clap::{Arg, ArgMatches, Command};
 use pinql::Error;
 use pinql::diff::{self, Changes};
-use pinql::report::{Bindings, Value};
-use pinql::session::Session;
+use pinql::report::{Bindings, Kind, Value};
 use pinql::store::layout;
 use tempfile::TempDir;
 
 use super::args::Options;
 use super::failure::{Failure, Outcome};
+use super::named::{self, Known};
 use super::runner::{Runner, Running};
-use super::ui::Ui;
+use super::ui::{Ui, one_line};
 use super::{Exit, open_at, output, places};
 
 /// The backend that a backup file is made, for the time of a comparison.
@@ -42,15 +42,18 @@ struct Side {
 
 pub fn run(options: &Options, given: &ArgMatches, ui: &mut Ui) -> Outcome<Exit> {
     let output = output(options)?;
+    // Both sides run at once.
+    let halved = Options { memory_limit: options.memory_limit.unwrap_or_default().half(), ..options.clone() };
     let word = |name: &str| given.get_one::<String>(name).map(String::as_str).unwrap_or_default();
-    let (mut old, mut new) = (side(word("A"), options, ui)?, side(word("B"), options, ui)?);
+    let (mut old, mut new) = (side(word("A"), &halved, ui)?, side(word("B"), &halved, ui)?);
     if old.backend.is_some() != new.backend.is_some() {
         return Err(Failure::misuse(
             "one side is a data directory and the other a single backend",
             "name two data directories, or two backends or their backups",
         ));
     }
-    let (mut old, mut new) = (old.start()?, new.start()?);
+    let without = untold([&mut old, &mut new], options, ui)?;
+    let (mut old, mut new) = (old.start(&without)?, new.start(&without)?);
     old.columns()?;
     new.columns()?;
     let mut count = 0;
@@ -63,9 +66,43 @@ pub fn run(options: &Options, given: &ArgMatches, ui: &mut Ui) -> Outcome<Exit> 
             Ok(batch)
         })?;
     }
+    let late: Vec<String> =
+        old.skipped().iter().chain(new.skipped()).map(|skipped| skipped.backend.clone()).collect();
     ui.skipped(old.skipped());
     ui.skipped(new.skipped());
+    ui.has_answered_for(&late)?;
     Ok(if count > 0 || ui.tells_something() { Exit::Found } else { Exit::Done })
+}
+
+/// The backends of two data directories whose pins one of them cannot tell: they are compared on neither side, for nothing is
+/// not what they have.
+///
+/// # Errors
+/// If one is unreadable and such are not to be skipped, or the only backend of a side is such a one.
+fn untold(sides: [&mut Side; 2], options: &Options, ui: &mut Ui) -> Outcome<Vec<String>> {
+    let mut without = Vec::new();
+    for side in sides {
+        let known = named::all(&mut side.runner)?;
+        if let Some(backend) = &side.backend {
+            named::check(std::slice::from_ref(backend), &known)?;
+            continue;
+        }
+        // The query itself says what is wrong with an unreadable one.
+        let passed_over = |known: &&Known| match known.state.as_str() {
+            "unreadable" => options.skip_unreadable,
+            "alias" => false,
+            _ => !known.is_told(),
+        };
+        for known in known.iter().filter(passed_over) {
+            if without.contains(&known.name) {
+                continue;
+            }
+            ui.say(&one_line(&format!("backend {} is not compared: {}", known.name, known.problem())));
+            ui.has_found();
+            without.push(known.name.clone());
+        }
+    }
+    Ok(without)
 }
 
 /// What ends a comparison early.
@@ -90,11 +127,15 @@ impl From<Stop> for Failure {
 }
 
 impl Side {
-    fn start(&mut self) -> Outcome<Running<'_>> {
+    fn start(&mut self, without: &[String]) -> Outcome<Running<'_>> {
         let mut bindings = Bindings::default();
-        if let Some(backend) = &self.backend {
-            bindings.0.insert("backend".into(), Value::Text(backend.clone()));
-        }
+        match &self.backend {
+            Some(backend) => bindings.0.insert("backend".into(), Value::Text(backend.clone())),
+            None => {
+                let names = without.iter().cloned().map(Value::Text).collect();
+                bindings.0.insert("without".into(), Value::List(Kind::Backend, names))
+            }
+        };
         self.runner.start(&diff::pins_sql(self.backend.is_some()), &bindings)
     }
 }
@@ -104,40 +145,38 @@ fn side(word: &str, options: &Options, ui: &Ui) -> Outcome<Side> {
     if path.join(layout::BACKENDS).is_dir() {
         return Ok(Side { runner: open_at(path, options, ui)?, backend: None, _dir: None });
     }
-    if path.is_file() {
-        let dir = backup(path)?;
-        return Ok(Side {
-            runner: open_at(dir.path(), options, ui)?,
-            backend: Some(BACKUP.into()),
-            _dir: Some(dir),
-        });
+    // A file of that name in the working directory is none that was meant, unless no backend was.
+    let is_path = path.components().count() > 1;
+    if is_path && path.is_file() {
+        return of_backup(path, options, ui);
     }
-    let root = places::root(options.root.as_deref(), options.root_default.as_deref())?;
-    let runner = open_at(&root, options, ui)?;
-    match names(runner.session())?.iter().any(|name| name == word) {
+    let root = places::root(options.root.as_deref(), options.root_default.as_deref());
+    let runner = match root {
+        Ok(root) => open_at(&root, options, ui)?,
+        Err(_) if path.is_file() => return of_backup(path, options, ui),
+        Err(failure) => return Err(failure),
+    };
+    let root = runner.session().data_dir().root().display().to_string();
+    match runner.session().data_dir().backends()?.iter().any(|backend| backend.name == word) {
         true => Ok(Side { runner, backend: Some(word.into()), _dir: None }),
+        false if path.is_file() => of_backup(path, options, ui),
         false => Err(Failure::misuse(
-            format!(
-                "`{word}` is neither a data directory, nor a backup, nor a backend of {}",
-                root.display()
-            ),
+            format!("`{word}` is neither a data directory, nor a backup, nor a backend of {root}"),
             "`pinql backend list` names the backends",
         )),
     }
 }
 
-fn names(session: &Session) -> Outcome<Vec<String>> {
-    Ok(session.data_dir().backends()?.into_iter().map(|backend| backend.name).collect())
+fn of_backup(file: &Path, options: &Options, ui: &Ui) -> Outcome<Side> {
+    let dir = backup(file)?;
+    Ok(Side { runner: open_at(dir.path(), options, ui)?, backend: Some(BACKUP.into()), _dir: Some(dir) })
 }
 
-/// A data directory with this file as its only backend: linked where that is possible, else copied.
+/// A data directory with this file as its only backend, in the place for temporary files, for a comparison writes nothing
+/// beside data: linked where that is possible, else copied.
 fn backup(file: &Path) -> Outcome<TempDir> {
     let failed = |source| Error::Write { path: file.into(), source };
-    let beside = file.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    // Beside the file a link is possible; where nothing may be written, it is copied to the usual place.
-    let dir =
-        tempfile::Builder::new().prefix(".pinql-diff-").tempdir_in(beside).or_else(|_| tempfile::tempdir());
-    let dir = dir.map_err(failed)?;
+    let dir = tempfile::Builder::new().prefix("pinql-diff-").tempdir().map_err(failed)?;
     let place = dir.path().join(layout::BACKENDS).join(BACKUP);
     fs::create_dir_all(&place).map_err(failed)?;
     let target = place.join("pin_mappings.parquet");

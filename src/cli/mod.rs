@@ -18,6 +18,7 @@ mod gate;
 mod interrupt;
 mod lookup;
 mod meter;
+mod named;
 mod output;
 mod pager;
 mod places;
@@ -160,11 +161,12 @@ fn run_report(args: &Args, reports: &Reports, given: &ArgMatches, ui: &mut Ui) -
         }
         Asked::Run(report, bindings) => {
             let mut runner = open(&args.options, ui)?;
-            report::check_backends(report, &bindings, runner.session())?;
+            let named = report::check_backends(report, &bindings, &mut runner)?;
             let output = output.of_report(report);
             let asked = query::Asked { report: Some(&report.name), sql: &report.sql, bindings: &bindings };
             query::export(&mut runner, &asked, &output, &args.options, ui)
                 .map_err(|failure| failure.over(&report::passage(report)))?;
+            ui.has_answered_for(&named)?;
             Ok(if ui.tells_something() { Exit::Found } else { Exit::Done })
         }
     }

@@ -22,6 +22,15 @@ impl Default for MemoryLimit {
 }
 
 impl MemoryLimit {
+    /// Half of it, for each of two that work at once.
+    pub fn half(self) -> Option<MemoryLimit> {
+        Some(match self {
+            MemoryLimit::None => MemoryLimit::None,
+            MemoryLimit::Bytes(bytes) => MemoryLimit::Bytes(bytes / 2),
+            MemoryLimit::Share(percent) => MemoryLimit::Share(percent / 2.0),
+        })
+    }
+
     /// The limit in bytes on this machine. A share of a memory of unknown size is no limit.
     pub fn bytes(self) -> Option<usize> {
         let bytes = match self {

@@ -10,14 +10,15 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 use pinql::Error;
 use pinql::export::Format;
 use pinql::report::{Allowed, Bindings, Kind, Many, Param, Report, Reports};
-use pinql::session::Session;
 use serde_json::{Value, json};
 
 use super::args::Early;
 use super::excerpt::Passage;
-use super::failure::{Failure, Outcome, did_you_mean};
+use super::failure::{Failure, Outcome};
+use super::named;
 use super::output::Output;
 use super::places;
+use super::runner::Runner;
 use super::ui::{Ui, one_line};
 
 /// The option that takes any parameter by name, for those whose own option would clash with another.
@@ -66,6 +67,7 @@ impl Wrong {
 
 /// The subcommand `report`, with one of its own for each report.
 pub fn command(reports: &Reports) -> Command {
+    let taken = taken();
     Command::new("report")
         .about("Answer a canned question, or list them all")
         .subcommand_value_name("REPORT")
@@ -80,10 +82,10 @@ pub fn command(reports: &Reports) -> Command {
                 .action(ArgAction::SetTrue)
                 .help("List the reports as JSON, with their parameters"),
         )
-        .subcommands(reports.iter().map(subcommand))
+        .subcommands(reports.iter().map(|report| subcommand(report, &taken)))
 }
 
-fn subcommand(report: &Report) -> Command {
+fn subcommand(report: &Report, taken: &[String]) -> Command {
     let long = match report.description.is_empty() {
         true => report.title.clone(),
         false => format!("{}\n\n{}", report.title, report.description),
@@ -99,16 +101,16 @@ fn subcommand(report: &Report) -> Command {
         .about(report.title.clone())
         .long_about(long)
         .next_help_heading("Parameters")
-        .args(report.params.iter().filter(|param| !is_taken(&option_name(param))).map(option))
+        .args(report.params.iter().filter(|param| !taken.contains(&option_name(param))).map(option))
         .arg(any)
 }
 
-/// The names that all reports have already.
-fn is_taken(long: &str) -> bool {
+/// The names of options that all reports have already.
+fn taken() -> Vec<String> {
     use clap::CommandFactory;
     let common = super::args::Args::command();
-    let mut taken = common.get_arguments().filter(|arg| arg.is_global_set()).filter_map(Arg::get_long);
-    [PARAM, "help"].contains(&long) || taken.any(|name| name == long)
+    let common = common.get_arguments().filter(|arg| arg.is_global_set()).filter_map(Arg::get_long);
+    common.chain([PARAM, "help"]).map(str::to_owned).collect()
 }
 
 /// The option of one parameter.
@@ -185,31 +187,26 @@ pub fn bind(report: &Report, values: &[(String, String)]) -> Outcome<Bindings> {
     Ok(report.bind(&values, Utc::now())?)
 }
 
-/// Refuses names of backends that are none: that nothing is found of what was mistyped would be no good news.
-pub fn check_backends(report: &Report, bindings: &Bindings, session: &Session) -> Outcome<()> {
+/// Refuses names of backends that are none, or of which nothing can be told. Gives the names.
+pub fn check_backends(report: &Report, bindings: &Bindings, runner: &mut Runner) -> Outcome<Vec<String>> {
+    let mut all = Vec::new();
     for param in report.params.iter().filter(|param| param.kind == Kind::Backend) {
-        let known: Vec<String> =
-            session.data_dir().backends()?.into_iter().map(|backend| backend.name).collect();
         let names: Vec<String> = match bindings.0.get(&param.name) {
             Some(pinql::report::Value::List(_, names)) => names.iter().map(ToString::to_string).collect(),
             name => name.iter().map(ToString::to_string).collect(),
         };
         if names.is_empty() && param.default.is_none() {
-            return Err(Failure::misuse(format!("--{} names no backend", option_name(param)), hint(&known)));
+            let known = named::all(runner)?;
+            let known: Vec<&str> = known.iter().map(|known| known.name.as_str()).collect();
+            let message = format!("--{} names no backend", option_name(param));
+            return Err(Failure::misuse(message, named::hint(&known)));
         }
-        if let Some(name) = names.iter().find(|name| !known.contains(name)) {
-            let hint = did_you_mean(name, &known).unwrap_or_else(|| hint(&known));
-            return Err(Failure::misuse(format!("there is no backend named `{name}`"), hint));
-        }
+        all.extend(names);
     }
-    Ok(())
-}
-
-fn hint(known: &[String]) -> String {
-    match known.is_empty() {
-        true => "there is none in the data directory".into(),
-        false => format!("known backends: {}", known.join(", ")),
+    if !all.is_empty() {
+        named::check(&all, &named::all(runner)?)?;
     }
+    Ok(all)
 }
 
 /// The name as the report spells it, for `min-copies` as well as `min_copies`.
@@ -309,7 +306,7 @@ mod tests {
 
     fn given(report: &Report, line: &str) -> Result<Vec<(String, String)>, clap::Error> {
         let words = std::iter::once("under-replicated").chain(line.split_whitespace());
-        Ok(values(report, &subcommand(report).try_get_matches_from(words)?))
+        Ok(values(report, &subcommand(report, &taken()).try_get_matches_from(words)?))
     }
 
     #[test]
@@ -349,7 +346,7 @@ mod tests {
     #[test]
     fn help_shows_title_description_and_defaults() {
         let report = report(&[("min_copies", Kind::Integer, Some("2")), ("cid", Kind::Text, None)]);
-        let help = subcommand(&report).render_long_help().to_string();
+        let help = subcommand(&report, &taken()).render_long_help().to_string();
         for part in [
             "Under-replicated contents",
             "Contents with too few copies.",

@@ -8,7 +8,7 @@ use pinql::export::Written;
 use pinql::pin::counted;
 use pinql::session::{Receipt, Skipped};
 
-use super::failure::Failure;
+use super::failure::{Failure, Outcome};
 
 /// What `--color` says.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -26,7 +26,7 @@ pub struct Ui {
     color: When,
     timing: bool,
     verbose: bool,
-    skipped: Vec<String>,
+    skipped: Vec<Skipped>,
     /// Whether something was found which the exit code is to tell.
     found: bool,
 }
@@ -149,12 +149,24 @@ impl Ui {
 
     /// Names the backends that an answer goes without, each once in a run.
     pub fn skipped(&mut self, skipped: &[Skipped]) {
-        for Skipped { backend, path, reason } in skipped {
-            let words = one_line(&format!("skipped backend {backend}: {path}: {reason}"));
-            if !self.skipped.contains(&words) {
-                self.say(&words);
-                self.skipped.push(words);
+        for one in skipped {
+            let Skipped { backend, path, reason } = one;
+            if !self.skipped.contains(one) {
+                self.say(&one_line(&format!("skipped backend {backend}: {path}: {reason}")));
+                self.skipped.push(one.clone());
             }
+        }
+    }
+
+    /// Fails if one of these backends has been skipped: what an answer tells of it is not true.
+    pub fn has_answered_for(&self, backends: &[String]) -> Outcome<()> {
+        let skipped = |name: &&String| self.skipped.iter().any(|skipped| skipped.backend == **name);
+        match backends.iter().find(skipped) {
+            Some(name) => Err(Failure::misuse(
+                format!("backend `{name}` is damaged, and the answer above goes without it"),
+                "`pinql backend restore` can make it anew from a backup",
+            )),
+            None => Ok(()),
         }
     }
 

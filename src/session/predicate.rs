@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::{DataType, SchemaRef};
+use datafusion::common::tree_node::TreeNode;
 use datafusion::common::{DFSchema, DataFusionError};
-use datafusion::logical_expr::{EmptyRelation, LogicalPlan, LogicalPlanBuilder};
+use datafusion::logical_expr::{EmptyRelation, Expr, LogicalPlan, LogicalPlanBuilder};
 use datafusion::physical_expr::PhysicalExpr;
 
 use super::diagnose::fault;
@@ -52,6 +53,9 @@ fn condition(
     let schema = Arc::new(DFSchema::try_from(columns.as_ref().clone())?);
     let state = planner.state();
     let written = state.create_logical_expr(sql, &schema)?;
+    if written.exists(|part| Ok(speaks_of_others(part)))? {
+        return Err(DataFusionError::Plan("it is no condition on a single row".into()));
+    }
     let rows =
         LogicalPlan::EmptyRelation(EmptyRelation { produce_one_row: false, schema: Arc::clone(&schema) });
     let filter = LogicalPlanBuilder::from(rows).filter(written)?.build()?;
@@ -60,6 +64,17 @@ fn condition(
         LogicalPlan::Filter(filter) => state.create_physical_expr(filter.predicate, &schema),
         _ => Err(DataFusionError::Plan("it is no condition on a row".into())),
     }
+}
+
+fn speaks_of_others(part: &Expr) -> bool {
+    matches!(
+        part,
+        Expr::AggregateFunction(_)
+            | Expr::WindowFunction(_)
+            | Expr::ScalarSubquery(_)
+            | Expr::InSubquery(_)
+            | Expr::Exists(_)
+    )
 }
 
 fn wrong(sql: &str, error: &DataFusionError) -> Error {

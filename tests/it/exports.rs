@@ -195,6 +195,33 @@ fn the_difference_of_two_sides_is_what_a_recount_finds() {
     let mut both = [wanted("old", false), wanted("new", true)].concat();
     both.sort();
     assert_eq!(rows(&[root_text, other.to_str().unwrap()], 1), both);
+    // What one side cannot tell is on neither side, and a file in the working directory is not a backend's name.
+    fs::create_dir_all(other.join("backends/later")).unwrap();
+    fs::write(other.join("backends/later/pins.json"), "[]").unwrap();
+    write(&root, "later", &crate::support::mappings("later", &old));
+    assert_eq!(rows(&[root_text, other.to_str().unwrap()], 1), both);
+    assert_eq!(rows(&["--skip-unreadable", root_text, root_text], 0), Vec::<String>::new());
+    write(&root, "broken", &crate::support::mappings("broken", &old));
+    write(&other, "broken", &crate::support::mappings("broken", &old));
+    fs::write(place(&other, "broken"), "PAR1 and nothing else PAR1").unwrap();
+    assert_eq!(rows(&["--skip-unreadable", root_text, other.to_str().unwrap()], 1), both);
+    for args in [
+        &["diff", root_text, other.to_str().unwrap()][..],
+        &["--root", other.to_str().unwrap(), "diff", "--skip-unreadable", "broken", "old"],
+        &["--root", other.to_str().unwrap(), "diff", "later", "old"],
+        &["--root", other.to_str().unwrap(), "report", "missing-on", "--backend", "later"],
+        &[
+            "--root",
+            other.to_str().unwrap(),
+            "--skip-unreadable",
+            "report",
+            "missing-on",
+            "--backend",
+            "broken",
+        ],
+    ] {
+        assert_eq!(pinql(&root, args).status.code(), Some(2), "{args:?}");
+    }
     for args in [&["old", root_text], &["old", "nowhere"]] {
         assert_eq!(pinql(&root, &["diff", args[0], args[1]]).status.code(), Some(2), "{args:?}");
     }

@@ -536,19 +536,24 @@ fn spelled(content: u8, spelling: u8) -> String {
 /// Metadata in one of the forms that tools write, with the size and the reason of a failure that it gives.
 fn metadata() -> impl Strategy<Value = (Option<String>, Option<i64>, Option<String>)> {
     let sizes = prop_oneof![4 => 0..5000i64, 1 => Just(i64::MAX)];
-    (0..11, sizes, "[ -~é]{0,8}").prop_map(|(form, size, reason)| {
+    (0..12, sizes, "[ -~é]{0,8}").prop_map(|(form, size, reason)| {
+        let said = |reason: &str| (!reason.trim().is_empty()).then(|| reason.to_owned());
         let (value, size, reason) = match form {
             0 => return (None, None, None),
             1 => return (Some("{'size': 5}".to_owned()), None, None),
-            2 => (json!({}), None, None),
+            2 => return (Some(r#"{"size": 5, "error": "e"} {"b""#.to_owned()), None, None),
+            11 => (json!({}), None, None),
             3 => (json!({"size_bytes": size}), Some(size), None),
             4 => (json!({"name": "x", "size": size}), Some(size), None),
             5 => (json!({"size_bytes": size.to_string(), "size": 1}), Some(size), None),
             6 => (json!({"metadata": {"size_bytes": size}}), Some(size), None),
-            7 => (json!({"size": -1, "error": reason}), None, Some(reason)),
-            8 => (json!({"size": size, "reason": reason, "status_details": "?"}), Some(size), Some(reason)),
-            9 => (json!({"status_details": reason}), None, Some(reason)),
-            _ => (json!({"metadata": {"error": reason, "size": size}}), Some(size), Some(reason)),
+            7 => (json!({"size": -1, "error": reason}), None, said(&reason)),
+            8 => {
+                let value = json!({"size": size, "reason": reason, "status_details": "?"});
+                (value, Some(size), said(&reason).or(Some("?".to_owned())))
+            }
+            9 => (json!({"status_details": reason}), None, said(&reason)),
+            _ => (json!({"metadata": {"error": reason, "size": size}}), Some(size), said(&reason)),
         };
         (Some(value.to_string()), size, reason)
     })

@@ -31,8 +31,8 @@ pub fn failures_by_backend(root: &Root) -> Vec<Value> {
             "failed_without_copy": lost,
             "newest_failure": time(failed.iter().filter_map(|mapping| mapping.created_at).max()),
         });
-        let shown = (1000.0 * failed.len() as f64 / mappings.len() as f64).round() as i64;
-        found.push((-shown, usize::MAX - failed.len(), name.clone(), row));
+        let share = (failed.len() * 1_000_000_000 / mappings.len()) as i64;
+        found.push((-share, usize::MAX - failed.len(), name.clone(), row));
     }
     found.sort_by_key(|(share, failed, name, _)| (*share, *failed, name.clone()));
     found.into_iter().map(|(.., row)| row).collect()

@@ -136,6 +136,16 @@ pub fn cost_total(root: &Root, prices: &Prices) -> Vec<Value> {
     })]
 }
 
+/// `amount` billionths for each unit of a class, and trillionths beside it, in trillionths. The price of the bytes is cut at thirteen
+/// decimals before others are added, as decimals are divided.
+fn trillionths(amount: i128, class: &Class, beside: i128) -> i128 {
+    (amount * 10_000 / i128::from(class.unit_bytes) + beside * 10 + 5) / 10
+}
+
+fn exact(trillionths: Option<i128>) -> Value {
+    trillionths.map_or(Value::Null, |amount| decimal(amount, 12))
+}
+
 pub fn cost_of_copy(root: &Root, prices: &Prices, cid: &str) -> Vec<Value> {
     let asked: Cid = cid.parse().expect("the question names a CID");
     let contents = root.contents();
@@ -144,22 +154,23 @@ pub fn cost_of_copy(root: &Root, prices: &Prices, cid: &str) -> Vec<Value> {
     let mut rows = Vec::new();
     for backend in listed(root) {
         let class = class_of(prices, backend);
-        let amount = class.zip(size).map(|(class, size)| month(billed(size, Some(class)), class));
-        let put = class.and_then(|class| class.put).map(|put| millionths(put.billionths.into(), 1000));
+        let amount = class.zip(size).map(|(class, size)| {
+            trillionths(billed(size, Some(class)) * i128::from(class.storage.billionths), class, 0)
+        });
+        // A thousand times billionths.
+        let put = class.and_then(|class| class.put).map(|put| put.billionths.into());
         let read = class.zip(size).and_then(|(class, size)| {
-            // The price of the bytes is cut at thirteen decimals before the request is added, as decimals are divided.
-            let bytes = i128::from(size) * i128::from(class.egress?.billionths) * 10_000
-                / i128::from(class.unit_bytes);
-            Some(millionths(bytes + i128::from(class.get?.billionths) * 10, 10_000))
+            let bytes = i128::from(size) * i128::from(class.egress?.billionths);
+            Some(trillionths(bytes, class, class.get?.billionths.into()))
         });
         let row = json!({
             "backend_name": backend.name,
             "price_class": name(class),
             "has_copy": content.is_some_and(|content| content.stored_on.contains(&backend.name)),
             "size_bytes": size,
-            "month_usd": usd(amount),
-            "put_usd": usd(put),
-            "read_usd": usd(read),
+            "month_usd": exact(amount),
+            "put_usd": exact(put),
+            "read_usd": exact(read),
             "confidence": class.map(|_| "low"),
         });
         rows.push((last(amount), backend.name.clone(), row));
