@@ -35,6 +35,17 @@ pub struct Gate {
 }
 
 impl Options {
+    /// The name of a gate that was asked for.
+    pub fn given(&self) -> Option<&'static str> {
+        let Options { fail_if_rows, max_rows_ok, fail_if } = self;
+        let gates = [
+            (*fail_if_rows, "fail-if-rows"),
+            (max_rows_ok.is_some(), "max-rows-ok"),
+            (fail_if.is_some(), "fail-if"),
+        ];
+        gates.into_iter().find(|(given, _)| *given).map(|(_, name)| name)
+    }
+
     /// A gate for an answer with these columns. A condition that cannot be used is a failure before anything is written.
     pub fn gate(&self, session: &Session, columns: &SchemaRef) -> Outcome<Gate> {
         let most_rows = if self.fail_if_rows { Some(0) } else { self.max_rows_ok };

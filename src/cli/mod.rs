@@ -120,6 +120,15 @@ fn opens_shell(args: &Args, matches: &ArgMatches) -> bool {
     matches.subcommand().is_none() && args.inputs.is_empty() && Ui::stdin_is_terminal()
 }
 
+/// Whether this command line asks for what gates and manifests are about: a report, or SQL outside of the shell.
+fn gives_answers(args: &Args, matches: &ArgMatches) -> bool {
+    match matches.subcommand() {
+        Some(("report", given)) => given.subcommand().is_some(),
+        Some(_) => false,
+        None => !opens_shell(args, matches),
+    }
+}
+
 fn dispatch(
     args: &Args,
     matches: &ArgMatches,
@@ -127,6 +136,14 @@ fn dispatch(
     config: &Config,
     ui: &mut Ui,
 ) -> Outcome<Exit> {
+    if !gives_answers(args, matches)
+        && let Some(option) = args.options.of_answers()
+    {
+        return Err(Failure::misuse(
+            format!("--{option} is for the answers of reports and of SQL"),
+            "it goes with `report NAME`, -c, -f, or SQL on stdin",
+        ));
+    }
     match matches.subcommand() {
         Some((name, _)) if !args.inputs.is_empty() => {
             Err(Failure::misuse(format!("-c and -f do not go with `{name}`"), "run them one after the other"))

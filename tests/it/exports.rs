@@ -64,6 +64,40 @@ fn gates_tell_findings_from_health_and_from_breakage() {
 }
 
 #[test]
+fn gates_and_manifests_are_refused_where_nothing_heeds_them() {
+    let temp = TempDir::new().unwrap();
+    let manifest = temp.path().join("m.json");
+    let page = temp.path().join("page.html");
+    let options = [
+        &["--fail-if-rows"][..],
+        &["--max-rows-ok", "3"],
+        &["--fail-if", "bytes > 1"],
+        &["--manifest", manifest.to_str().unwrap()],
+    ];
+    for command in [
+        &["lookup", "QmUCGLrkAMb7P1bJUaYshCBuV1yHwHq9HCRjYSe4RBKg5W"][..],
+        &["dashboard", "--html", page.to_str().unwrap()],
+        &["diff", "s3_main", "kubo_office"],
+        &["backend", "list"],
+        &["car", "ls", "none.car"],
+        &["report"],
+        &["report", "--list"],
+        &["prices"],
+        &["completions", "bash"],
+        &["man"],
+    ] {
+        for option in options {
+            let output = pinql(&samples(), &[command, option].concat());
+            let stderr = text(&output.stderr);
+            assert_eq!(output.status.code(), Some(2), "{command:?} {option:?}: {stderr}");
+            let words = format!("error: {} is for the answers of reports and of SQL\nhint: ", option[0]);
+            assert!(stderr.starts_with(&words), "{command:?}: {stderr}");
+        }
+    }
+    assert_eq!(fs::read_dir(temp.path()).unwrap().count(), 0);
+}
+
+#[test]
 fn parameters_are_checked_before_anything_runs() {
     for (args, words) in [
         (&["report", "growth", "--by", "decade"][..], "invalid value 'decade'"),
