@@ -102,6 +102,12 @@ impl Output {
         if verify && !matches!(&self.target, Target::File(path) if StagedFile::replaces(path)) {
             return Err(Failure::misuse("only a file can be read back", "name one with -o FILE"));
         }
+        if options.chart && (self.format != Format::Table || self.target != Target::Stdout) {
+            return Err(Failure::misuse(
+                "--chart draws bars below a table on stdout, and in no file or other format",
+                "leave out --chart, or -o and --format; --html FILE draws the chart of a report on a page",
+            ));
+        }
         let bars = options.chart.then_some(None);
         let output = Output { compression, style, verify, bars, ..self };
         output.suits_terminal(output.target == Target::Stdout && Ui::stdout_is_terminal())?;

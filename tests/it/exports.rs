@@ -242,6 +242,19 @@ fn bars_stand_below_a_table() {
     assert!(output.contains("\ncontents\n0 ███████████████████ 6\n"), "{output}");
 }
 
+#[test]
+fn bars_are_refused_where_none_can_be_drawn() {
+    let temp = TempDir::new().unwrap();
+    let at = |name: &str| temp.path().join(name).to_str().unwrap().to_owned();
+    for args in [&["--format", "csv"][..], &["-o", &at("a.txt")], &["-o", &at("a.csv")], &["--html", &at("a.html")]] {
+        let output = pinql(&samples(), &[&["report", "redundancy", "--chart"], args].concat());
+        assert_eq!(output.status.code(), Some(2), "{args:?}");
+        assert!(text(&output.stderr).contains("--chart draws bars below a table on stdout"), "{args:?}");
+    }
+    assert_eq!(fs::read_dir(temp.path()).unwrap().count(), 0);
+    assert_eq!(pinql(&samples(), &["report", "redundancy", "--chart", "-o", "-"]).status.code(), Some(0));
+}
+
 // ---------------------------------------------------------------------------------------------------- other programs
 
 /// What a program prints, or why it failed.
