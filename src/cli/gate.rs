@@ -32,6 +32,8 @@ pub struct Gate {
     condition: Option<(String, Predicate)>,
     rows: u64,
     met: u64,
+    /// Whether the rows are all there are.
+    ended: bool,
 }
 
 impl Options {
@@ -53,13 +55,17 @@ impl Options {
             Some(sql) => Some((sql.clone(), session.predicate(sql, columns).map_err(misuse)?)),
             None => None,
         };
-        Ok(Gate { most_rows, condition, rows: 0, met: 0 })
+        Ok(Gate { most_rows, condition, rows: 0, met: 0, ended: false })
     }
 }
 
 impl Gate {
-    /// Looks at a batch on its way.
-    pub fn watch(&mut self, batch: &RecordBatch) -> Outcome<()> {
+    /// Looks at a batch on its way, or at the end.
+    pub fn watch(&mut self, batch: Option<&RecordBatch>) -> Outcome<()> {
+        let Some(batch) = batch else {
+            self.ended = true;
+            return Ok(());
+        };
         self.rows += batch.num_rows() as u64;
         if let Some((_, condition)) = &self.condition {
             self.met += condition.count(batch).map_err(misuse)?;
@@ -67,17 +73,20 @@ impl Gate {
         Ok(())
     }
 
-    /// Says what does not pass, and whether anything does not.
-    pub fn is_shut(&self, ui: &Ui) -> bool {
+    /// Says what of the rows seen does not pass, for the exit code to tell it.
+    pub fn judge(&self, ui: &mut Ui) {
         let mut words = Vec::new();
+        let least = if self.ended { "" } else { "at least " };
         if let Some(most) = self.most_rows.filter(|most| self.rows > *most) {
-            words.push(format!("gate: {}, and at most {most} may be", Ui::rows(self.rows)));
+            words.push(format!("gate: {least}{}, and at most {most} may be", Ui::rows(self.rows)));
         }
         if let Some((sql, _)) = self.condition.as_ref().filter(|_| self.met > 0) {
-            words.push(format!("gate: {} with {sql}", Ui::rows(self.met)));
+            words.push(format!("gate: {least}{} with {sql}", Ui::rows(self.met)));
         }
-        words.iter().for_each(|words| ui.say(&one_line(words)));
-        !words.is_empty()
+        for words in words {
+            ui.say(&one_line(&words));
+            ui.has_found();
+        }
     }
 }
 

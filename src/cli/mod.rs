@@ -75,6 +75,8 @@ pub fn run() -> ExitCode {
     let config = Config::load();
     let mut ui = Ui::new(early.color.or(config.color()).unwrap_or_default());
     let exit = parse_and_dispatch(&words, &early, &config, &mut ui).unwrap_or_else(|failure| match failure {
+        // That nobody reads on does not undo what was found until then.
+        failure if failure.is_broken_pipe() && ui.tells_something() => Exit::Found,
         failure if failure.is_broken_pipe() => Exit::Done,
         Failure::Interrupted => Exit::Interrupted,
         failure => {

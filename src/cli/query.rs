@@ -207,7 +207,7 @@ fn answered(
         let mut took = None;
         let next = || {
             let batch = running.batch()?;
-            batch.iter().try_for_each(|batch| gate.watch(batch))?;
+            gate.watch(batch.as_ref())?;
             match (&batch, &mut kept) {
                 (Some(batch), Some(kept)) => kept.add(batch),
                 // The time that people look at a pager is not the query's.
@@ -219,14 +219,18 @@ fn answered(
         match output.encode(columns, next) {
             Ok(written) => {
                 ui.skipped(running.skipped());
-                if gate.is_shut(ui) {
-                    ui.has_found();
-                }
+                gate.judge(ui);
                 break (written, running.receipt(), took.unwrap_or_else(|| since.elapsed()));
             }
             // Nothing of it stands anywhere yet.
             Err(failure) if output.appears_whole() => damaged.push(failure.skippable()?),
-            Err(failure) => return Err(failure),
+            Err(failure) => {
+                // What is shut by the rows seen stays shut, though nobody reads on.
+                if failure.is_broken_pipe() {
+                    gate.judge(ui);
+                }
+                return Err(failure);
+            }
         }
     };
     debug!(rows = written.rows, elapsed = ?since.elapsed(), "answered");
