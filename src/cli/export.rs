@@ -1,7 +1,7 @@
 //! What there is to choose about exports, and the manifest beside one.
 
 use std::io::{self, Read, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use chrono::{SecondsFormat, Utc};
 use clap::ValueEnum;
@@ -70,6 +70,28 @@ impl Options {
         let Options { bom, spreadsheet_safe, numbers_as_text, .. } = *self;
         Style { bom, spreadsheet_safe, numbers_as_text, ..style }
     }
+
+    /// Refuses a manifest that would take the place of its answer, or that is no file.
+    pub fn suits_manifest(&self, answer: Option<&Path>) -> Outcome<()> {
+        let Some(manifest) = &self.manifest else { return Ok(()) };
+        if manifest.as_os_str() == "-" {
+            return Err(Failure::misuse("a manifest is a file", "name it with --manifest FILE"));
+        }
+        match answer.is_some_and(|answer| place(answer) == place(manifest)) {
+            true => Err(Failure::misuse(
+                format!("{} cannot be both the answer and its manifest", manifest.display()),
+                "name another file with --manifest FILE",
+            )),
+            false => Ok(()),
+        }
+    }
+}
+
+/// Where a file is or would be, whatever way its path takes.
+fn place(path: &Path) -> PathBuf {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let in_parent = |_| Some(parent.canonicalize().ok()?.join(path.file_name()?));
+    path.canonicalize().map_or_else(in_parent, Some).unwrap_or_else(|| path.into())
 }
 
 /// Runs `fill` on a compressor above `out` and ends it: what is not ended is cut.
@@ -135,7 +157,7 @@ impl<W: Write> Write for Hashing<W> {
 }
 
 /// Reads a staged file back from the disk and compares it with what was written.
-pub fn verify(staged: &StagedFile, sum: &Sum, path: &std::path::Path) -> Outcome<()> {
+pub fn verify(staged: &StagedFile, sum: &Sum, path: &Path) -> Outcome<()> {
     let mut file = staged.read_back()?;
     let mut read = Hashing::new(io::sink());
     let copied = io::copy(&mut Read::by_ref(&mut file), &mut read);
@@ -169,7 +191,7 @@ impl Manifest<'_> {
     /// Writes the manifest of an answer that has been written.
     pub fn write(
         &self,
-        path: &std::path::Path,
+        path: &Path,
         output: &Output,
         written: Written,
         runner: &mut Runner,

@@ -96,6 +96,7 @@ impl Output {
 
     /// The same with what there is to choose about exports.
     pub fn with(self, options: &export::Options) -> Outcome<Output> {
+        options.suits_manifest(self.path())?;
         let compression = options.compress.or(self.compression);
         let style = options.style(self.style);
         let verify = options.verify;

@@ -179,6 +179,30 @@ fn a_manifest_says_what_the_file_is_and_the_same_data_makes_the_same_bytes() {
 }
 
 #[test]
+fn a_manifest_does_not_take_the_place_of_its_answer() {
+    let temp = TempDir::new().unwrap();
+    fs::create_dir(temp.path().join("sub")).unwrap();
+    fs::write(temp.path().join("old.json"), "old").unwrap();
+    std::os::unix::fs::symlink("old.json", temp.path().join("link.json")).unwrap();
+    for (answer, manifest, words) in [
+        ("m.json", "m.json", "m.json cannot be both the answer and its manifest"),
+        ("m.json", "./sub/../m.json", "cannot be both"),
+        ("old.json", "link.json", "cannot be both"),
+        ("m.json", "-", "a manifest is a file"),
+        ("-", "-", "a manifest is a file"),
+    ] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pinql"));
+        command.args(["report", "at-risk", "--format", "json", "-o", answer, "--manifest", manifest]);
+        let command = command.env_clear().env("HOME", "/nonexistent").env("PINQL_ROOT", samples());
+        let output = command.current_dir(temp.path()).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{answer} {manifest}");
+        assert!(text(&output.stderr).contains(words), "{answer} {manifest}: {}", text(&output.stderr));
+    }
+    assert_eq!(fs::read(temp.path().join("old.json")).unwrap(), b"old");
+    assert_eq!(fs::read_dir(temp.path()).unwrap().count(), 3);
+}
+
+#[test]
 fn the_difference_of_two_sides_is_what_a_recount_finds() {
     let temp = TempDir::new().unwrap();
     let root = temp.path().join("data");
@@ -246,7 +270,9 @@ fn bars_stand_below_a_table() {
 fn bars_are_refused_where_none_can_be_drawn() {
     let temp = TempDir::new().unwrap();
     let at = |name: &str| temp.path().join(name).to_str().unwrap().to_owned();
-    for args in [&["--format", "csv"][..], &["-o", &at("a.txt")], &["-o", &at("a.csv")], &["--html", &at("a.html")]] {
+    for args in
+        [&["--format", "csv"][..], &["-o", &at("a.txt")], &["-o", &at("a.csv")], &["--html", &at("a.html")]]
+    {
         let output = pinql(&samples(), &[&["report", "redundancy", "--chart"], args].concat());
         assert_eq!(output.status.code(), Some(2), "{args:?}");
         assert!(text(&output.stderr).contains("--chart draws bars below a table on stdout"), "{args:?}");
