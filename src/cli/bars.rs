@@ -2,7 +2,7 @@
 
 use arrow::array::RecordBatch;
 use pinql::Error;
-use pinql::export::{Format, Style};
+use pinql::export::{cells, visible};
 use unicode_width::UnicodeWidthStr;
 
 use super::failure::Outcome;
@@ -54,14 +54,9 @@ impl Bars {
         let fewer = batch.slice(0, batch.num_rows().min(MOST.saturating_sub(self.rows.len())));
         let projected = wanted.and_then(|wanted| fewer.project(&wanted));
         let projected = projected.map_err(|error| Error::Engine { message: error.to_string() })?;
-        // TSV has one line per row, and values read as in every other format.
-        let mut lines = vec![];
-        let mut encoder = Format::Tsv.encoder(&mut lines, projected.schema(), &Style::default())?;
-        encoder.write(&projected)?;
-        encoder.finish()?;
-        for line in String::from_utf8_lossy(&lines).lines().skip(1) {
-            let (name, value) = line.rsplit_once('\t').unwrap_or(("", line));
-            self.rows.push((name.replace('\t', ", ").replace("\\N", "NULL"), value.to_owned()));
+        for mut row in cells(&projected) {
+            let value = row.pop().unwrap_or_default();
+            self.rows.push((row.join(", "), value));
         }
         Ok(())
     }
@@ -76,7 +71,7 @@ impl Bars {
         let names = self.rows.iter().map(|(name, _)| name.width()).max().unwrap_or(0);
         let values = self.rows.iter().map(|(_, value)| value.width()).max().unwrap_or(0);
         let room = width.map_or(LONGEST, |width| width.saturating_sub(names + values + 3).clamp(1, LONGEST));
-        let mut out = format!("\n{title}\n");
+        let mut out = format!("\n{}\n", visible(title));
         for (name, value) in &self.rows {
             let eighths =
                 if most > 0.0 { (length(value) / most * room as f64 * 8.0).round() as usize } else { 0 };
@@ -84,9 +79,8 @@ impl Bars {
             if eighths % 8 > 0 {
                 bar.push(EIGHTHS[eighths % 8]);
             }
-            let shown = if value == "\\N" { "NULL" } else { value };
             let blanks = " ".repeat(names - name.width());
-            out.push_str(format!("{name}{blanks} {bar} {shown}").trim_end());
+            out.push_str(format!("{name}{blanks} {bar} {value}").trim_end());
             out.push('\n');
         }
         if self.all > self.rows.len() {

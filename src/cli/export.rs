@@ -189,13 +189,7 @@ pub struct Manifest<'a> {
 
 impl Manifest<'_> {
     /// Writes the manifest of an answer that has been written.
-    pub fn write(
-        &self,
-        path: &Path,
-        output: &Output,
-        written: Written,
-        runner: &mut Runner,
-    ) -> Outcome<()> {
+    pub fn write(&self, path: &Path, output: &Output, written: Written, runner: &mut Runner) -> Outcome<()> {
         let (columns, sum) = output.written();
         let fields = columns.fields().iter().map(|field| {
             json!({ "name": field.name(), "type": field.data_type().to_string(), "nullable": field.is_nullable() })

@@ -267,6 +267,20 @@ fn bars_stand_below_a_table() {
 }
 
 #[test]
+fn nothing_of_the_data_speaks_to_the_terminal_from_bars() {
+    let sql = "SELECT * FROM (VALUES (chr(27) || '[31mred' || chr(9) || 'tape' || chr(10), 2), ('a\\N', NULL), (NULL, 1)) \
+               AS t (name, \"n\u{1b}[2J\")";
+    let output = text(&pinql(&samples(), &["--chart", "-c", sql]).stdout);
+    let bars = output.split("\n\n").nth(1).unwrap();
+    let wanted = [r"n\u{1b}[2J", r"\u{1b}[31mred\ttape\n ", r"a\N ", "NULL "];
+    assert_eq!(bars.lines().count(), 4, "{output}");
+    for (line, wanted) in bars.lines().zip(wanted) {
+        assert!(line.starts_with(wanted), "{output}");
+    }
+    assert!(bars.contains("█ 2\n") && bars.contains(" NULL\n") && !output.contains('\u{1b}'), "{output}");
+}
+
+#[test]
 fn bars_are_refused_where_none_can_be_drawn() {
     let temp = TempDir::new().unwrap();
     let at = |name: &str| temp.path().join(name).to_str().unwrap().to_owned();
