@@ -1,6 +1,10 @@
 //! `--chart`: bars below a table, for a terminal or a log.
 
+use std::collections::VecDeque;
+
 use arrow::array::RecordBatch;
+use arrow::compute::{filter_record_batch, is_not_null};
+use arrow::error::ArrowError;
 use pinql::Error;
 use pinql::export::{cells, visible};
 use unicode_width::UnicodeWidthStr;
@@ -17,8 +21,10 @@ const EIGHTHS: [char; 8] = [' ', '▏', '▎', '▍', '▌', '▋', '▊', '▉'
 pub struct Bars {
     /// Columns that name a bar, and the one that it is as long as.
     columns: Option<(Vec<String>, String)>,
-    rows: Vec<(String, String)>,
+    rows: VecDeque<(String, String)>,
     all: usize,
+    /// Of a line, whose end is what is new, the last rows are drawn, and of all else the first.
+    line: bool,
 }
 
 impl Bars {
@@ -34,11 +40,11 @@ impl Bars {
             [_, name, value, ..] => Some((vec![name.clone()], value.clone())),
             _ => None,
         };
-        Bars { columns, rows: vec![], all: 0 }
+        let line = words.first().is_some_and(|kind| kind == "line");
+        Bars { columns, rows: VecDeque::new(), all: 0, line }
     }
 
     pub fn watch(&mut self, batch: &RecordBatch) -> Outcome<()> {
-        self.all += batch.num_rows();
         let schema = batch.schema();
         if self.columns.is_none() {
             let fields = schema.fields();
@@ -51,13 +57,24 @@ impl Bars {
         let Some((names, value)) = &self.columns else { return Ok(()) };
         let wanted: Result<Vec<usize>, _> =
             names.iter().chain([value]).map(|name| schema.index_of(name)).collect();
-        let fewer = batch.slice(0, batch.num_rows().min(MOST.saturating_sub(self.rows.len())));
-        let projected = wanted.and_then(|wanted| fewer.project(&wanted));
-        let projected = projected.map_err(|error| Error::Engine { message: error.to_string() })?;
-        for mut row in cells(&projected) {
-            let value = row.pop().unwrap_or_default();
-            self.rows.push((row.join(", "), value));
+        let failed = |error: ArrowError| Error::Engine { message: error.to_string() };
+        let mut rows = wanted.and_then(|wanted| batch.project(&wanted)).map_err(failed)?;
+        if self.line {
+            // What has no place on the line is no point of it.
+            let placed = is_not_null(rows.column(0)).map_err(failed)?;
+            rows = filter_record_batch(&rows, &placed).map_err(failed)?;
         }
+        let all = rows.num_rows();
+        let rows = match self.line {
+            true => rows.slice(all - all.min(MOST), all.min(MOST)),
+            false => rows.slice(0, all.min(MOST.saturating_sub(self.rows.len()))),
+        };
+        for mut row in cells(&rows) {
+            let value = row.pop().unwrap_or_default();
+            self.rows.push_back((row.join(", "), value));
+        }
+        self.rows.drain(..self.rows.len().saturating_sub(MOST));
+        self.all += all;
         Ok(())
     }
 
@@ -84,7 +101,8 @@ impl Bars {
             out.push('\n');
         }
         if self.all > self.rows.len() {
-            out.push_str(&format!("(the first {} of {})\n", self.rows.len(), self.all));
+            let part = if self.line { "last" } else { "first" };
+            out.push_str(&format!("(the {part} {} of {})\n", self.rows.len(), self.all));
         }
         out
     }

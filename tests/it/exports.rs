@@ -266,6 +266,28 @@ fn bars_stand_below_a_table() {
     assert!(output.contains("\ncontents\n0 ███████████████████ 6\n"), "{output}");
 }
 
+/// A report with a line of more points than are drawn, and a period that is NULL.
+const DAYS: [&str; 4] = ["report", "growth", "--by", "day"];
+
+/// The periods of that report that are known.
+fn days() -> Vec<String> {
+    let rows = text(&pinql(&samples(), &[&DAYS[..], &["--format", "csv"]].concat()).stdout);
+    let periods = rows.lines().skip(1).map(|row| row.split(',').next().unwrap().to_owned());
+    periods.filter(|period| !period.is_empty()).collect()
+}
+
+#[test]
+fn bars_of_a_line_are_those_of_its_end() {
+    let days = days();
+    let output = text(&pinql(&samples(), &[&DAYS[..], &["--chart"]].concat()).stdout);
+    let bars: Vec<&str> = output.split("\ntotal_pins\n").nth(1).unwrap().lines().collect();
+    assert_eq!((days.len(), bars.len()), (139, 51), "{output}");
+    for (bar, day) in bars.iter().zip(&days[days.len() - 50..]) {
+        assert!(bar.starts_with(&format!("{day} █")), "{bar}");
+    }
+    assert_eq!(bars[50], "(the last 50 of 139)");
+}
+
 #[test]
 fn nothing_of_the_data_speaks_to_the_terminal_from_bars() {
     let sql = "SELECT * FROM (VALUES (chr(27) || '[31mred' || chr(9) || 'tape' || chr(10), 2), ('a\\N', NULL), (NULL, 1)) \
@@ -351,8 +373,11 @@ fn pages_work_in_a_browser() {
     // Pictures of the pages, to be looked at.
     let shots = Path::new(env!("CARGO_TARGET_TMPDIR")).join("shots");
     fs::create_dir_all(&shots).unwrap();
-    let found = run(Command::new("node").arg(script).arg(program).arg(shots).args(pages)).unwrap();
-    let found: Vec<Value> = serde_json::from_str(&found).unwrap();
+    let look = |pages: &[String]| -> Vec<Value> {
+        let found = run(Command::new("node").arg(&script).arg(&program).arg(&shots).args(pages)).unwrap();
+        serde_json::from_str(&found).unwrap()
+    };
+    let found = look(&pages);
     assert_eq!(found.len(), 8, "four pages in two widths");
     for page in &found {
         let name = page["page"].as_str().unwrap();
@@ -379,6 +404,15 @@ fn pages_work_in_a_browser() {
         let left = page["filtered"]["rows"].as_array().unwrap();
         assert!(!left.is_empty() && left.len() < up.len() || up.len() == 1, "{name}: {left:?}");
         assert!(left.iter().any(|cell| cell == wanted), "{name}: {left:?}");
+    }
+    // Of a line, the end is drawn.
+    let page = temp.path().join("growth.html").to_str().unwrap().to_owned();
+    assert_eq!(pinql(&samples(), &[&DAYS[..], &["--html", &page]].concat()).status.code(), Some(0));
+    let (days, caption) = (days(), "total_pins, total_stored_bytes by period (the last 40 of 139)");
+    for page in look(&[page]) {
+        assert_eq!(page["trouble"], json!([]));
+        assert_eq!(page["labels"], json!([&days[days.len() - 40..]]));
+        assert_eq!(page["captions"], json!([caption]));
     }
 }
 

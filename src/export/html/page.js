@@ -82,14 +82,21 @@
   }
 
   function draw(section, table, kind, names, title) {
-    const cells = columns(table, names);
+    let cells = columns(table, names);
+    if (kind === "line") {
+      // What has no place on the line is no point of it.
+      const x = cells[0];
+      cells = cells.map((column) => column.filter((_, row) => x[row] !== null));
+    }
     if (cells[0].length === 0) return;
     let [labels, series] = kind === "stack" ? stacked(cells) : plain(cells, names);
     labels = labels.map((label) => (label === null ? "none" : label));
     const all = labels.length;
-    labels = labels.slice(0, MOST);
+    // Of a line, the end is what is new.
+    const [part, ...kept] = kind === "line" ? ["last", -MOST] : ["first", 0, MOST];
+    labels = labels.slice(...kept);
     series.forEach((one, index) => {
-      one.data = one.data.slice(0, MOST);
+      one.data = one.data.slice(...kept);
       one.backgroundColor = one.borderColor = colours[index % colours.length];
       if (series.length > 1 && kind === "line" && index > 0) one.yAxisID = "other";
     });
@@ -99,7 +106,7 @@
     canvas.setAttribute("role", "img");
     canvas.setAttribute("aria-label", `${title}: the chart shows the table below it`);
     const caption = document.createElement("figcaption");
-    caption.textContent = `${names.slice(kind === "stack" ? 2 : 1).join(", ")} by ${names[0]}` + (all > MOST ? ` (the first ${MOST} of ${all})` : "");
+    caption.textContent = `${names.slice(kind === "stack" ? 2 : 1).join(", ")} by ${names[0]}` + (all > MOST ? ` (the ${part} ${MOST} of ${all})` : "");
     box.append(canvas);
     figure.append(box, caption);
     table.closest(".scroll").before(figure);
