@@ -364,9 +364,15 @@ fn pages_work_in_a_browser() {
         Err(why) => return skip(&why),
     };
     let temp = TempDir::new().unwrap();
-    let pages = ["redundancy", "under-replicated", "overlap", "dashboard"].map(|name| {
+    // What is filtered by, 11, stands in one row in a cell and in the other across two.
+    let sql = "SELECT * FROM (VALUES ('11', 'x'), ('1', '1')) AS t (a, b)";
+    let pages = ["redundancy", "under-replicated", "overlap", "answer", "dashboard"].map(|name| {
         let page = temp.path().join(format!("{name}.html")).to_str().unwrap().to_owned();
-        let args: &[&str] = if name == "dashboard" { &["dashboard"] } else { &["report", name] };
+        let args: &[&str] = match name {
+            "dashboard" => &["dashboard"],
+            "answer" => &["-c", sql],
+            name => &["report", name],
+        };
         assert_eq!(pinql(&samples(), &[args, &["--html", &page]].concat()).status.code(), Some(0), "{name}");
         page
     });
@@ -378,13 +384,13 @@ fn pages_work_in_a_browser() {
         serde_json::from_str(&found).unwrap()
     };
     let found = look(&pages);
-    assert_eq!(found.len(), 8, "four pages in two widths");
+    assert_eq!(found.len(), 10, "five pages in two widths");
     for page in &found {
         let name = page["page"].as_str().unwrap();
         assert_eq!((&page["trouble"], &page["asked"]), (&json!([]), &json!([])), "{name}");
         let (sections, charts, matrices) = match name {
             "redundancy.html" => (1, 1, 0),
-            "under-replicated.html" => (1, 0, 0),
+            "under-replicated.html" | "answer.html" => (1, 0, 0),
             "overlap.html" => (1, 0, 1),
             _ => (11, 7, 1),
         };
