@@ -411,6 +411,19 @@ fn pages_work_in_a_browser() {
         assert!(!left.is_empty() && left.len() < up.len() || up.len() == 1, "{name}: {left:?}");
         assert!(left.iter().any(|cell| cell == wanted), "{name}: {left:?}");
     }
+    // A matrix has the values of the table.
+    let rows = text(&pinql(&samples(), &["report", "overlap", "--format", "csv"]).stdout);
+    let rows: Vec<Vec<&str>> = rows.lines().skip(1).map(|row| row.split(',').collect()).collect();
+    let page = found.iter().find(|page| page["page"] == "overlap.html").unwrap();
+    let grid: Vec<Vec<String>> = serde_json::from_value(page["matrix"].clone()).unwrap();
+    let names: Vec<&str> = grid.iter().map(|row| row[0].as_str()).collect();
+    for row in &grid {
+        for (other, shown) in names.iter().zip(&row[1..]) {
+            let wanted = rows.iter().find(|pair| pair[0] == row[0] && pair[1] == *other);
+            assert_eq!(shown, wanted.map_or("0", |pair| pair[3]), "{} {other}", row[0]);
+        }
+    }
+    assert!(!grid.is_empty());
     // Of a line, the end is drawn.
     let page = temp.path().join("growth.html").to_str().unwrap().to_owned();
     assert_eq!(pinql(&samples(), &[&DAYS[..], &["--html", &page]].concat()).status.code(), Some(0));

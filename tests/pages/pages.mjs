@@ -36,6 +36,7 @@ for (const path of pages) {
         captions: [...document.querySelectorAll("figcaption")].map((element) => element.textContent),
         named: [...document.querySelectorAll("canvas")].every((canvas) => canvas.getAttribute("aria-label")),
         matrices: document.querySelectorAll("table.matrix").length,
+        matrix: [...document.querySelectorAll("table.matrix tbody tr")].map((row) => [...row.cells].map((cell) => cell.textContent)),
         overflow: document.documentElement.scrollWidth - innerWidth,
         contrast: Math.min(...contrast),
       };

@@ -75,7 +75,9 @@
   function stacked([x, group, y]) {
     const labels = [...new Set(x)], groups = [...new Set(group)];
     const series = groups.map((name) => ({ label: name, data: labels.map(() => 0) }));
-    x.forEach((label, row) => { series[groups.indexOf(group[row])].data[labels.indexOf(label)] = Number(y[row]); });
+    const places = (names) => new Map(names.map((name, index) => [name, index]));
+    const [labelAt, groupAt] = [places(labels), places(groups)];
+    x.forEach((label, row) => { series[groupAt.get(group[row])].data[labelAt.get(label)] = Number(y[row]); });
     return [labels, series];
   }
 
@@ -140,6 +142,8 @@
     const [x, y, values] = columns(table, names);
     if (x.length === 0) return;
     const labels = [...new Set([...x, ...y])].sort();
+    const key = (one, other) => JSON.stringify([one, other]);
+    const cells = new Map(values.map((value, row) => [key(x[row], y[row]), value]));
     const grid = document.createElement("table");
     grid.className = "matrix";
     grid.setAttribute("aria-label", `${title}, as a matrix: ${names[2]}`);
@@ -158,8 +162,7 @@
       cell.textContent = one;
       row.append(cell);
       for (const other of labels) {
-        const at = x.findIndex((name, index) => name === one && y[index] === other);
-        const value = at < 0 ? "0" : values[at];
+        const value = cells.get(key(one, other)) ?? "0";
         const shaded = row.insertCell();
         shaded.textContent = value;
         shaded.style.background = `color-mix(in srgb, var(--mark) ${Math.round(Number(value) * 0.4)}%, transparent)`;
