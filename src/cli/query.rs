@@ -18,7 +18,7 @@ use super::excerpt::Passage;
 use super::export::Manifest;
 use super::failure::{Failure, Outcome};
 use super::gate;
-use super::output::Output;
+use super::output::{Encoded, Output};
 use super::runner::Runner;
 use super::ui::Ui;
 
@@ -131,7 +131,7 @@ pub fn answer(
     output: &Output,
     ui: &mut Ui,
 ) -> Outcome<Written> {
-    answered(engine, sql, bindings, output, &gate::Options::default(), ui, None)
+    answered(engine, sql, bindings, output, &gate::Options::default(), ui, None).map(|answer| answer.written)
 }
 
 /// The same, and keeps the rows.
@@ -143,7 +143,7 @@ pub fn answer_and_keep(
     ui: &mut Ui,
     kept: Option<&mut Kept>,
 ) -> Outcome<Written> {
-    answered(engine, sql, bindings, output, &gate::Options::default(), ui, kept)
+    answered(engine, sql, bindings, output, &gate::Options::default(), ui, kept).map(|answer| answer.written)
 }
 
 /// What is asked.
@@ -166,9 +166,9 @@ pub fn export(
         Some(_) => Some(super::export::sources(engine)?),
         None => None,
     };
-    let written = answer_gated(engine, sql, bindings, output, &options.gate, ui)?;
+    let answer = answer_gated(engine, sql, bindings, output, &options.gate, ui)?;
     if let (Some(path), Some(before)) = (&options.export.manifest, before) {
-        Manifest { report, sql, bindings, before }.write(path, output, written, engine)?;
+        Manifest { report, sql, bindings, before }.write(path, output, &answer, engine)?;
     }
     Ok(())
 }
@@ -181,7 +181,7 @@ pub fn answer_gated(
     output: &Output,
     gates: &gate::Options,
     ui: &mut Ui,
-) -> Outcome<Written> {
+) -> Outcome<Encoded> {
     answered(engine, sql, bindings, output, gates, ui, None)
 }
 
@@ -193,10 +193,10 @@ fn answered(
     gates: &gate::Options,
     ui: &mut Ui,
     mut kept: Option<&mut Kept>,
-) -> Outcome<Written> {
+) -> Outcome<Encoded> {
     let since = Instant::now();
     let mut damaged = Vec::new();
-    let (written, receipt, took) = loop {
+    let (answer, receipt, took) = loop {
         let session = engine.session().clone();
         let mut running = engine.start_without(sql, bindings, &damaged)?;
         let columns = running.columns()?;
@@ -217,10 +217,10 @@ fn answered(
             Ok(batch)
         };
         match output.encode(columns, next) {
-            Ok(written) => {
+            Ok(answer) => {
                 ui.skipped(running.skipped());
                 gate.judge(ui);
-                break (written, running.receipt(), took.unwrap_or_else(|| since.elapsed()));
+                break (answer, running.receipt(), took.unwrap_or_else(|| since.elapsed()));
             }
             // Nothing of it stands anywhere yet.
             Err(failure) if output.appears_whole() => damaged.push(failure.skippable()?),
@@ -233,9 +233,9 @@ fn answered(
             }
         }
     };
-    debug!(rows = written.rows, elapsed = ?since.elapsed(), "answered");
+    debug!(rows = answer.written.rows, elapsed = ?since.elapsed(), "answered");
     if output.format() == Format::Table {
-        ui.footer(written, took, receipt);
+        ui.footer(answer.written, took, receipt);
     }
-    Ok(written)
+    Ok(answer)
 }

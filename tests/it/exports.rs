@@ -173,6 +173,12 @@ fn a_manifest_says_what_the_file_is_and_the_same_data_makes_the_same_bytes() {
         assert_eq!(said["sources_unchanged"], json!(true));
         assert_eq!(said["sources"].as_array().unwrap().len(), 10);
     }
+    // Of a table on stdout, the bars are a part.
+    let manifest = at("bars.json");
+    let shown = pinql(&samples(), &["report", "redundancy", "--chart", "--manifest", &manifest]).stdout;
+    let said: Value = serde_json::from_slice(&fs::read(&manifest).unwrap()).unwrap();
+    let hash: String = Sha256::digest(&shown).iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!((&said["sha256"], &said["bytes"]), (&json!(hash), &json!(shown.len())));
     let plain = fs::read(at("a.csv")).unwrap();
     let unpacked = Command::new("gzip").args(["-dc", &at("a.csv.gz")]).output().unwrap();
     assert!(unpacked.stdout == plain);
