@@ -123,29 +123,6 @@ impl Kept {
     }
 }
 
-/// Runs one statement, writes its answer, and says what there is to say about it.
-pub fn answer(
-    engine: &mut Runner,
-    sql: &str,
-    bindings: &Bindings,
-    output: &Output,
-    ui: &mut Ui,
-) -> Outcome<Written> {
-    answered(engine, sql, bindings, output, &gate::Options::default(), ui, None).map(|answer| answer.written)
-}
-
-/// The same, and keeps the rows.
-pub fn answer_and_keep(
-    engine: &mut Runner,
-    sql: &str,
-    bindings: &Bindings,
-    output: &Output,
-    ui: &mut Ui,
-    kept: Option<&mut Kept>,
-) -> Outcome<Written> {
-    answered(engine, sql, bindings, output, &gate::Options::default(), ui, kept).map(|answer| answer.written)
-}
-
 /// What is asked.
 pub struct Asked<'a> {
     pub report: Option<&'a str>,
@@ -153,7 +130,8 @@ pub struct Asked<'a> {
     pub bindings: &'a Bindings,
 }
 
-/// The same with gates, and with a manifest if one is asked for.
+/// Runs one statement, writes its answer, and says what there is to say about it, with gates, and with a manifest if one is
+/// asked for.
 pub fn export(
     engine: &mut Runner,
     asked: &Asked<'_>,
@@ -166,23 +144,24 @@ pub fn export(
         Some(_) => Some(super::export::sources(engine)?),
         None => None,
     };
-    let answer = answer_gated(engine, sql, bindings, output, &options.gate, ui)?;
+    let answer = answered(engine, sql, bindings, output, &options.gate, ui, None)?;
     if let (Some(path), Some(before)) = (&options.export.manifest, before) {
         Manifest { report, sql, bindings, before }.write(path, output, &answer, engine)?;
     }
     Ok(())
 }
 
-/// The same with gates; what does not pass is found.
-pub fn answer_gated(
+/// The same without these, but the rows may be kept.
+pub fn answer(
     engine: &mut Runner,
     sql: &str,
     bindings: &Bindings,
     output: &Output,
-    gates: &gate::Options,
     ui: &mut Ui,
-) -> Outcome<Encoded> {
-    answered(engine, sql, bindings, output, gates, ui, None)
+    kept: Option<&mut Kept>,
+) -> Outcome<Written> {
+    let none = gate::Options::default();
+    answered(engine, sql, bindings, output, &none, ui, kept).map(|answer| answer.written)
 }
 
 fn answered(
