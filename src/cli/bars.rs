@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use arrow::array::RecordBatch;
 use arrow::compute::{filter_record_batch, is_not_null};
+use arrow::datatypes::Schema;
 use arrow::error::ArrowError;
 use pinql::Error;
 use pinql::export::{cells, visible};
@@ -19,8 +20,10 @@ const EIGHTHS: [char; 8] = [' ', '▏', '▎', '▍', '▌', '▋', '▊', '▉'
 
 /// Collects what the bars are of.
 pub struct Bars {
-    /// Columns that name a bar, and the one that it is as long as.
-    columns: Option<(Vec<String>, String)>,
+    /// The columns that name a bar, and the one that it is as long as.
+    places: Option<Vec<usize>>,
+    /// The name of the last one.
+    title: String,
     rows: VecDeque<(String, String)>,
     all: usize,
     /// Of a line, whose end is what is new, the last rows are drawn, and of all else the first.
@@ -29,36 +32,30 @@ pub struct Bars {
 
 impl Bars {
     /// `chart` is what a report says: `bar X Y…`. Without it, the first column names the bars, and the first number after
-    /// it is their length.
-    pub fn new(chart: Option<&str>) -> Bars {
-        let words: Vec<String> =
-            chart.into_iter().flat_map(str::split_whitespace).map(str::to_owned).collect();
+    /// it is their length. There are none if the answer does not have these columns.
+    pub fn new(chart: Option<&str>, answer: &Schema) -> Bars {
+        let fields = answer.fields();
+        let words: Vec<&str> = chart.into_iter().flat_map(str::split_whitespace).collect();
         let columns = match &words[..] {
-            [kind, one, other, value] if kind == "stack" || kind == "matrix" => {
-                Some((vec![one.clone(), other.clone()], value.clone()))
+            ["stack" | "matrix", one, other, value] => vec![*one, *other, *value],
+            [_, name, value, ..] => vec![*name, *value],
+            _ => {
+                let value = fields.iter().skip(1).find(|field| field.data_type().is_numeric());
+                fields.first().into_iter().chain(value).map(|field| field.name().as_str()).collect()
             }
-            [_, name, value, ..] => Some((vec![name.clone()], value.clone())),
-            _ => None,
         };
-        let line = words.first().is_some_and(|kind| kind == "line");
-        Bars { columns, rows: VecDeque::new(), all: 0, line }
+        let places: Result<Vec<usize>, _> = columns.iter().map(|name| answer.index_of(name)).collect();
+        let all = words.iter().skip(1).all(|name| answer.index_of(name).is_ok());
+        let places = places.ok().filter(|places| all && places.len() > 1);
+        let title = columns.last().map(|name| visible(name)).unwrap_or_default();
+        let line = words.first() == Some(&"line");
+        Bars { places, title, rows: VecDeque::new(), all: 0, line }
     }
 
     pub fn watch(&mut self, batch: &RecordBatch) -> Outcome<()> {
-        let schema = batch.schema();
-        if self.columns.is_none() {
-            let fields = schema.fields();
-            let value = fields.iter().skip(1).find(|field| field.data_type().is_numeric());
-            self.columns = fields
-                .first()
-                .zip(value)
-                .map(|(name, value)| (vec![name.name().clone()], value.name().clone()));
-        }
-        let Some((names, value)) = &self.columns else { return Ok(()) };
-        let wanted: Result<Vec<usize>, _> =
-            names.iter().chain([value]).map(|name| schema.index_of(name)).collect();
+        let Some(places) = &self.places else { return Ok(()) };
         let failed = |error: ArrowError| Error::Engine { message: error.to_string() };
-        let mut rows = wanted.and_then(|wanted| batch.project(&wanted)).map_err(failed)?;
+        let mut rows = batch.project(places).map_err(failed)?;
         if self.line {
             // What has no place on the line is no point of it.
             let placed = is_not_null(rows.column(0)).map_err(failed)?;
@@ -80,15 +77,15 @@ impl Bars {
 
     /// The picture; empty if there is nothing to draw.
     pub fn draw(&self, width: Option<usize>) -> String {
-        let Some((_, title)) = self.columns.as_ref().filter(|_| !self.rows.is_empty()) else {
+        if self.rows.is_empty() {
             return String::new();
-        };
+        }
         let length = |value: &str| value.parse::<f64>().ok().filter(|number| *number > 0.0).unwrap_or(0.0);
         let most = self.rows.iter().map(|(_, value)| length(value)).fold(0.0, f64::max);
         let names = self.rows.iter().map(|(name, _)| name.width()).max().unwrap_or(0);
         let values = self.rows.iter().map(|(_, value)| value.width()).max().unwrap_or(0);
         let room = width.map_or(LONGEST, |width| width.saturating_sub(names + values + 3).clamp(1, LONGEST));
-        let mut out = format!("\n{}\n", visible(title));
+        let mut out = format!("\n{}\n", self.title);
         for (name, value) in &self.rows {
             let eighths =
                 if most > 0.0 { (length(value) / most * room as f64 * 8.0).round() as usize } else { 0 };

@@ -135,6 +135,11 @@ impl Output {
         output
     }
 
+    /// What stands above the answer of a report, where its chart is to be drawn, too.
+    pub fn charted(&self) -> Option<&Section> {
+        self.style.section.as_ref().filter(|_| self.format == Format::Html || self.bars.is_some())
+    }
+
     /// The file that is written.
     pub fn path(&self) -> Option<&Path> {
         match &self.target {
@@ -254,7 +259,7 @@ impl Output {
             ended = batch.is_none();
             first.extend(batch);
         }
-        let mut bars = self.bars.as_ref().map(|chart| Bars::new(chart.as_deref()));
+        let mut bars = self.bars.as_ref().map(|chart| Bars::new(chart.as_deref(), &columns));
         // The terminal may have another width by now.
         let width = self.style.width.map(|width| Ui::stdout_width().unwrap_or(width));
         let style = Style { width, ..self.style.clone() };

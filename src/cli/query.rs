@@ -198,6 +198,9 @@ fn answered(
         match output.encode(columns, next) {
             Ok(answer) => {
                 ui.skipped(running.skipped());
+                if let Some(section) = output.charted() {
+                    ui.chart(section, &answer.columns);
+                }
                 gate.judge(ui);
                 break (answer, running.receipt(), took.unwrap_or_else(|| since.elapsed()));
             }

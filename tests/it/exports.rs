@@ -309,6 +309,31 @@ fn nothing_of_the_data_speaks_to_the_terminal_from_bars() {
 }
 
 #[test]
+fn a_chart_of_columns_that_are_not_there_is_left_out() {
+    let temp = TempDir::new().unwrap();
+    let (page, queries) = (temp.path().join("a.html"), temp.path().join("queries"));
+    fs::create_dir(&queries).unwrap();
+    let sql = "-- title: Mine\n-- chart: bar name bytez\nSELECT name, bytes FROM backends ORDER BY name\n";
+    // One of a name that the dashboard has takes its place there.
+    for name in ["mine", "balance"] {
+        fs::write(queries.join(format!("{name}.sql")), sql).unwrap();
+    }
+    let (page, queries) = (page.to_str().unwrap(), queries.to_str().unwrap());
+    let words = "no chart of Mine: the answer has no column `bytez`\n";
+    for args in [&["report", "mine", "--html", page][..], &["dashboard", "--html", page]] {
+        let output = pinql(&samples(), &[&["--queries", queries], args].concat());
+        assert_eq!((output.status.code(), text(&output.stderr).as_str()), (Some(0), words), "{args:?}");
+        let page = fs::read_to_string(page).unwrap();
+        assert!(page.contains(">Mine</h2>") && !page.contains("bytez"), "{args:?}");
+    }
+    let output = pinql(&samples(), &["--queries", queries, "report", "mine", "--chart"]);
+    assert_eq!((output.status.code(), text(&output.stderr).starts_with(words)), (Some(0), true));
+    assert!(!text(&output.stdout).contains('█'));
+    let plain = pinql(&samples(), &["--queries", queries, "report", "mine"]);
+    assert!(plain.stdout == output.stdout && !text(&plain.stderr).contains("chart"));
+}
+
+#[test]
 fn bars_are_refused_where_none_can_be_drawn() {
     let temp = TempDir::new().unwrap();
     let at = |name: &str| temp.path().join(name).to_str().unwrap().to_owned();
