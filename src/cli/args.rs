@@ -138,6 +138,14 @@ pub struct Options {
     pub format_default: Option<Format>,
 }
 
+impl Options {
+    /// An option that was given, of those that only answers of reports and of SQL heed.
+    pub fn of_answers(&self) -> Option<&'static str> {
+        let manifest = self.export.manifest.as_ref().map(|_| "manifest");
+        self.gate.given().or(manifest)
+    }
+}
+
 /// A source of statements.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Input {

@@ -1,8 +1,13 @@
 //! `--chart`: bars below a table, for a terminal or a log.
 
+use std::collections::VecDeque;
+
 use arrow::array::RecordBatch;
+use arrow::compute::{filter_record_batch, is_not_null};
+use arrow::datatypes::Schema;
+use arrow::error::ArrowError;
 use pinql::Error;
-use pinql::export::{Format, Style};
+use pinql::export::{cells, visible};
 use unicode_width::UnicodeWidthStr;
 
 use super::failure::Outcome;
@@ -15,68 +20,72 @@ const EIGHTHS: [char; 8] = [' ', '▏', '▎', '▍', '▌', '▋', '▊', '▉'
 
 /// Collects what the bars are of.
 pub struct Bars {
-    /// Columns that name a bar, and the one that it is as long as.
-    columns: Option<(Vec<String>, String)>,
-    rows: Vec<(String, String)>,
+    /// The columns that name a bar, and the one that it is as long as.
+    places: Option<Vec<usize>>,
+    /// The name of the last one.
+    title: String,
+    rows: VecDeque<(String, String)>,
     all: usize,
+    /// Of a line, whose end is what is new, the last rows are drawn, and of all else the first.
+    line: bool,
 }
 
 impl Bars {
     /// `chart` is what a report says: `bar X Y…`. Without it, the first column names the bars, and the first number after
-    /// it is their length.
-    pub fn new(chart: Option<&str>) -> Bars {
-        let words: Vec<String> =
-            chart.into_iter().flat_map(str::split_whitespace).map(str::to_owned).collect();
+    /// it is their length. There are none if the answer does not have these columns.
+    pub fn new(chart: Option<&str>, answer: &Schema) -> Bars {
+        let fields = answer.fields();
+        let words: Vec<&str> = chart.into_iter().flat_map(str::split_whitespace).collect();
         let columns = match &words[..] {
-            [kind, one, other, value] if kind == "stack" || kind == "matrix" => {
-                Some((vec![one.clone(), other.clone()], value.clone()))
+            ["stack" | "matrix", one, other, value] => vec![*one, *other, *value],
+            [_, name, value, ..] => vec![*name, *value],
+            _ => {
+                let value = fields.iter().skip(1).find(|field| field.data_type().is_numeric());
+                fields.first().into_iter().chain(value).map(|field| field.name().as_str()).collect()
             }
-            [_, name, value, ..] => Some((vec![name.clone()], value.clone())),
-            _ => None,
         };
-        Bars { columns, rows: vec![], all: 0 }
+        let places: Result<Vec<usize>, _> = columns.iter().map(|name| answer.index_of(name)).collect();
+        let all = words.iter().skip(1).all(|name| answer.index_of(name).is_ok());
+        let places = places.ok().filter(|places| all && places.len() > 1);
+        let title = columns.last().map(|name| visible(name)).unwrap_or_default();
+        let line = words.first() == Some(&"line");
+        Bars { places, title, rows: VecDeque::new(), all: 0, line }
     }
 
     pub fn watch(&mut self, batch: &RecordBatch) -> Outcome<()> {
-        self.all += batch.num_rows();
-        let schema = batch.schema();
-        if self.columns.is_none() {
-            let fields = schema.fields();
-            let value = fields.iter().skip(1).find(|field| field.data_type().is_numeric());
-            self.columns = fields
-                .first()
-                .zip(value)
-                .map(|(name, value)| (vec![name.name().clone()], value.name().clone()));
+        let Some(places) = &self.places else { return Ok(()) };
+        let failed = |error: ArrowError| Error::Engine { message: error.to_string() };
+        let mut rows = batch.project(places).map_err(failed)?;
+        if self.line {
+            // What has no place on the line is no point of it.
+            let placed = is_not_null(rows.column(0)).map_err(failed)?;
+            rows = filter_record_batch(&rows, &placed).map_err(failed)?;
         }
-        let Some((names, value)) = &self.columns else { return Ok(()) };
-        let wanted: Result<Vec<usize>, _> =
-            names.iter().chain([value]).map(|name| schema.index_of(name)).collect();
-        let fewer = batch.slice(0, batch.num_rows().min(MOST.saturating_sub(self.rows.len())));
-        let projected = wanted.and_then(|wanted| fewer.project(&wanted));
-        let projected = projected.map_err(|error| Error::Engine { message: error.to_string() })?;
-        // TSV has one line per row, and values read as in every other format.
-        let mut lines = vec![];
-        let mut encoder = Format::Tsv.encoder(&mut lines, projected.schema(), &Style::default())?;
-        encoder.write(&projected)?;
-        encoder.finish()?;
-        for line in String::from_utf8_lossy(&lines).lines().skip(1) {
-            let (name, value) = line.rsplit_once('\t').unwrap_or(("", line));
-            self.rows.push((name.replace('\t', ", ").replace("\\N", "NULL"), value.to_owned()));
+        let all = rows.num_rows();
+        let rows = match self.line {
+            true => rows.slice(all - all.min(MOST), all.min(MOST)),
+            false => rows.slice(0, all.min(MOST.saturating_sub(self.rows.len()))),
+        };
+        for mut row in cells(&rows) {
+            let value = row.pop().unwrap_or_default();
+            self.rows.push_back((row.join(", "), value));
         }
+        self.rows.drain(..self.rows.len().saturating_sub(MOST));
+        self.all += all;
         Ok(())
     }
 
     /// The picture; empty if there is nothing to draw.
     pub fn draw(&self, width: Option<usize>) -> String {
-        let Some((_, title)) = self.columns.as_ref().filter(|_| !self.rows.is_empty()) else {
+        if self.rows.is_empty() {
             return String::new();
-        };
+        }
         let length = |value: &str| value.parse::<f64>().ok().filter(|number| *number > 0.0).unwrap_or(0.0);
         let most = self.rows.iter().map(|(_, value)| length(value)).fold(0.0, f64::max);
         let names = self.rows.iter().map(|(name, _)| name.width()).max().unwrap_or(0);
         let values = self.rows.iter().map(|(_, value)| value.width()).max().unwrap_or(0);
         let room = width.map_or(LONGEST, |width| width.saturating_sub(names + values + 3).clamp(1, LONGEST));
-        let mut out = format!("\n{title}\n");
+        let mut out = format!("\n{}\n", self.title);
         for (name, value) in &self.rows {
             let eighths =
                 if most > 0.0 { (length(value) / most * room as f64 * 8.0).round() as usize } else { 0 };
@@ -84,13 +93,13 @@ impl Bars {
             if eighths % 8 > 0 {
                 bar.push(EIGHTHS[eighths % 8]);
             }
-            let shown = if value == "\\N" { "NULL" } else { value };
             let blanks = " ".repeat(names - name.width());
-            out.push_str(format!("{name}{blanks} {bar} {shown}").trim_end());
+            out.push_str(format!("{name}{blanks} {bar} {value}").trim_end());
             out.push('\n');
         }
         if self.all > self.rows.len() {
-            out.push_str(&format!("(the first {} of {})\n", self.rows.len(), self.all));
+            let part = if self.line { "last" } else { "first" };
+            out.push_str(&format!("(the {part} {} of {})\n", self.rows.len(), self.all));
         }
         out
     }

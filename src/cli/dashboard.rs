@@ -74,8 +74,10 @@ fn part(
 ) -> Outcome<()> {
     let bindings = report.bind(&[], Utc::now())?;
     let mut running = runner.start(&report.sql, &bindings)?;
+    let columns = running.columns()?;
+    ui.chart(&section, &columns);
     let style = Style { section: Some(section), ..Style::default() };
-    let mut encoder = Format::Html.encoder(out, running.columns()?, &style)?;
+    let mut encoder = Format::Html.encoder(out, columns, &style)?;
     while let Some(batch) = running.batch()? {
         encoder.write(&batch)?;
     }

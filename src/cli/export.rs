@@ -1,19 +1,19 @@
 //! What there is to choose about exports, and the manifest beside one.
 
 use std::io::{self, Read, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use chrono::{SecondsFormat, Utc};
 use clap::ValueEnum;
 use pinql::Error;
-use pinql::export::{Format, Style, Written};
+use pinql::export::{Format, Style};
 use pinql::report::Bindings;
 use pinql::store::StagedFile;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use super::failure::{Failure, Outcome};
-use super::output::Output;
+use super::output::{Encoded, Output};
 use super::runner::Runner;
 
 /// What is read, as the manifest has it.
@@ -69,6 +69,54 @@ impl Options {
     pub fn style(&self, style: Style) -> Style {
         let Options { bom, spreadsheet_safe, numbers_as_text, .. } = *self;
         Style { bom, spreadsheet_safe, numbers_as_text, ..style }
+    }
+
+    /// Refuses a manifest that would take the place of its answer, or that is no file.
+    pub fn suits_manifest(&self, answer: Option<&Path>) -> Outcome<()> {
+        let Some(manifest) = &self.manifest else { return Ok(()) };
+        if manifest.as_os_str() == "-" {
+            return Err(Failure::misuse("a manifest is a file", "name it with --manifest FILE"));
+        }
+        match answer.is_some_and(|answer| place(answer) == place(manifest)) {
+            true => Err(Failure::misuse(
+                format!("{} cannot be both the answer and its manifest", manifest.display()),
+                "name another file with --manifest FILE",
+            )),
+            false => Ok(()),
+        }
+    }
+}
+
+/// Where a file is or would be, whatever way its path takes.
+fn place(path: &Path) -> PathBuf {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let in_parent = |_| Some(parent.canonicalize().ok()?.join(path.file_name()?));
+    path.canonicalize().map_or_else(in_parent, Some).unwrap_or_else(|| path.into())
+}
+
+/// The name of a file without what says how it is compressed, and that.
+pub fn inner_name(path: &Path) -> (PathBuf, Option<Compression>) {
+    let compression = match path.extension().and_then(|extension| extension.to_str()) {
+        Some("gz") => Some(Compression::Gzip),
+        Some("zst") => Some(Compression::Zstd),
+        _ => None,
+    };
+    (if compression.is_some() { path.with_extension("") } else { path.into() }, compression)
+}
+
+/// The format that the name of a file asks for.
+pub fn format_of(path: &Path) -> Outcome<Format> {
+    let (path, _) = inner_name(path);
+    let path = path.as_path();
+    match path.extension().and_then(|extension| extension.to_str()) {
+        None | Some("txt") => Ok(Format::Table),
+        Some(_) => Format::from_extension(path).ok_or_else(|| {
+            let known: Vec<String> = Format::ALL.iter().map(Format::to_string).collect();
+            Failure::misuse(
+                format!("the name of {} does not say its format", path.display()),
+                format!("say it with --format: {}", known.join(", ")),
+            )
+        }),
     }
 }
 
@@ -135,7 +183,7 @@ impl<W: Write> Write for Hashing<W> {
 }
 
 /// Reads a staged file back from the disk and compares it with what was written.
-pub fn verify(staged: &StagedFile, sum: &Sum, path: &std::path::Path) -> Outcome<()> {
+pub fn verify(staged: &StagedFile, sum: &Sum, path: &Path) -> Outcome<()> {
     let mut file = staged.read_back()?;
     let mut read = Hashing::new(io::sink());
     let copied = io::copy(&mut Read::by_ref(&mut file), &mut read);
@@ -167,15 +215,9 @@ pub struct Manifest<'a> {
 
 impl Manifest<'_> {
     /// Writes the manifest of an answer that has been written.
-    pub fn write(
-        &self,
-        path: &std::path::Path,
-        output: &Output,
-        written: Written,
-        runner: &mut Runner,
-    ) -> Outcome<()> {
-        let (columns, sum) = output.written();
-        let fields = columns.fields().iter().map(|field| {
+    pub fn write(&self, path: &Path, output: &Output, answer: &Encoded, runner: &mut Runner) -> Outcome<()> {
+        let sum = answer.sum.as_ref().expect("with a manifest, the bytes are hashed");
+        let fields = answer.columns.fields().iter().map(|field| {
             json!({ "name": field.name(), "type": field.data_type().to_string(), "nullable": field.is_nullable() })
         });
         let parameters: Map<String, Value> =
@@ -187,7 +229,7 @@ impl Manifest<'_> {
             "file": output.path().map(|path| path.display().to_string()),
             "format": output.format().to_string(),
             "compression": output.compression().map(|method| format!("{method:?}").to_lowercase()),
-            "rows": written.rows,
+            "rows": answer.written.rows,
             "bytes": sum.bytes,
             "sha256": sum.sha256,
             "columns": fields.collect::<Vec<_>>(),

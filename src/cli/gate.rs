@@ -32,9 +32,22 @@ pub struct Gate {
     condition: Option<(String, Predicate)>,
     rows: u64,
     met: u64,
+    /// Whether the rows are all there are.
+    ended: bool,
 }
 
 impl Options {
+    /// The name of a gate that was asked for.
+    pub fn given(&self) -> Option<&'static str> {
+        let Options { fail_if_rows, max_rows_ok, fail_if } = self;
+        let gates = [
+            (*fail_if_rows, "fail-if-rows"),
+            (max_rows_ok.is_some(), "max-rows-ok"),
+            (fail_if.is_some(), "fail-if"),
+        ];
+        gates.into_iter().find(|(given, _)| *given).map(|(_, name)| name)
+    }
+
     /// A gate for an answer with these columns. A condition that cannot be used is a failure before anything is written.
     pub fn gate(&self, session: &Session, columns: &SchemaRef) -> Outcome<Gate> {
         let most_rows = if self.fail_if_rows { Some(0) } else { self.max_rows_ok };
@@ -42,13 +55,17 @@ impl Options {
             Some(sql) => Some((sql.clone(), session.predicate(sql, columns).map_err(misuse)?)),
             None => None,
         };
-        Ok(Gate { most_rows, condition, rows: 0, met: 0 })
+        Ok(Gate { most_rows, condition, rows: 0, met: 0, ended: false })
     }
 }
 
 impl Gate {
-    /// Looks at a batch on its way.
-    pub fn watch(&mut self, batch: &RecordBatch) -> Outcome<()> {
+    /// Looks at a batch on its way, or at the end.
+    pub fn watch(&mut self, batch: Option<&RecordBatch>) -> Outcome<()> {
+        let Some(batch) = batch else {
+            self.ended = true;
+            return Ok(());
+        };
         self.rows += batch.num_rows() as u64;
         if let Some((_, condition)) = &self.condition {
             self.met += condition.count(batch).map_err(misuse)?;
@@ -56,17 +73,20 @@ impl Gate {
         Ok(())
     }
 
-    /// Says what does not pass, and whether anything does not.
-    pub fn is_shut(&self, ui: &Ui) -> bool {
+    /// Says what of the rows seen does not pass, for the exit code to tell it.
+    pub fn judge(&self, ui: &mut Ui) {
         let mut words = Vec::new();
+        let least = if self.ended { "" } else { "at least " };
         if let Some(most) = self.most_rows.filter(|most| self.rows > *most) {
-            words.push(format!("gate: {}, and at most {most} may be", Ui::rows(self.rows)));
+            words.push(format!("gate: {least}{}, and at most {most} may be", Ui::rows(self.rows)));
         }
         if let Some((sql, _)) = self.condition.as_ref().filter(|_| self.met > 0) {
-            words.push(format!("gate: {} with {sql}", Ui::rows(self.met)));
+            words.push(format!("gate: {least}{} with {sql}", Ui::rows(self.met)));
         }
-        words.iter().for_each(|words| ui.say(&one_line(words)));
-        !words.is_empty()
+        for words in words {
+            ui.say(&one_line(&words));
+            ui.has_found();
+        }
     }
 }
 

@@ -63,7 +63,7 @@ pub fn run(options: &Options, given: &ArgMatches, ui: &mut Ui) -> Outcome<Exit> 
     let first = look_up(&mut runner, chunks.next().unwrap_or_default(), &mut totals, ui)?;
     let columns = first.schema();
     let mut first = Some(first);
-    let written = output.encode(columns, || match first.take() {
+    let answer = output.encode(columns, || match first.take() {
         Some(batch) => Ok(Some(batch)),
         None => chunks.next().map(|chunk| look_up(&mut runner, chunk, &mut totals, ui)).transpose(),
     })?;
@@ -73,7 +73,7 @@ pub fn run(options: &Options, given: &ArgMatches, ui: &mut Ui) -> Outcome<Exit> 
         if no_cids > 0 {
             words.push_str(&format!(", {no_cids} no CID"));
         }
-        ui.say(&format!("{words}; {}", Ui::rows(written.rows)));
+        ui.say(&format!("{words}; {}", Ui::rows(answer.written.rows)));
     }
     Ok(if absent + no_cids > 0 || ui.tells_something() { Exit::Found } else { Exit::Done })
 }

@@ -76,6 +76,8 @@ pub fn run() -> ExitCode {
     let config = Config::load();
     let mut ui = Ui::new(early.color.or(config.color()).unwrap_or_default());
     let exit = parse_and_dispatch(&words, &early, &config, &mut ui).unwrap_or_else(|failure| match failure {
+        // That nobody reads on does not undo what was found until then.
+        failure if failure.is_broken_pipe() && ui.tells_something() => Exit::Found,
         failure if failure.is_broken_pipe() => Exit::Done,
         Failure::Interrupted => Exit::Interrupted,
         failure => {
@@ -121,6 +123,15 @@ fn opens_shell(args: &Args, matches: &ArgMatches) -> bool {
     matches.subcommand().is_none() && args.inputs.is_empty() && Ui::stdin_is_terminal()
 }
 
+/// Whether this command line asks for what gates and manifests are about: a report, or SQL outside of the shell.
+fn gives_answers(args: &Args, matches: &ArgMatches) -> bool {
+    match matches.subcommand() {
+        Some(("report", given)) => given.subcommand().is_some(),
+        Some(_) => false,
+        None => !opens_shell(args, matches),
+    }
+}
+
 fn dispatch(
     args: &Args,
     matches: &ArgMatches,
@@ -128,6 +139,14 @@ fn dispatch(
     config: &Config,
     ui: &mut Ui,
 ) -> Outcome<Exit> {
+    if !gives_answers(args, matches)
+        && let Some(option) = args.options.of_answers()
+    {
+        return Err(Failure::misuse(
+            format!("--{option} is for the answers of reports and of SQL"),
+            "it goes with `report NAME`, -c, -f, or SQL on stdin",
+        ));
+    }
     match matches.subcommand() {
         Some((name, _)) if !args.inputs.is_empty() => {
             Err(Failure::misuse(format!("-c and -f do not go with `{name}`"), "run them one after the other"))

@@ -2,10 +2,9 @@
 
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::datatypes::SchemaRef;
 use pinql::export::{Encoder, Format, Section, Style, Written};
 use pinql::report::Report;
 use pinql::store::StagedFile;
@@ -44,10 +43,18 @@ pub struct Output {
     compression: Option<Compression>,
     /// Whether what is written to a file is read back.
     verify: bool,
+    /// Whether the bytes are hashed: for a manifest, or to be compared.
+    summed: bool,
     /// What bars below a table are of, if there are to be any.
     bars: Option<Option<String>>,
-    /// The columns and the bytes of the answer that was written last.
-    written: Arc<Mutex<(SchemaRef, Sum)>>,
+}
+
+/// An answer that was written.
+pub struct Encoded {
+    pub columns: SchemaRef,
+    pub written: Written,
+    /// Its bytes, if there is a use for them.
+    pub sum: Option<Sum>,
 }
 
 /// How tables show rows.
@@ -74,7 +81,7 @@ impl Output {
         let target = Target::new(path);
         let format = match (format, path) {
             (Some(format), _) => format,
-            (None, Some(path)) if target != Target::Stdout => format_of(path)?,
+            (None, Some(path)) if target != Target::Stdout => export::format_of(path)?,
             (None, _) => Format::Table,
         };
         let on_terminal = target == Target::Stdout && Ui::stdout_is_terminal();
@@ -84,26 +91,33 @@ impl Output {
             None => on_terminal.then_some(ROWS_ON_TERMINAL),
         };
         let width = if on_terminal { Ui::stdout_width() } else { None };
-        let compression = path.filter(|_| target != Target::Stdout).and_then(|path| inner_name(path).1);
+        let compression =
+            path.filter(|_| target != Target::Stdout).and_then(|path| export::inner_name(path).1);
         let style = Style { max_rows, width, ..Style::default() };
-        let written = Arc::new(Mutex::new((SchemaRef::new(Schema::empty()), Sum::default())));
-        let (verify, bars, pager) = (false, None, None);
-        let output =
-            Output { target, format, style, rows: Rows::Lines, pager, compression, verify, bars, written };
+        let (rows, pager, verify, summed, bars) = (Rows::Lines, None, false, false, None);
+        let output = Output { target, format, style, rows, pager, compression, verify, summed, bars };
         output.suits_terminal(on_terminal)?;
         Ok(output)
     }
 
     /// The same with what there is to choose about exports.
     pub fn with(self, options: &export::Options) -> Outcome<Output> {
+        options.suits_manifest(self.path())?;
         let compression = options.compress.or(self.compression);
         let style = options.style(self.style);
         let verify = options.verify;
         if verify && !matches!(&self.target, Target::File(path) if StagedFile::replaces(path)) {
             return Err(Failure::misuse("only a file can be read back", "name one with -o FILE"));
         }
+        if options.chart && (self.format != Format::Table || self.target != Target::Stdout) {
+            return Err(Failure::misuse(
+                "--chart draws bars below a table on stdout, and in no file or other format",
+                "leave out --chart, or -o and --format; --html FILE draws the chart of a report on a page",
+            ));
+        }
         let bars = options.chart.then_some(None);
-        let output = Output { compression, style, verify, bars, ..self };
+        let summed = verify || options.manifest.is_some();
+        let output = Output { compression, style, verify, summed, bars, ..self };
         output.suits_terminal(output.target == Target::Stdout && Ui::stdout_is_terminal())?;
         Ok(output)
     }
@@ -121,6 +135,11 @@ impl Output {
         output
     }
 
+    /// What stands above the answer of a report, where its chart is to be drawn, too.
+    pub fn charted(&self) -> Option<&Section> {
+        self.style.section.as_ref().filter(|_| self.format == Format::Html || self.bars.is_some())
+    }
+
     /// The file that is written.
     pub fn path(&self) -> Option<&Path> {
         match &self.target {
@@ -131,11 +150,6 @@ impl Output {
 
     pub fn compression(&self) -> Option<Compression> {
         self.compression
-    }
-
-    /// The columns and the bytes of the answer that was written last.
-    pub fn written(&self) -> (SchemaRef, Sum) {
-        self.written.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn suits_terminal(&self, on_terminal: bool) -> Outcome<()> {
@@ -237,7 +251,7 @@ impl Output {
         &self,
         columns: SchemaRef,
         mut next: impl FnMut() -> Outcome<Option<RecordBatch>>,
-    ) -> Outcome<Written> {
+    ) -> Outcome<Encoded> {
         // One row that is too wide for a line reads better as a list; nothing is written until there are two.
         let (mut first, mut ended) = (Vec::new(), false);
         while self.format == Format::Table && rows(&first) < 2 && !ended {
@@ -245,9 +259,7 @@ impl Output {
             ended = batch.is_none();
             first.extend(batch);
         }
-        self.written.lock().unwrap_or_else(PoisonError::into_inner).0 = SchemaRef::clone(&columns);
-        let mut bars = self.bars.as_ref().map(|chart| Bars::new(chart.as_deref()));
-        let mut watch = |batch: &RecordBatch| bars.iter_mut().try_for_each(|bars| bars.watch(batch));
+        let mut bars = self.bars.as_ref().map(|chart| Bars::new(chart.as_deref(), &columns));
         // The terminal may have another width by now.
         let width = self.style.width.map(|width| Ui::stdout_width().unwrap_or(width));
         let style = Style { width, ..self.style.clone() };
@@ -257,13 +269,14 @@ impl Output {
             Rows::Lists => true,
             Rows::Auto => lone || (self.format == Format::Table && self.overflows(&columns, &first)?),
         };
-        let written = self.write(|out| {
+        let (written, sum) = self.write_summed(|out| {
             let table = self.format == Format::Table;
             let mut encoder: Box<dyn Encoder + '_> = match table {
-                true if are_plans(&columns) => Box::new(Plans::new(out)),
-                true if lists => Box::new(Expanded::new(out, &style, lone && self.rows == Rows::Lines)),
-                _ => self.format.encoder(out, columns, &style)?,
+                true if are_plans(&columns) => Box::new(Plans::new(&mut *out)),
+                true if lists => Box::new(Expanded::new(&mut *out, &style, lone && self.rows == Rows::Lines)),
+                _ => self.format.encoder(&mut *out, SchemaRef::clone(&columns), &style)?,
             };
+            let mut watch = |batch: &RecordBatch| bars.iter_mut().try_for_each(|bars| bars.watch(batch));
             for batch in first {
                 watch(&batch)?;
                 encoder.write(&batch)?;
@@ -272,13 +285,13 @@ impl Output {
                 watch(&batch)?;
                 encoder.write(&batch)?;
             }
-            Ok(encoder.finish()?)
+            let written = encoder.finish()?;
+            if let Some(bars) = bars.filter(|_| table) {
+                out.write_all(bars.draw(self.style.width).as_bytes()).map_err(Failure::output)?;
+            }
+            Ok(written)
         })?;
-        if let Some(bars) = bars.filter(|_| self.format == Format::Table && self.target == Target::Stdout) {
-            let picture = bars.draw(self.style.width);
-            self.write(|out| out.write_all(picture.as_bytes()).map_err(Failure::output))?;
-        }
-        Ok(written)
+        Ok(Encoded { columns, written, sum })
     }
 
     /// Whether nothing of an answer can be seen before all of it is written.
@@ -300,24 +313,31 @@ impl Output {
 
     /// Opens the place, lets `fill` write to it, and makes sure that all of it has arrived.
     pub fn write<T>(&self, fill: impl FnOnce(&mut (dyn Write + Send)) -> Outcome<T>) -> Outcome<T> {
+        self.write_summed(fill).map(|(value, _)| value)
+    }
+
+    fn write_summed<T>(
+        &self,
+        fill: impl FnOnce(&mut (dyn Write + Send)) -> Outcome<T>,
+    ) -> Outcome<(T, Option<Sum>)> {
         match &self.target {
             Target::Stdout => match (&self.pager, Ui::stdout_height()) {
                 (Some((pager, interrupts)), Some(height)) => {
                     let mut paged = Paged::new(pager, height.saturating_sub(BELOW), interrupts);
-                    let (value, _) = self.fill(&mut paged, fill)?;
+                    let filled = self.fill(&mut paged, fill)?;
                     paged.finish().map_err(Failure::output)?;
-                    Ok(value)
+                    Ok(filled)
                 }
-                _ => self.fill(&mut io::stdout(), fill).map(|(value, _)| value),
+                _ => self.fill(&mut io::stdout(), fill),
             },
             Target::File(path) => {
                 let mut staged = StagedFile::beside(path)?;
                 let (value, sum) = self.fill(&mut staged, fill).map_err(|failure| failure.writing(path))?;
-                if self.verify {
-                    export::verify(&staged, &sum, path)?;
+                if let Some(sum) = sum.as_ref().filter(|_| self.verify) {
+                    export::verify(&staged, sum, path)?;
                 }
                 staged.publish()?;
-                Ok(value)
+                Ok((value, sum))
             }
         }
     }
@@ -326,12 +346,14 @@ impl Output {
         &self,
         out: &mut (dyn Write + Send),
         fill: impl FnOnce(&mut (dyn Write + Send)) -> Outcome<T>,
-    ) -> Outcome<(T, Sum)> {
+    ) -> Outcome<(T, Option<Sum>)> {
+        let packed = |out: &mut (dyn Write + Send)| export::compressed(self.compression, out, fill);
+        if !self.summed {
+            return Ok((buffered(out, packed)?, None));
+        }
         let mut out = Hashing::new(out);
-        let value = buffered(&mut out, |out| export::compressed(self.compression, out, fill))?;
-        let sum = out.sum();
-        self.written.lock().unwrap_or_else(PoisonError::into_inner).1 = sum.clone();
-        Ok((value, sum))
+        let value = buffered(&mut out, packed)?;
+        Ok((value, Some(out.sum())))
     }
 }
 
@@ -347,32 +369,6 @@ impl Target {
             Some(path) if STDOUT.iter().any(|name| path.as_os_str() == *name) => Target::Stdout,
             Some(path) => Target::File(path.into()),
         }
-    }
-}
-
-/// The name of a file without what says how it is compressed, and that.
-fn inner_name(path: &Path) -> (PathBuf, Option<Compression>) {
-    let compression = match path.extension().and_then(|extension| extension.to_str()) {
-        Some("gz") => Some(Compression::Gzip),
-        Some("zst") => Some(Compression::Zstd),
-        _ => None,
-    };
-    (if compression.is_some() { path.with_extension("") } else { path.into() }, compression)
-}
-
-/// The format that the name of a file asks for.
-fn format_of(path: &Path) -> Outcome<Format> {
-    let (path, _) = inner_name(path);
-    let path = path.as_path();
-    match path.extension().and_then(|extension| extension.to_str()) {
-        None | Some("txt") => Ok(Format::Table),
-        Some(_) => Format::from_extension(path).ok_or_else(|| {
-            let known: Vec<String> = Format::ALL.iter().map(Format::to_string).collect();
-            Failure::misuse(
-                format!("the name of {} does not say its format", path.display()),
-                format!("say it with --format: {}", known.join(", ")),
-            )
-        }),
     }
 }
 
@@ -428,6 +424,21 @@ mod tests {
             let output = Output::new(None, Some(format), None).expect("no terminal");
             assert_eq!(output.can_hold(2).is_ok(), holds, "{format}");
             assert!(output.can_hold(0).is_ok());
+        }
+    }
+
+    #[test]
+    fn only_a_manifest_and_verify_have_the_bytes_hashed() {
+        let temp = tempfile::tempdir().expect("a directory");
+        let at = |name: &str| temp.path().join(name);
+        let manifest = Some(at("m.json"));
+        for (verify, manifest, hashed) in [(false, None, false), (true, None, true), (false, manifest, true)]
+        {
+            let options = export::Options { verify, manifest, ..export::Options::default() };
+            let output = Output::new(Some(&at("a.csv")), None, None).and_then(|output| output.with(&options));
+            let columns = SchemaRef::new(arrow::datatypes::Schema::empty());
+            let encoded = output.expect("a file").encode(columns, || Ok(None)).expect("no rows");
+            assert_eq!(encoded.sum.is_some(), hashed, "{options:?}");
         }
     }
 

@@ -18,7 +18,7 @@ use super::excerpt::Passage;
 use super::export::Manifest;
 use super::failure::{Failure, Outcome};
 use super::gate;
-use super::output::Output;
+use super::output::{Encoded, Output};
 use super::runner::Runner;
 use super::ui::Ui;
 
@@ -123,29 +123,6 @@ impl Kept {
     }
 }
 
-/// Runs one statement, writes its answer, and says what there is to say about it.
-pub fn answer(
-    engine: &mut Runner,
-    sql: &str,
-    bindings: &Bindings,
-    output: &Output,
-    ui: &mut Ui,
-) -> Outcome<Written> {
-    answered(engine, sql, bindings, output, &gate::Options::default(), ui, None)
-}
-
-/// The same, and keeps the rows.
-pub fn answer_and_keep(
-    engine: &mut Runner,
-    sql: &str,
-    bindings: &Bindings,
-    output: &Output,
-    ui: &mut Ui,
-    kept: Option<&mut Kept>,
-) -> Outcome<Written> {
-    answered(engine, sql, bindings, output, &gate::Options::default(), ui, kept)
-}
-
 /// What is asked.
 pub struct Asked<'a> {
     pub report: Option<&'a str>,
@@ -153,7 +130,8 @@ pub struct Asked<'a> {
     pub bindings: &'a Bindings,
 }
 
-/// The same with gates, and with a manifest if one is asked for.
+/// Runs one statement, writes its answer, and says what there is to say about it, with gates, and with a manifest if one is
+/// asked for.
 pub fn export(
     engine: &mut Runner,
     asked: &Asked<'_>,
@@ -166,23 +144,24 @@ pub fn export(
         Some(_) => Some(super::export::sources(engine)?),
         None => None,
     };
-    let written = answer_gated(engine, sql, bindings, output, &options.gate, ui)?;
+    let answer = answered(engine, sql, bindings, output, &options.gate, ui, None)?;
     if let (Some(path), Some(before)) = (&options.export.manifest, before) {
-        Manifest { report, sql, bindings, before }.write(path, output, written, engine)?;
+        Manifest { report, sql, bindings, before }.write(path, output, &answer, engine)?;
     }
     Ok(())
 }
 
-/// The same with gates; what does not pass is found.
-pub fn answer_gated(
+/// The same without these, but the rows may be kept.
+pub fn answer(
     engine: &mut Runner,
     sql: &str,
     bindings: &Bindings,
     output: &Output,
-    gates: &gate::Options,
     ui: &mut Ui,
+    kept: Option<&mut Kept>,
 ) -> Outcome<Written> {
-    answered(engine, sql, bindings, output, gates, ui, None)
+    let none = gate::Options::default();
+    answered(engine, sql, bindings, output, &none, ui, kept).map(|answer| answer.written)
 }
 
 fn answered(
@@ -193,10 +172,10 @@ fn answered(
     gates: &gate::Options,
     ui: &mut Ui,
     mut kept: Option<&mut Kept>,
-) -> Outcome<Written> {
+) -> Outcome<Encoded> {
     let since = Instant::now();
     let mut damaged = Vec::new();
-    let (written, receipt, took) = loop {
+    let (answer, receipt, took) = loop {
         let session = engine.session().clone();
         let mut running = engine.start_without(sql, bindings, &damaged)?;
         let columns = running.columns()?;
@@ -207,7 +186,7 @@ fn answered(
         let mut took = None;
         let next = || {
             let batch = running.batch()?;
-            batch.iter().try_for_each(|batch| gate.watch(batch))?;
+            gate.watch(batch.as_ref())?;
             match (&batch, &mut kept) {
                 (Some(batch), Some(kept)) => kept.add(batch),
                 // The time that people look at a pager is not the query's.
@@ -217,21 +196,28 @@ fn answered(
             Ok(batch)
         };
         match output.encode(columns, next) {
-            Ok(written) => {
+            Ok(answer) => {
                 ui.skipped(running.skipped());
-                if gate.is_shut(ui) {
-                    ui.has_found();
+                if let Some(section) = output.charted() {
+                    ui.chart(section, &answer.columns);
                 }
-                break (written, running.receipt(), took.unwrap_or_else(|| since.elapsed()));
+                gate.judge(ui);
+                break (answer, running.receipt(), took.unwrap_or_else(|| since.elapsed()));
             }
             // Nothing of it stands anywhere yet.
             Err(failure) if output.appears_whole() => damaged.push(failure.skippable()?),
-            Err(failure) => return Err(failure),
+            Err(failure) => {
+                // What is shut by the rows seen stays shut, though nobody reads on.
+                if failure.is_broken_pipe() {
+                    gate.judge(ui);
+                }
+                return Err(failure);
+            }
         }
     };
-    debug!(rows = written.rows, elapsed = ?since.elapsed(), "answered");
+    debug!(rows = answer.written.rows, elapsed = ?since.elapsed(), "answered");
     if output.format() == Format::Table {
-        ui.footer(written, took, receipt);
+        ui.footer(answer.written, took, receipt);
     }
-    Ok(written)
+    Ok(answer)
 }

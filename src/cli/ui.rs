@@ -3,8 +3,9 @@
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
+use arrow::datatypes::Schema;
 use pinql::Error;
-use pinql::export::Written;
+use pinql::export::{Section, Written};
 use pinql::pin::counted;
 use pinql::session::{Receipt, Skipped};
 
@@ -167,6 +168,14 @@ impl Ui {
                 "`pinql backend restore` can make it anew from a backup",
             )),
             None => Ok(()),
+        }
+    }
+
+    /// Says so if a chart cannot be drawn.
+    pub fn chart(&self, section: &Section, answer: &Schema) {
+        if let Some(column) = section.missing_column(answer) {
+            let words = format!("no chart of {}: the answer has no column `{column}`", section.title);
+            self.say(&one_line(&words));
         }
     }
 

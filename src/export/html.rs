@@ -24,12 +24,21 @@ pub struct Section {
     pub title: String,
     /// What the table tells.
     pub text: String,
-    /// A chart over the columns of the table: `bar`, `line`, `stack` or `matrix`, and the names of columns.
+    /// A chart over the columns of the table: `bar`, `line`, `stack` or `matrix`, and the names of columns. It is left out
+    /// where the table does not have them.
     pub chart: Option<String>,
     /// The most rows to show; the page says how many there are. `None` shows all.
     pub max_rows: Option<usize>,
     /// The table is a part of a page that somebody else begins and ends.
     pub part: bool,
+}
+
+impl Section {
+    /// A column that the chart is of and that the answer does not have: without it no chart is drawn.
+    pub fn missing_column(&self, answer: &Schema) -> Option<&str> {
+        let mut named = self.chart.as_deref()?.split_whitespace().skip(1);
+        named.find(|name| answer.index_of(name).is_err())
+    }
 }
 
 /// The beginning of a page, up to its first section. `parts` are the headings of its sections, if there are several.
@@ -79,7 +88,10 @@ pub(super) struct Html<'w> {
 impl<'w> Html<'w> {
     pub(super) fn new(out: Sink<'w>, schema: SchemaRef, section: Option<&Section>) -> Result<Self> {
         let default = || Section { title: "Answer".to_owned(), ..Section::default() };
-        let section = section.cloned().unwrap_or_else(default);
+        let mut section = section.cloned().unwrap_or_else(default);
+        if section.missing_column(&schema).is_some() {
+            section.chart = None;
+        }
         let mut html =
             Html { out: Output::new(out), schema, section, line: String::new(), written: Written::default() };
         if !html.section.part {

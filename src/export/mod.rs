@@ -42,6 +42,7 @@ mod value;
 mod xlsx;
 
 pub use html::{Section, page_head, page_tail};
+pub use table::{cells, visible};
 
 use std::fmt;
 use std::io::Write;

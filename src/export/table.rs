@@ -168,6 +168,13 @@ impl Encoder for Table<'_> {
     }
 }
 
+/// The rows of a batch as a table shows them: NULL reads `NULL`, and texts are [`visible`].
+pub fn cells(batch: &RecordBatch) -> Vec<Vec<String>> {
+    let columns: Vec<Column<'_>> = batch.columns().iter().map(Column::new).collect();
+    let row = |row| columns.iter().map(|column| cell(column, row)).collect();
+    (0..batch.num_rows()).map(row).collect()
+}
+
 fn cell(column: &Column<'_>, row: usize) -> String {
     if column.is_null(row) {
         return "NULL".to_owned();
@@ -180,7 +187,8 @@ fn cell(column: &Column<'_>, row: usize) -> String {
     }
 }
 
-fn visible(text: &str) -> String {
+/// A text as a table shows it: in one line, with escapes in the place of what would speak to a terminal.
+pub fn visible(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     push_visible(text, &mut out);
     out

@@ -327,6 +327,25 @@ fn a_failure_before_the_reader_goes_away_is_one_all_the_same() {
     }
 }
 
+#[test]
+fn a_gate_that_is_shut_stays_shut_when_the_reader_goes_away() {
+    let home = Home::new();
+    for (sql, gate, code, words) in [
+        ("SELECT * FROM generate_series(1, 3)", &["--fail-if-rows"][..], 1, "gate: 3 rows, and at most 0"),
+        ("SELECT * FROM generate_series(1, 3000000)", &["--fail-if-rows"], 1, "gate: at least "),
+        ("SELECT * FROM generate_series(1, 3000000)", &["--fail-if", "value = 1"], 1, "gate: at least 1 row"),
+        ("SELECT * FROM generate_series(1, 3000000)", &["--max-rows-ok", "3000000"], 0, ""),
+        ("SELECT 1; SELECT 2 WHERE false; SELECT 3", &["--fail-if", "1 = 2"], 0, ""),
+    ] {
+        for format in ["table", "csv"] {
+            let args = [&["--format", format, "-c", sql], gate].concat();
+            let shown = without_reader(&home, &args);
+            assert!(shown.ends_with(&format!("--- exit {code}")), "{args:?}: {shown}");
+            assert!(shown.contains(words) && !shown.contains("error"), "{args:?}: {shown}");
+        }
+    }
+}
+
 /// Runs the program with a stdout that nobody reads.
 fn without_reader(home: &Home, args: &[&str]) -> String {
     let (reader, writer) = std::io::pipe().expect("a pipe");

@@ -64,6 +64,40 @@ fn gates_tell_findings_from_health_and_from_breakage() {
 }
 
 #[test]
+fn gates_and_manifests_are_refused_where_nothing_heeds_them() {
+    let temp = TempDir::new().unwrap();
+    let manifest = temp.path().join("m.json");
+    let page = temp.path().join("page.html");
+    let options = [
+        &["--fail-if-rows"][..],
+        &["--max-rows-ok", "3"],
+        &["--fail-if", "bytes > 1"],
+        &["--manifest", manifest.to_str().unwrap()],
+    ];
+    for command in [
+        &["lookup", "QmUCGLrkAMb7P1bJUaYshCBuV1yHwHq9HCRjYSe4RBKg5W"][..],
+        &["dashboard", "--html", page.to_str().unwrap()],
+        &["diff", "s3_main", "kubo_office"],
+        &["backend", "list"],
+        &["car", "ls", "none.car"],
+        &["report"],
+        &["report", "--list"],
+        &["prices"],
+        &["completions", "bash"],
+        &["man"],
+    ] {
+        for option in options {
+            let output = pinql(&samples(), &[command, option].concat());
+            let stderr = text(&output.stderr);
+            assert_eq!(output.status.code(), Some(2), "{command:?} {option:?}: {stderr}");
+            let words = format!("error: {} is for the answers of reports and of SQL\nhint: ", option[0]);
+            assert!(stderr.starts_with(&words), "{command:?}: {stderr}");
+        }
+    }
+    assert_eq!(fs::read_dir(temp.path()).unwrap().count(), 0);
+}
+
+#[test]
 fn parameters_are_checked_before_anything_runs() {
     for (args, words) in [
         (&["report", "growth", "--by", "decade"][..], "invalid value 'decade'"),
@@ -139,9 +173,39 @@ fn a_manifest_says_what_the_file_is_and_the_same_data_makes_the_same_bytes() {
         assert_eq!(said["sources_unchanged"], json!(true));
         assert_eq!(said["sources"].as_array().unwrap().len(), 10);
     }
+    // Of a table on stdout, the bars are a part.
+    let manifest = at("bars.json");
+    let shown = pinql(&samples(), &["report", "redundancy", "--chart", "--manifest", &manifest]).stdout;
+    let said: Value = serde_json::from_slice(&fs::read(&manifest).unwrap()).unwrap();
+    let hash: String = Sha256::digest(&shown).iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!((&said["sha256"], &said["bytes"]), (&json!(hash), &json!(shown.len())));
     let plain = fs::read(at("a.csv")).unwrap();
     let unpacked = Command::new("gzip").args(["-dc", &at("a.csv.gz")]).output().unwrap();
     assert!(unpacked.stdout == plain);
+}
+
+#[test]
+fn a_manifest_does_not_take_the_place_of_its_answer() {
+    let temp = TempDir::new().unwrap();
+    fs::create_dir(temp.path().join("sub")).unwrap();
+    fs::write(temp.path().join("old.json"), "old").unwrap();
+    std::os::unix::fs::symlink("old.json", temp.path().join("link.json")).unwrap();
+    for (answer, manifest, words) in [
+        ("m.json", "m.json", "m.json cannot be both the answer and its manifest"),
+        ("m.json", "./sub/../m.json", "cannot be both"),
+        ("old.json", "link.json", "cannot be both"),
+        ("m.json", "-", "a manifest is a file"),
+        ("-", "-", "a manifest is a file"),
+    ] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pinql"));
+        command.args(["report", "at-risk", "--format", "json", "-o", answer, "--manifest", manifest]);
+        let command = command.env_clear().env("HOME", "/nonexistent").env("PINQL_ROOT", samples());
+        let output = command.current_dir(temp.path()).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{answer} {manifest}");
+        assert!(text(&output.stderr).contains(words), "{answer} {manifest}: {}", text(&output.stderr));
+    }
+    assert_eq!(fs::read(temp.path().join("old.json")).unwrap(), b"old");
+    assert_eq!(fs::read_dir(temp.path()).unwrap().count(), 3);
 }
 
 #[test]
@@ -235,6 +299,82 @@ fn bars_stand_below_a_table() {
     assert!(output.contains("\ncontents\n0 ███████████████████ 6\n"), "{output}");
 }
 
+/// A report with a line of more points than are drawn, and a period that is NULL.
+const DAYS: [&str; 4] = ["report", "growth", "--by", "day"];
+
+/// The periods of that report that are known.
+fn days() -> Vec<String> {
+    let rows = text(&pinql(&samples(), &[&DAYS[..], &["--format", "csv"]].concat()).stdout);
+    let periods = rows.lines().skip(1).map(|row| row.split(',').next().unwrap().to_owned());
+    periods.filter(|period| !period.is_empty()).collect()
+}
+
+#[test]
+fn bars_of_a_line_are_those_of_its_end() {
+    let days = days();
+    let output = text(&pinql(&samples(), &[&DAYS[..], &["--chart"]].concat()).stdout);
+    let bars: Vec<&str> = output.split("\ntotal_pins\n").nth(1).unwrap().lines().collect();
+    assert_eq!((days.len(), bars.len()), (139, 51), "{output}");
+    for (bar, day) in bars.iter().zip(&days[days.len() - 50..]) {
+        assert!(bar.starts_with(&format!("{day} █")), "{bar}");
+    }
+    assert_eq!(bars[50], "(the last 50 of 139)");
+}
+
+#[test]
+fn nothing_of_the_data_speaks_to_the_terminal_from_bars() {
+    let sql = "SELECT * FROM (VALUES (chr(27) || '[31mred' || chr(9) || 'tape' || chr(10), 2), ('a\\N', NULL), (NULL, 1)) \
+               AS t (name, \"n\u{1b}[2J\")";
+    let output = text(&pinql(&samples(), &["--chart", "-c", sql]).stdout);
+    let bars = output.split("\n\n").nth(1).unwrap();
+    let wanted = [r"n\u{1b}[2J", r"\u{1b}[31mred\ttape\n ", r"a\N ", "NULL "];
+    assert_eq!(bars.lines().count(), 4, "{output}");
+    for (line, wanted) in bars.lines().zip(wanted) {
+        assert!(line.starts_with(wanted), "{output}");
+    }
+    assert!(bars.contains("█ 2\n") && bars.contains(" NULL\n") && !output.contains('\u{1b}'), "{output}");
+}
+
+#[test]
+fn a_chart_of_columns_that_are_not_there_is_left_out() {
+    let temp = TempDir::new().unwrap();
+    let (page, queries) = (temp.path().join("a.html"), temp.path().join("queries"));
+    fs::create_dir(&queries).unwrap();
+    let sql = "-- title: Mine\n-- chart: bar name bytez\nSELECT name, bytes FROM backends ORDER BY name\n";
+    // One of a name that the dashboard has takes its place there.
+    for name in ["mine", "balance"] {
+        fs::write(queries.join(format!("{name}.sql")), sql).unwrap();
+    }
+    let (page, queries) = (page.to_str().unwrap(), queries.to_str().unwrap());
+    let words = "no chart of Mine: the answer has no column `bytez`\n";
+    for args in [&["report", "mine", "--html", page][..], &["dashboard", "--html", page]] {
+        let output = pinql(&samples(), &[&["--queries", queries], args].concat());
+        assert_eq!((output.status.code(), text(&output.stderr).as_str()), (Some(0), words), "{args:?}");
+        let page = fs::read_to_string(page).unwrap();
+        assert!(page.contains(">Mine</h2>") && !page.contains("bytez"), "{args:?}");
+    }
+    let output = pinql(&samples(), &["--queries", queries, "report", "mine", "--chart"]);
+    assert_eq!((output.status.code(), text(&output.stderr).starts_with(words)), (Some(0), true));
+    assert!(!text(&output.stdout).contains('█'));
+    let plain = pinql(&samples(), &["--queries", queries, "report", "mine"]);
+    assert!(plain.stdout == output.stdout && !text(&plain.stderr).contains("chart"));
+}
+
+#[test]
+fn bars_are_refused_where_none_can_be_drawn() {
+    let temp = TempDir::new().unwrap();
+    let at = |name: &str| temp.path().join(name).to_str().unwrap().to_owned();
+    for args in
+        [&["--format", "csv"][..], &["-o", &at("a.txt")], &["-o", &at("a.csv")], &["--html", &at("a.html")]]
+    {
+        let output = pinql(&samples(), &[&["report", "redundancy", "--chart"], args].concat());
+        assert_eq!(output.status.code(), Some(2), "{args:?}");
+        assert!(text(&output.stderr).contains("--chart draws bars below a table on stdout"), "{args:?}");
+    }
+    assert_eq!(fs::read_dir(temp.path()).unwrap().count(), 0);
+    assert_eq!(pinql(&samples(), &["report", "redundancy", "--chart", "-o", "-"]).status.code(), Some(0));
+}
+
 // ---------------------------------------------------------------------------------------------------- other programs
 
 /// What a program prints, or why it failed.
@@ -282,24 +422,33 @@ fn pages_work_in_a_browser() {
         Err(why) => return skip(&why),
     };
     let temp = TempDir::new().unwrap();
-    let pages = ["redundancy", "under-replicated", "overlap", "dashboard"].map(|name| {
+    // What is filtered by, 11, stands in one row in a cell and in the other across two.
+    let sql = "SELECT * FROM (VALUES ('11', 'x'), ('1', '1')) AS t (a, b)";
+    let pages = ["redundancy", "under-replicated", "overlap", "answer", "dashboard"].map(|name| {
         let page = temp.path().join(format!("{name}.html")).to_str().unwrap().to_owned();
-        let args: &[&str] = if name == "dashboard" { &["dashboard"] } else { &["report", name] };
+        let args: &[&str] = match name {
+            "dashboard" => &["dashboard"],
+            "answer" => &["-c", sql],
+            name => &["report", name],
+        };
         assert_eq!(pinql(&samples(), &[args, &["--html", &page]].concat()).status.code(), Some(0), "{name}");
         page
     });
     // Pictures of the pages, to be looked at.
     let shots = Path::new(env!("CARGO_TARGET_TMPDIR")).join("shots");
     fs::create_dir_all(&shots).unwrap();
-    let found = run(Command::new("node").arg(script).arg(program).arg(shots).args(pages)).unwrap();
-    let found: Vec<Value> = serde_json::from_str(&found).unwrap();
-    assert_eq!(found.len(), 8, "four pages in two widths");
+    let look = |pages: &[String]| -> Vec<Value> {
+        let found = run(Command::new("node").arg(&script).arg(&program).arg(&shots).args(pages)).unwrap();
+        serde_json::from_str(&found).unwrap()
+    };
+    let found = look(&pages);
+    assert_eq!(found.len(), 10, "five pages in two widths");
     for page in &found {
         let name = page["page"].as_str().unwrap();
         assert_eq!((&page["trouble"], &page["asked"]), (&json!([]), &json!([])), "{name}");
         let (sections, charts, matrices) = match name {
             "redundancy.html" => (1, 1, 0),
-            "under-replicated.html" => (1, 0, 0),
+            "under-replicated.html" | "answer.html" => (1, 0, 0),
             "overlap.html" => (1, 0, 1),
             _ => (11, 7, 1),
         };
@@ -319,6 +468,28 @@ fn pages_work_in_a_browser() {
         let left = page["filtered"]["rows"].as_array().unwrap();
         assert!(!left.is_empty() && left.len() < up.len() || up.len() == 1, "{name}: {left:?}");
         assert!(left.iter().any(|cell| cell == wanted), "{name}: {left:?}");
+    }
+    // A matrix has the values of the table.
+    let rows = text(&pinql(&samples(), &["report", "overlap", "--format", "csv"]).stdout);
+    let rows: Vec<Vec<&str>> = rows.lines().skip(1).map(|row| row.split(',').collect()).collect();
+    let page = found.iter().find(|page| page["page"] == "overlap.html").unwrap();
+    let grid: Vec<Vec<String>> = serde_json::from_value(page["matrix"].clone()).unwrap();
+    let names: Vec<&str> = grid.iter().map(|row| row[0].as_str()).collect();
+    for row in &grid {
+        for (other, shown) in names.iter().zip(&row[1..]) {
+            let wanted = rows.iter().find(|pair| pair[0] == row[0] && pair[1] == *other);
+            assert_eq!(shown, wanted.map_or("0", |pair| pair[3]), "{} {other}", row[0]);
+        }
+    }
+    assert!(!grid.is_empty());
+    // Of a line, the end is drawn.
+    let page = temp.path().join("growth.html").to_str().unwrap().to_owned();
+    assert_eq!(pinql(&samples(), &[&DAYS[..], &["--html", &page]].concat()).status.code(), Some(0));
+    let (days, caption) = (days(), "total_pins, total_stored_bytes by period (the last 40 of 139)");
+    for page in look(&[page]) {
+        assert_eq!(page["trouble"], json!([]));
+        assert_eq!(page["labels"], json!([&days[days.len() - 40..]]));
+        assert_eq!(page["captions"], json!([caption]));
     }
 }
 

@@ -32,8 +32,11 @@ for (const path of pages) {
         title: document.title,
         sections: document.querySelectorAll("section").length,
         charts: [...document.querySelectorAll("canvas")].map(painted),
+        labels: [...document.querySelectorAll("canvas")].map((canvas) => Chart.getChart(canvas).data.labels),
+        captions: [...document.querySelectorAll("figcaption")].map((element) => element.textContent),
         named: [...document.querySelectorAll("canvas")].every((canvas) => canvas.getAttribute("aria-label")),
         matrices: document.querySelectorAll("table.matrix").length,
+        matrix: [...document.querySelectorAll("table.matrix tbody tr")].map((row) => [...row.cells].map((cell) => cell.textContent)),
         overflow: document.documentElement.scrollWidth - innerWidth,
         contrast: Math.min(...contrast),
       };

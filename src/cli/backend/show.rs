@@ -19,7 +19,7 @@ const LIST: &str = "SELECT name, type, state, rows, bytes, modified_at, has_car,
                     FROM backends ORDER BY name";
 
 pub fn list(runner: &mut Runner, output: &Output, ui: &mut Ui) -> Outcome<Exit> {
-    query::answer(runner, LIST, &Bindings::default(), output, ui)?;
+    query::answer(runner, LIST, &Bindings::default(), output, ui, None)?;
     Ok(Exit::Done)
 }
 

@@ -167,7 +167,7 @@ impl Shell<'_> {
     }
 
     fn show(&mut self, sql: &str, bindings: &Bindings) -> Outcome<()> {
-        query::answer(self.engine, sql, bindings, &self.output, self.ui).map(drop)
+        query::answer(self.engine, sql, bindings, &self.output, self.ui, None).map(drop)
     }
 
     fn write(&self, columns: SchemaRef, batches: Vec<RecordBatch>) -> Outcome<()> {

@@ -155,7 +155,7 @@ impl Shell<'_> {
         }
         let Asked { passage, bindings } = asked;
         let (engine, ui, kept) = (&mut *self.engine, &mut *self.ui, &mut self.kept);
-        let written = query::answer_and_keep(engine, &passage.sql, &bindings, &output, ui, Some(kept))
+        let written = query::answer(engine, &passage.sql, &bindings, &output, ui, Some(kept))
             .map_err(|failure| failure.over(&passage))?;
         self.engine.session().remember(self.kept.answer.clone())?;
         let once = self.once.take();

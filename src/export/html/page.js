@@ -46,12 +46,14 @@
     input.setAttribute("aria-label", `Filter the rows of ${title}`);
     const count = document.createElement("span");
     count.setAttribute("role", "status");
-    const rows = [...table.tBodies[0].rows];
+    // Parted by what nobody can type, so that nothing is found across two cells.
+    const line = (row) => [...row.cells].map((cell) => cell.textContent).join("\n").toLowerCase();
+    const rows = [...table.tBodies[0].rows].map((row) => [row, line(row)]);
     const show = () => {
       const wanted = input.value.toLowerCase();
       let shown = 0;
-      for (const row of rows) {
-        row.hidden = !row.textContent.toLowerCase().includes(wanted);
+      for (const [row, cells] of rows) {
+        row.hidden = !cells.includes(wanted);
         shown += !row.hidden;
       }
       count.textContent = wanted ? `${shown} of ${rows.length} rows` : `${rows.length} ${rows.length === 1 ? "row" : "rows"}`;
@@ -73,7 +75,9 @@
   function stacked([x, group, y]) {
     const labels = [...new Set(x)], groups = [...new Set(group)];
     const series = groups.map((name) => ({ label: name, data: labels.map(() => 0) }));
-    x.forEach((label, row) => { series[groups.indexOf(group[row])].data[labels.indexOf(label)] = Number(y[row]); });
+    const places = (names) => new Map(names.map((name, index) => [name, index]));
+    const [labelAt, groupAt] = [places(labels), places(groups)];
+    x.forEach((label, row) => { series[groupAt.get(group[row])].data[labelAt.get(label)] = Number(y[row]); });
     return [labels, series];
   }
 
@@ -82,14 +86,21 @@
   }
 
   function draw(section, table, kind, names, title) {
-    const cells = columns(table, names);
+    let cells = columns(table, names);
+    if (kind === "line") {
+      // What has no place on the line is no point of it.
+      const x = cells[0];
+      cells = cells.map((column) => column.filter((_, row) => x[row] !== null));
+    }
     if (cells[0].length === 0) return;
     let [labels, series] = kind === "stack" ? stacked(cells) : plain(cells, names);
     labels = labels.map((label) => (label === null ? "none" : label));
     const all = labels.length;
-    labels = labels.slice(0, MOST);
+    // Of a line, the end is what is new.
+    const [part, ...kept] = kind === "line" ? ["last", -MOST] : ["first", 0, MOST];
+    labels = labels.slice(...kept);
     series.forEach((one, index) => {
-      one.data = one.data.slice(0, MOST);
+      one.data = one.data.slice(...kept);
       one.backgroundColor = one.borderColor = colours[index % colours.length];
       if (series.length > 1 && kind === "line" && index > 0) one.yAxisID = "other";
     });
@@ -99,7 +110,7 @@
     canvas.setAttribute("role", "img");
     canvas.setAttribute("aria-label", `${title}: the chart shows the table below it`);
     const caption = document.createElement("figcaption");
-    caption.textContent = `${names.slice(kind === "stack" ? 2 : 1).join(", ")} by ${names[0]}` + (all > MOST ? ` (the first ${MOST} of ${all})` : "");
+    caption.textContent = `${names.slice(kind === "stack" ? 2 : 1).join(", ")} by ${names[0]}` + (all > MOST ? ` (the ${part} ${MOST} of ${all})` : "");
     box.append(canvas);
     figure.append(box, caption);
     table.closest(".scroll").before(figure);
@@ -131,6 +142,8 @@
     const [x, y, values] = columns(table, names);
     if (x.length === 0) return;
     const labels = [...new Set([...x, ...y])].sort();
+    const key = (one, other) => JSON.stringify([one, other]);
+    const cells = new Map(values.map((value, row) => [key(x[row], y[row]), value]));
     const grid = document.createElement("table");
     grid.className = "matrix";
     grid.setAttribute("aria-label", `${title}, as a matrix: ${names[2]}`);
@@ -149,8 +162,7 @@
       cell.textContent = one;
       row.append(cell);
       for (const other of labels) {
-        const at = x.findIndex((name, index) => name === one && y[index] === other);
-        const value = at < 0 ? "0" : values[at];
+        const value = cells.get(key(one, other)) ?? "0";
         const shaded = row.insertCell();
         shaded.textContent = value;
         shaded.style.background = `color-mix(in srgb, var(--mark) ${Math.round(Number(value) * 0.4)}%, transparent)`;
