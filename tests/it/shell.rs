@@ -80,6 +80,14 @@ fn commands_show_tables_columns_functions_and_reports() {
 }
 
 #[test]
+fn what_is_typed_ahead_is_run_too() {
+    let home = Home::new();
+    let mut shell = shell(&home);
+    shell.keys("SELECT 1 AS a;\nSELECT 40 + 2 AS b;\n");
+    shell.shows("b\n──\n42");
+}
+
+#[test]
 fn ctrl_c_stops_any_query_at_once_and_keeps_the_shell() {
     let home = Home::new();
     let mut shell = shell(&home);
