@@ -8,6 +8,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::interrupt::Interrupts;
 
+/// What a shell reports for a command that it cannot run, or not find.
+const NOT_RUN: [i32; 2] = [126, 127];
+/// More than any pipe holds: a pager that took so much is alive.
+const PROVEN: usize = 2 << 20;
+
 /// Whether a pager has the terminal.
 static OPEN: AtomicBool = AtomicBool::new(false);
 
@@ -32,6 +37,8 @@ pub struct Paged<'i> {
     held: Vec<u8>,
     lines: usize,
     pager: Option<Child>,
+    /// What the pager was given, until it is known to be alive.
+    unproven: Option<Vec<u8>>,
     /// There is no such pager.
     direct: bool,
 }
@@ -45,6 +52,7 @@ impl<'i> Paged<'i> {
             held: vec![],
             lines: 0,
             pager: None,
+            unproven: Some(vec![]),
             direct: false,
         }
     }
@@ -65,22 +73,42 @@ impl<'i> Paged<'i> {
     }
 
     fn pass(&mut self, bytes: &[u8]) -> io::Result<()> {
-        match self.pager.as_mut().and_then(|pager| pager.stdin.as_mut()) {
-            Some(pager) => pager.write_all(bytes),
-            None => io::stdout().write_all(bytes),
+        let Some(pager) = self.pager.as_mut().and_then(|pager| pager.stdin.as_mut()) else {
+            return io::stdout().write_all(bytes);
+        };
+        if let Some(unproven) = &mut self.unproven {
+            unproven.extend_from_slice(bytes);
         }
+        self.unproven.take_if(|given| given.len() > PROVEN);
+        match pager.write_all(bytes) {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe && !self.close()? => Err(error),
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Waits until the pager is closed. One that could not be run has shown nothing: what it was given is written as it is,
+    /// and so is what comes after. Says whether that is so.
+    fn close(&mut self) -> io::Result<bool> {
+        let Some(mut pager) = self.pager.take() else { return Ok(self.direct) };
+        drop(pager.stdin.take());
+        // Ctrl-C is the pager's meanwhile.
+        self.interrupts.ignore(true);
+        let ended = pager.wait();
+        self.interrupts.ignore(false);
+        OPEN.store(false, Ordering::SeqCst);
+        let ran = ended?.code().is_none_or(|code| !NOT_RUN.contains(&code));
+        if let Some(given) = self.unproven.take().filter(|_| !ran) {
+            self.direct = true;
+            io::stdout().write_all(&given)?;
+        }
+        Ok(self.direct)
     }
 
     /// Writes what is left and waits until the pager is closed.
     pub fn finish(&mut self) -> io::Result<()> {
-        if let Some(mut pager) = self.pager.take() {
-            drop(pager.stdin.take());
-            // Ctrl-C is the pager's meanwhile.
-            self.interrupts.ignore(true);
-            let ended = pager.wait();
-            self.interrupts.ignore(false);
-            OPEN.store(false, Ordering::SeqCst);
-            return ended.map(drop);
+        if self.pager.is_some() {
+            self.close()?;
         }
         let held = std::mem::take(&mut self.held);
         io::stdout().write_all(&held)?;

@@ -305,6 +305,20 @@ fn a_long_table_goes_through_the_pager_and_the_shell_goes_on() {
 }
 
 #[test]
+fn rows_are_shown_all_the_same_where_the_pager_cannot_be_run() {
+    let home = Home::new();
+    let root = repository("examples/ipfs_kit");
+    let mut shell = Terminal::shell(&home.path(""), &root, (80, 30), &[("PINQL_PAGER", "no-such-pager")]);
+    let screen = shell.run("SELECT 'row ' || value AS a FROM generate_series(1, 40);");
+    assert!(screen.contains("row 40\n(40 rows, "), "{screen}");
+    // More than a pipe holds, so that writing fails.
+    shell.run("\\format csv");
+    let screen = shell
+        .run("SELECT 'row ' || value || repeat('x', 65) AS a FROM generate_series(1, 9000) ORDER BY value;");
+    assert!(screen.contains("row 9000x"), "{screen}");
+}
+
+#[test]
 fn a_bad_line_of_the_configuration_warns_in_the_shell_and_fails_in_scripts() {
     let home = Home::new();
     home.write(".config/pinql/config.toml", "max_rows = 2\nthreads = \"many\"\n[shell]\ntiming = false\n");
