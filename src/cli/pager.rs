@@ -64,6 +64,7 @@ impl<'i> Paged<'i> {
         match command.spawn() {
             Ok(child) => {
                 OPEN.store(true, Ordering::SeqCst);
+                self.interrupts.share(true);
                 self.pager = Some(child);
             }
             Err(_) => self.direct = true,
@@ -96,6 +97,7 @@ impl<'i> Paged<'i> {
         self.interrupts.ignore(true);
         let ended = pager.wait();
         self.interrupts.ignore(false);
+        self.interrupts.share(false);
         OPEN.store(false, Ordering::SeqCst);
         let ran = ended?.code().is_none_or(|code| !NOT_RUN.contains(&code));
         if let Some(given) = self.unproven.take().filter(|_| !ran) {

@@ -5,7 +5,7 @@ use std::fs;
 use insta::assert_snapshot;
 
 use crate::cli::Home;
-use crate::support::terminal::{BACKSPACE, CTRL_D, CTRL_R, HOME, LEFT, TAB, Terminal, UP};
+use crate::support::terminal::{BACKSPACE, CTRL_C, CTRL_D, CTRL_R, HOME, LEFT, TAB, Terminal, UP};
 use crate::support::{HELLO, mappings, repository, write};
 
 /// A shell over the sample collection in a terminal of this size.
@@ -316,6 +316,28 @@ fn rows_are_shown_all_the_same_where_the_pager_cannot_be_run() {
     let screen = shell
         .run("SELECT 'row ' || value || repeat('x', 65) AS a FROM generate_series(1, 9000) ORDER BY value;");
     assert!(screen.contains("row 9000x"), "{screen}");
+}
+
+#[test]
+fn ctrl_c_in_the_pager_stops_the_query_and_never_ends_the_shell() {
+    let home = Home::new();
+    // It takes nothing before Enter, so that the query waits for it.
+    home.write("pager.sh", "trap '' INT\necho PAGED\nread key < /dev/tty\necho CLOSED\n");
+    let root = repository("examples/ipfs_kit");
+    let pager = format!("sh {}", home.path("pager.sh").display());
+    let mut shell = Terminal::shell(&home.path(""), &root, (80, 24), &[("PINQL_PAGER", &pager)]);
+    shell.run("\\format csv");
+    shell.keys("SELECT repeat('x', 4000) AS x FROM pins a, pins b;\n");
+    shell.shows("PAGED");
+    for _ in 0..3 {
+        shell.keys(CTRL_C);
+        std::thread::sleep(std::time::Duration::from_millis(200));
+    }
+    shell.keys("\n");
+    shell.shows("CLOSED");
+    shell.shows("cancelled");
+    shell.prompt();
+    assert!(shell.run("SELECT 40 + 2 AS a;").contains("42"));
 }
 
 #[test]
