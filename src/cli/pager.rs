@@ -41,6 +41,8 @@ pub struct Paged<'i> {
     unproven: Option<Vec<u8>>,
     /// There is no such pager.
     direct: bool,
+    /// The pager was closed before it had everything: nobody wants to see the rest.
+    left: bool,
 }
 
 impl<'i> Paged<'i> {
@@ -54,6 +56,7 @@ impl<'i> Paged<'i> {
             pager: None,
             unproven: Some(vec![]),
             direct: false,
+            left: false,
         }
     }
 
@@ -82,9 +85,12 @@ impl<'i> Paged<'i> {
         }
         self.unproven.take_if(|given| given.len() > PROVEN);
         match pager.write_all(bytes) {
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe && !self.close()? => Err(error),
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
-            _ => Ok(()),
+            // The answer goes on to its end all the same: its rows are counted, and kept.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                self.left = !self.close()?;
+                Ok(())
+            }
+            written => written,
         }
     }
 
@@ -120,6 +126,9 @@ impl<'i> Paged<'i> {
 
 impl Write for Paged<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.left {
+            return Ok(bytes.len());
+        }
         if self.pager.is_some() || self.direct {
             self.pass(bytes)?;
             return Ok(bytes.len());

@@ -110,8 +110,9 @@ impl Kept {
     /// The most that is kept.
     const MOST: usize = 128 << 20;
 
-    fn begin(&mut self, columns: &SchemaRef) {
-        *self = Kept { answer: Some((SchemaRef::clone(columns), vec![])), bytes: 0 };
+    /// Nothing yet, of these columns.
+    fn of(columns: &SchemaRef) -> Kept {
+        Kept { answer: Some((SchemaRef::clone(columns), vec![])), bytes: 0 }
     }
 
     fn add(&mut self, batch: &RecordBatch) {
@@ -134,7 +135,7 @@ pub fn answer(
     answered(engine, sql, bindings, output, &gate::Options::default(), ui, None)
 }
 
-/// The same, and keeps the rows.
+/// The same, and keeps the rows once all of them are there.
 pub fn answer_and_keep(
     engine: &mut Runner,
     sql: &str,
@@ -192,7 +193,7 @@ fn answered(
     output: &Output,
     gates: &gate::Options,
     ui: &mut Ui,
-    mut kept: Option<&mut Kept>,
+    kept: Option<&mut Kept>,
 ) -> Outcome<Written> {
     let since = Instant::now();
     let mut damaged = Vec::new();
@@ -201,15 +202,13 @@ fn answered(
         let mut running = engine.start_without(sql, bindings, &damaged)?;
         let columns = running.columns()?;
         let mut gate = gates.gate(&session, &columns)?;
-        if let Some(kept) = &mut kept {
-            kept.begin(&columns);
-        }
+        let mut fresh = kept.as_ref().map(|_| Kept::of(&columns));
         let mut took = None;
         let next = || {
             let batch = running.batch()?;
             batch.iter().try_for_each(|batch| gate.watch(batch))?;
-            match (&batch, &mut kept) {
-                (Some(batch), Some(kept)) => kept.add(batch),
+            match (&batch, &mut fresh) {
+                (Some(batch), Some(fresh)) => fresh.add(batch),
                 // The time that people look at a pager is not the query's.
                 (None, _) => took = Some(since.elapsed()),
                 _ => {}
@@ -221,6 +220,10 @@ fn answered(
                 ui.skipped(running.skipped());
                 if gate.is_shut(ui) {
                     ui.has_found();
+                }
+                // An answer that fails on the way takes no other's place.
+                if let (Some(kept), Some(fresh)) = (kept, fresh) {
+                    *kept = fresh;
                 }
                 break (written, running.receipt(), took.unwrap_or_else(|| since.elapsed()));
             }

@@ -132,6 +132,25 @@ fn the_last_result_is_a_table_and_can_be_seen_in_full() {
 }
 
 #[test]
+fn a_statement_that_fails_or_is_stopped_leaves_the_last_result_as_it_is() {
+    let home = Home::new();
+    let mut shell = shell(&home);
+    shell.run("SELECT 7 AS seven;");
+    // Some rows, and then an error.
+    shell.run("SELECT 1 / (1000 - row_number() OVER ()) AS n FROM pins a, pins b;");
+    has(
+        &shell.run("SELECT COUNT(*) AS kept, MAX(seven) AS seven FROM _;"),
+        &["kept │ seven", "   1 │     7"],
+    );
+    shell.run("SELECT 8 AS eight;");
+    shell.run("\\set max_rows 5");
+    shell.run("\\set timeout 1s");
+    has(&shell.run("SELECT a.cid FROM pins a, pins b, pins c, pins d, pins e;"), &["longer than its limit"]);
+    has(&shell.run("\\full"), &["eight\n─────\n    8"]);
+    has(&shell.run("SELECT COUNT(*) AS kept FROM _;"), &["kept\n────\n   1"]);
+}
+
+#[test]
 fn settings_can_be_listed_shown_and_changed() {
     let home = Home::new();
     let (mut shell, _) = small(&home, &[]);

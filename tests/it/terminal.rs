@@ -341,6 +341,22 @@ fn ctrl_c_in_the_pager_stops_the_query_and_never_ends_the_shell() {
 }
 
 #[test]
+fn an_answer_whose_pager_is_left_early_is_the_last_result_all_the_same() {
+    let home = Home::new();
+    home.write("leave.sh", "echo LEFT\n");
+    let root = repository("examples/ipfs_kit");
+    let pager = format!("sh {}", home.path("leave.sh").display());
+    let mut shell = Terminal::shell(&home.path(""), &root, (80, 24), &[("PINQL_PAGER", &pager)]);
+    shell.run("SELECT 1 AS a;");
+    // More than a pipe holds: the pager has gone before it has everything.
+    shell.run("\\set max_rows 0");
+    let screen = shell.run("SELECT repeat('x', 60) AS x FROM pins a, pins b;");
+    assert!(screen.contains("LEFT") && screen.contains(" rows, "), "{screen}");
+    let screen = shell.run("SELECT COUNT(*) > 20000 AS many FROM _;");
+    assert!(screen.contains("many\n────\ntrue"), "{screen}");
+}
+
+#[test]
 fn a_bad_line_of_the_configuration_warns_in_the_shell_and_fails_in_scripts() {
     let home = Home::new();
     home.write(".config/pinql/config.toml", "max_rows = 2\nthreads = \"many\"\n[shell]\ntiming = false\n");

@@ -117,7 +117,7 @@ pub fn run(
         match next {
             Ok(Next::Prompt) => {}
             Ok(Next::Quit) => return Ok(()),
-            // A pager that was left early.
+            // A pipe that `\o` wrote to.
             Err(failure) if failure.is_broken_pipe() && Ui::stdout_is_terminal() => {}
             Err(failure) if failure.is_broken_pipe() => return Err(failure),
             Err(failure) => shell.tell(&failure),
