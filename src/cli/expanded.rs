@@ -54,6 +54,10 @@ impl<W: Write + Send> Encoder for Expanded<W> {
                 self.written.shown += 1;
                 let values: Vec<&str> = line.split('\t').collect();
                 self.row(&names, &values).map_err(|source| Error::Output { source })?;
+                // The rest is only counted, and that may take long.
+                if self.written.shown == self.max_rows {
+                    self.out.flush().map_err(|source| Error::Output { source })?;
+                }
             }
         }
         Ok(())

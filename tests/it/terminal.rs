@@ -357,6 +357,27 @@ fn an_answer_whose_pager_is_left_early_is_the_last_result_all_the_same() {
 }
 
 #[test]
+fn rows_are_seen_before_the_rest_is_counted_and_so_is_how_far_that_is() {
+    let endless = "SELECT a.cid FROM pins a, pins b, pins c, pins d, pins e, pins f;\n";
+    let home = Home::new();
+    home.write("leave.sh", "head -3\necho LEFT\n");
+    let root = repository("examples/ipfs_kit");
+    let pager = format!("sh {}", home.path("leave.sh").display());
+    for (rows, pager, above) in [(3, "", "\n───"), (1000, pager.as_str(), "LEFT\n")] {
+        let mut shell = Terminal::shell(&home.path(""), &root, (80, 24), &[("PINQL_PAGER", pager)]);
+        shell.run(&format!("\\set max_rows {rows}"));
+        shell.keys(endless);
+        let counted = |screen: &str| screen.lines().last().is_some_and(|line| line.contains(" rows, "));
+        let screen = shell.until("rows and progress", |screen| screen.contains(above) && counted(screen));
+        assert!(screen.contains("\ncid"), "{screen}");
+        shell.keys(CTRL_C);
+        shell.shows("cancelled");
+        let screen = shell.prompt();
+        assert!(screen.contains(above) && !screen.contains(" rows, "), "{screen}");
+    }
+}
+
+#[test]
 fn a_bad_line_of_the_configuration_warns_in_the_shell_and_fails_in_scripts() {
     let home = Home::new();
     home.write(".config/pinql/config.toml", "max_rows = 2\nthreads = \"many\"\n[shell]\ntiming = false\n");
