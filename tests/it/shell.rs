@@ -232,6 +232,16 @@ fn a_watched_statement_shows_what_changes_and_the_prompt_tells_of_changed_backen
 }
 
 #[test]
+fn too_many_rows_are_refused_by_watch_as_soon_as_they_are_too_many() {
+    let home = Home::new();
+    let mut shell = shell(&home);
+    shell.run("\\set timeout 5s");
+    let endless = "SELECT a.cid FROM pins a, pins b, pins c, pins d, pins e, pins f;";
+    has(&shell.run(endless), &["longer than its limit"]);
+    has(&shell.run("\\watch"), &["error: more than 100000 rows are too many to be watched"]);
+}
+
+#[test]
 fn a_table_is_summarized_column_by_column() {
     let home = Home::new();
     let (mut shell, _) = small(&home, &[]);
