@@ -5,8 +5,6 @@ use std::io::{self, Read};
 use std::path::Path;
 use std::time::Instant;
 
-use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
 use pinql::Error;
 use pinql::export::{Format, Written};
 use pinql::report::Bindings;
@@ -18,6 +16,7 @@ use super::excerpt::Passage;
 use super::export::Manifest;
 use super::failure::{Failure, Outcome};
 use super::gate;
+use super::kept::Kept;
 use super::output::Output;
 use super::runner::Runner;
 use super::ui::Ui;
@@ -96,32 +95,6 @@ pub fn run(
         }
     }
     Ok(well)
-}
-
-/// The rows of an answer, kept for later.
-#[derive(Debug, Default)]
-pub struct Kept {
-    /// The answer, unless it is too large to be kept.
-    pub answer: Option<(SchemaRef, Vec<RecordBatch>)>,
-    bytes: usize,
-}
-
-impl Kept {
-    /// The most that is kept.
-    const MOST: usize = 128 << 20;
-
-    /// Nothing yet, of these columns.
-    fn of(columns: &SchemaRef) -> Kept {
-        Kept { answer: Some((SchemaRef::clone(columns), vec![])), bytes: 0 }
-    }
-
-    fn add(&mut self, batch: &RecordBatch) {
-        self.bytes += batch.get_array_memory_size();
-        match &mut self.answer {
-            Some((_, batches)) if self.bytes <= Kept::MOST => batches.push(batch.clone()),
-            _ => self.answer = None,
-        }
-    }
 }
 
 /// Runs one statement, writes its answer, and says what there is to say about it.

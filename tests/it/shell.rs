@@ -132,6 +132,20 @@ fn the_last_result_is_a_table_and_can_be_seen_in_full() {
 }
 
 #[test]
+fn the_last_result_is_kept_up_to_its_own_size_and_else_that_is_said() {
+    let home = Home::new();
+    let mut shell = shell(&home);
+    shell.run("\\set max_rows 5");
+    let many = "SELECT a.cid || b.cid AS cids FROM pins a, pins b, pins c";
+    let screen = shell.run(&format!("{many} LIMIT 200000;"));
+    has(&screen, &["(200000 rows, 5 shown"]);
+    assert!(!screen.contains("not kept"), "{screen}");
+    has(&shell.run("SELECT COUNT(*) AS n FROM _;"), &["200000"]);
+    has(&shell.run(&format!("{many} LIMIT 2000000;")), &["more than 128 MB and is not kept"]);
+    has(&shell.run("SELECT COUNT(*) AS n FROM _;"), &["no table named `_`"]);
+}
+
+#[test]
 fn a_statement_that_fails_or_is_stopped_leaves_the_last_result_as_it_is() {
     let home = Home::new();
     let mut shell = shell(&home);

@@ -20,8 +20,9 @@ use pinql::report::{Bindings, Reports};
 use super::config::ShellConfig;
 use super::excerpt::Passage;
 use super::failure::{Failure, Outcome};
+use super::kept::Kept;
 use super::output::{Output, Rows};
-use super::query::{self, Kept};
+use super::query;
 use super::runner::Runner;
 use super::ui::Ui;
 use super::{pager, report};
@@ -158,6 +159,10 @@ impl Shell<'_> {
         let written = query::answer_and_keep(engine, &passage.sql, &bindings, &output, ui, Some(kept))
             .map_err(|failure| failure.over(&passage))?;
         self.engine.session().remember(self.kept.answer.clone())?;
+        if self.kept.answer.is_none() {
+            let most = Kept::MOST >> 20;
+            self.ui.note(&format!("this takes more than {most} MB and is not kept: there is no last result, table `_`"));
+        }
         let once = self.once.take();
         if let Some(path) = once.as_ref().and_then(Output::path) {
             let rows = pinql::pin::counted(written.rows, "row", "rows");
