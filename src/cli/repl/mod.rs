@@ -161,7 +161,9 @@ impl Shell<'_> {
         self.engine.session().remember(self.kept.answer.clone())?;
         if self.kept.answer.is_none() {
             let most = Kept::MOST >> 20;
-            self.ui.note(&format!("this takes more than {most} MB and is not kept: there is no last result, table `_`"));
+            self.ui.note(&format!(
+                "this takes more than {most} MB and is not kept: there is no last result, table `_`"
+            ));
         }
         let once = self.once.take();
         if let Some(path) = once.as_ref().and_then(Output::path) {

@@ -1,5 +1,7 @@
 //! Completion of `\commands` and of what they take.
 
+use std::time::Instant;
+
 use rustyline::completion::{FilenameCompleter, Pair};
 
 use super::super::meta;
@@ -7,7 +9,7 @@ use super::super::settings;
 use super::{Assistance, Candidate, filtered};
 
 /// What can stand at the end of a line that is a command. `None`: SQL, which begins there.
-pub fn complete(line: &str, known: &Assistance) -> Result<(usize, Vec<Candidate>), usize> {
+pub fn complete(line: &str, known: &Assistance, until: Instant) -> Result<(usize, Vec<Candidate>), usize> {
     let begin = line.len() - line.trim_start().len();
     let start = line.rfind(char::is_whitespace).map_or(begin, |at| at + 1).max(begin);
     let word = &line[start..];
@@ -21,7 +23,7 @@ pub fn complete(line: &str, known: &Assistance) -> Result<(usize, Vec<Candidate>
         return names(commands);
     };
     match (meta::spelled(command), words.len()) {
-        ("\\d" | "\\summarize", 1) => Ok((start, known.tables(word))),
+        ("\\d" | "\\summarize", 1) => Ok((start, known.tables(word, until))),
         ("\\df", 1) => names(known.functions().iter().map(|f| (f.name.clone(), f.usage.clone())).collect()),
         ("\\report", 1) => {
             names(known.reports.iter().map(|report| (report.name.clone(), report.title.clone())).collect())

@@ -21,6 +21,9 @@ use super::super::changes::Seen;
 /// How long an answer may take in the background.
 const PATIENCE: Duration = Duration::from_secs(20);
 const MEMORY: usize = 256 << 20;
+/// How long the backends are taken for what they were when they were looked at: with thousands of them, looking takes longer
+/// than a key may.
+const FRESH: Duration = Duration::from_secs(1);
 /// Answers that are kept.
 const KEPT: usize = 200;
 
@@ -53,6 +56,16 @@ pub struct Knowledge {
     runtime: OnceLock<Option<Runtime>>,
     functions: OnceLock<Vec<Function>>,
     state: Arc<Mutex<State>>,
+    listing: Arc<Mutex<Listing>>,
+}
+
+/// The backends as they were when they were looked at.
+#[derive(Default)]
+struct Listing {
+    seen: Arc<Seen>,
+    at: Option<Instant>,
+    /// Who looks at them now.
+    under_way: bool,
 }
 
 #[derive(Default)]
@@ -79,6 +92,7 @@ impl Knowledge {
             runtime: OnceLock::new(),
             functions: OnceLock::new(),
             state: Arc::default(),
+            listing: Arc::default(),
         })
     }
 
@@ -87,19 +101,54 @@ impl Knowledge {
         self.functions.get_or_init(|| self.session.functions())
     }
 
-    /// The backends that are there now. Forgets what was known of others.
-    pub fn backends(&self) -> Seen {
-        let seen = Seen::now(self.session.data_dir());
-        let mut state = self.state();
-        if state.print != seen.print() {
-            *state = State { print: seen.print(), ..State::default() };
+    /// The backends that are there, as they were about a second ago at most, if they can be looked at before the moment; else
+    /// as they were before.
+    pub fn backends(&self, until: Instant) -> Arc<Seen> {
+        let waits = {
+            let mut listing = self.listing();
+            let fresh = listing.at.is_some_and(|at| at.elapsed() < FRESH);
+            match fresh || listing.under_way {
+                true => None,
+                false => {
+                    listing.under_way = true;
+                    Some(self.look())
+                }
+            }
+        };
+        if let Some(looked) = waits {
+            let _ = looked.recv_timeout(until.saturating_duration_since(Instant::now()));
         }
-        seen
+        Arc::clone(&self.listing().seen)
+    }
+
+    /// Looks at the backends in the background, and forgets what was known of others. Says when that is done.
+    fn look(&self) -> mpsc::Receiver<()> {
+        let (sender, receiver) = mpsc::channel();
+        let dir = self.session.data_dir().clone();
+        let (state, listing) = (Arc::clone(&self.state), Arc::clone(&self.listing));
+        let look = move || {
+            let seen = Seen::now(&dir);
+            let print = seen.print();
+            let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+            if state.print != print {
+                *state = State { print, ..State::default() };
+            }
+            drop(state);
+            *listing.lock().unwrap_or_else(PoisonError::into_inner) =
+                Listing { seen: Arc::new(seen), at: Some(Instant::now()), under_way: false };
+            let _ = sender.send(());
+        };
+        match self.runtime() {
+            Some(runtime) => drop(runtime.spawn_blocking(look)),
+            None => look(),
+        }
+        receiver
     }
 
     /// Forgets everything.
     pub fn forget(&self) {
         *self.state() = State::default();
+        self.listing().at = None;
     }
 
     /// The answer to a question, if there is one before the moment.
@@ -138,6 +187,10 @@ impl Knowledge {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn listing(&self) -> MutexGuard<'_, Listing> {
+        self.listing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn runtime(&self) -> Option<&Runtime> {
@@ -221,5 +274,53 @@ pub fn in_words(kind: &DataType) -> String {
         kind if kind.is_integer() => "whole number".into(),
         kind if kind.is_floating() => "number".into(),
         kind => kind.to_string().to_lowercase(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn backends_are_looked_at_once_in_a_while_and_not_for_each_question() {
+        let root = tempfile::tempdir().expect("a directory");
+        let knowledge = Knowledge::new(&Session::open(root.path(), Options::default()).expect("a session"));
+        let knowledge = knowledge.expect("it opens");
+        let later = || Instant::now() + Duration::from_secs(60);
+        assert!(knowledge.listing().at.is_none(), "nobody has asked");
+        knowledge.backends(later());
+        let first = knowledge.listing().at.expect("they were looked at");
+        for _ in 0..100 {
+            knowledge.backends(later());
+        }
+        let again = knowledge.listing().at.expect("they were looked at");
+        assert!(again == first || first.elapsed() >= FRESH);
+        knowledge.forget();
+        knowledge.backends(later());
+        assert_ne!(knowledge.listing().at, Some(first));
+        // Whoever cannot wait has what was seen before.
+        knowledge.listing().seen = Arc::default();
+        knowledge.listing().under_way = true;
+        knowledge.forget();
+        assert_eq!(knowledge.backends(later()).names().count(), 0);
+    }
+
+    #[test]
+    fn only_what_may_name_tables_looks_at_the_backends() {
+        let root = tempfile::tempdir().expect("a directory");
+        let session = Session::open(root.path(), Options::default()).expect("a session");
+        let assistance = super::super::Assistance::new(&session, vec![]).expect("it opens");
+        for (line, is_command, looks) in [
+            ("\\set ti", true, false),
+            ("\\i ", true, false),
+            ("\\d ", true, true),
+            ("SELECT 1 FROM ", false, true),
+        ] {
+            assistance.complete(line, line.len(), is_command);
+            let listing = assistance.knowledge.listing();
+            assert_eq!(listing.at.is_some() || listing.under_way, looks, "{line}");
+            drop(listing);
+            assistance.forget();
+        }
     }
 }

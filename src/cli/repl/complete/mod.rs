@@ -73,10 +73,8 @@ impl Assistance {
     /// What can stand at a place of a text, and where what it replaces begins.
     pub fn complete(&self, text: &str, cursor: usize, is_command: bool) -> (usize, Vec<Candidate>) {
         let until = Instant::now() + BUDGET;
-        // What was known of other files is forgotten first.
-        self.knowledge.backends();
         let begin = match is_command {
-            true => match commands::complete(&text[..cursor], self) {
+            true => match commands::complete(&text[..cursor], self, until) {
                 Ok(found) => return found,
                 Err(begin) => begin,
             },
@@ -91,6 +89,8 @@ impl Assistance {
 
     fn sql(&self, statement: &str, cursor: usize, until: Instant) -> (usize, Vec<Candidate>) {
         let Context { wanted, start, word } = context::context(&statement[..cursor]);
+        // What was known of other files is forgotten first; where that takes long, the answer is not to be missed for it.
+        self.knowledge.backends(until - BUDGET / 2);
         let keywords = |lists: &[&[&str]]| -> Vec<Named> {
             lists.iter().copied().flatten().map(|word| ((*word).into(), String::new())).collect()
         };
@@ -98,7 +98,7 @@ impl Assistance {
             Wanted::Nothing => vec![],
             Wanted::Start => filtered(&word, keywords(&[words::START])),
             Wanted::Table => {
-                let mut tables = self.tables(&word);
+                let mut tables = self.tables(&word, until);
                 tables.extend(self.queries(statement, cursor, &word));
                 tables
             }
@@ -126,7 +126,7 @@ impl Assistance {
             }
             Wanted::PartOf(name) if name == "backends" && !self.is_source(statement, cursor, &name) => {
                 let open = statement[..start].ends_with('"');
-                closed(self.backends(&word, open), open)
+                closed(self.backends(&word, open, until), open)
             }
             Wanted::PartOf(name) => {
                 let open = statement[..start].ends_with('"');
@@ -134,7 +134,7 @@ impl Assistance {
                     filtered_names(&word, self.columns(statement, cursor, Some(&name), until), open);
                 closed(columns, open)
             }
-            Wanted::QuotedName { table: true } => closed(self.backends(&word, true), true),
+            Wanted::QuotedName { table: true } => closed(self.backends(&word, true, until), true),
             Wanted::QuotedName { table: false } => {
                 closed(filtered_names(&word, self.columns(statement, cursor, None, until), true), true)
             }
@@ -146,16 +146,16 @@ impl Assistance {
     }
 
     /// The tables that begin with a word: first those without a schema, then those of the backends.
-    fn tables(&self, word: &str) -> Vec<Candidate> {
+    fn tables(&self, word: &str, until: Instant) -> Vec<Candidate> {
         if let Some(word) = word.strip_prefix("backends.") {
-            let found = self.backends(word.trim_start_matches('"'), false);
+            let found = self.backends(word.trim_start_matches('"'), false, until);
             let with_schema = |Candidate { display, replacement }| Candidate {
                 display,
                 replacement: format!("backends.{replacement}"),
             };
             return found.into_iter().map(with_schema).collect();
         }
-        let backends = self.knowledge.backends();
+        let backends = self.knowledge.backends(until);
         let named = TABLES.iter().map(|(name, what)| ((*name).to_owned(), (*what).to_owned()));
         let of_backends = backends
             .names()
@@ -166,8 +166,8 @@ impl Assistance {
         found
     }
 
-    fn backends(&self, word: &str, quoted: bool) -> Vec<Candidate> {
-        let names = self.knowledge.backends();
+    fn backends(&self, word: &str, quoted: bool, until: Instant) -> Vec<Candidate> {
+        let names = self.knowledge.backends(until);
         let names = names.names().map(|name| (name.clone(), "one backend".to_owned())).collect();
         filtered_names(word, names, quoted)
     }
