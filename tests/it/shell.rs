@@ -211,6 +211,21 @@ fn answers_go_to_files_and_statements_come_from_them() {
 }
 
 #[test]
+fn names_of_files_may_have_blanks_and_begin_at_home_and_are_looked_at_at_once() {
+    let home = Home::new();
+    home.write("my answer.sql", "SELECT 40 + 2 AS a;");
+    let (mut shell, _) = small(&home, &[]);
+    for file in ["my\\ answer.sql", "~/my\\ answer.sql", "'my answer.sql'"] {
+        has(&shell.run(&format!("\\i {file}")), &["a\n──\n42"]);
+    }
+    has(&shell.run("\\o ~/out.csv"), &["the next answer goes to ~/out.csv"]);
+    has(&shell.run("SELECT 1 AS a;"), &["1 row written to "]);
+    assert_eq!(fs::read_to_string(home.path("out.csv")).expect("a file"), "a\n1\n");
+    has(&shell.run("\\o /no-such-place/x.csv"), &["error: cannot write /no-such-place/x.csv"]);
+    has(&shell.run("SELECT 3 AS b;"), &["b\n─\n3"]);
+}
+
+#[test]
 fn an_editor_gets_the_last_statement_and_gives_the_next() {
     let home = Home::new();
     home.write("editor.sh", "sed -i 's/40/41/' \"$1\"\n");

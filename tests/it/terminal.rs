@@ -202,6 +202,7 @@ fn complete(shell: &mut Terminal, wanted: &str) {
 fn commands_and_what_they_take_are_completed() {
     let home = Home::new();
     home.write("answers.sql", "SELECT 1;");
+    home.write("my questions.sql", "SELECT 1;");
     let mut shell = shell(&home, (100, 24));
     shell.keys(&format!("\\rep{TAB}"));
     shell.shows("\\reports");
@@ -209,6 +210,9 @@ fn commands_and_what_they_take_are_completed() {
     shell.shows("\\report under-replicated min_copies=");
     for (keys, shown) in [
         ("\\i ans\t", "\\i answers.sql"),
+        ("\\i my\t", "\\i my\\ questions.sql"),
+        ("\\i my\\ qu\t", "\\i my\\ questions.sql"),
+        ("\\o ~/ans\t", "\\o ~/answers.sql"),
         ("\\set time\t", "\\set timeout"),
         (".tab\t", "pinql> .tables"),
         ("\\d recor\t", "\\d records"),

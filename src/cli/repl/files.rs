@@ -2,7 +2,7 @@
 
 use std::env;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use pinql::Error;
 
@@ -10,7 +10,7 @@ use super::edit::{Typed, finished};
 use super::{Next, Shell};
 use crate::cli::failure::{Failure, Outcome};
 use crate::cli::output::Output;
-use crate::cli::pager;
+use crate::cli::{pager, places};
 
 /// Files that run each other.
 const DEEPEST: usize = 16;
@@ -23,8 +23,13 @@ impl Shell<'_> {
             self.ui.say("answers are shown here");
             return Ok(());
         };
-        let path = PathBuf::from(file);
-        self.once = Some(Output::new(Some(&path), None, None)?);
+        let path = places::at_home(Path::new(file));
+        let output = Output::new(Some(&path), None, None)?;
+        // Now, and not after a query of minutes. That its directory is one shows only from within.
+        if let Some(parent) = output.path().and_then(Path::parent).filter(|dir| !dir.as_os_str().is_empty()) {
+            fs::metadata(parent.join(".")).map_err(|source| Error::Write { path: path.clone(), source })?;
+        }
+        self.once = Some(output);
         self.ui.say(&format!("the next answer goes to {file}"));
         Ok(())
     }
@@ -34,8 +39,8 @@ impl Shell<'_> {
         if self.depth >= DEEPEST {
             return Err(Failure::misuse(format!("{file} runs itself, again and again"), "take its \\i out"));
         }
-        let path = Path::new(file);
-        let text = fs::read_to_string(path).map_err(|source| Error::Read { path: path.into(), source })?;
+        let path = places::at_home(Path::new(file));
+        let text = fs::read_to_string(&path).map_err(|source| Error::Read { path, source })?;
         self.depth += 1;
         let next = self.include_text(text.trim_start_matches('\u{feff}'));
         self.depth -= 1;
@@ -66,7 +71,7 @@ impl Shell<'_> {
     pub(super) fn edit(&mut self, file: Option<&str>) -> Outcome<()> {
         let failed = |source| Failure::from(Error::Write { path: env::temp_dir(), source });
         let (path, _temporary) = match file {
-            Some(file) => (PathBuf::from(file), None),
+            Some(file) => (places::at_home(Path::new(file)), None),
             None => {
                 let temporary =
                     tempfile::Builder::new().prefix("pinql-").suffix(".sql").tempfile().map_err(failed)?;
