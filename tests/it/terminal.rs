@@ -188,6 +188,26 @@ fn values_are_completed_from_the_data() {
     complete(&mut shell, "cid = 'QmUCGLrkAMb7P1bJUaYshCBuV1yHwHq9HCRjYSe4RBKg5W'");
 }
 
+#[test]
+fn a_quote_that_is_closed_already_is_not_closed_again() {
+    let home = Home::new();
+    let mut shell = shell(&home, (100, 24));
+    for (typed, completed) in [
+        ("SELECT 1 FROM pins WHERE status = 'sto'", "status = 'stored'"),
+        ("SELECT 1 FROM backends.\"kubo_o\"", "backends.\"kubo_office\""),
+        ("SELECT \"stat\" FROM pins", "SELECT \"status\" FROM pins"),
+    ] {
+        shell.keys(typed);
+        let behind = typed.len() - typed.rfind(['\'', '"']).expect("a quote");
+        shell.keys(&LEFT.repeat(behind));
+        complete(&mut shell, completed);
+        let screen = shell.screen();
+        assert!(screen.lines().any(|line| line.ends_with(completed)), "{screen}");
+        shell.keys("\u{3}");
+        shell.prompt();
+    }
+}
+
 /// Tab, again and again while the answer is under way.
 fn complete(shell: &mut Terminal, wanted: &str) {
     let since = std::time::Instant::now();

@@ -91,6 +91,8 @@ impl Assistance {
         let Context { wanted, start, word } = context::context(&statement[..cursor]);
         // What was known of other files is forgotten first; where that takes long, the answer is not to be missed for it.
         self.knowledge.backends(until - BUDGET / 2);
+        // Where the quote is closed already, that is not done again.
+        let is_closed = |quote: char| statement[cursor..].starts_with(quote);
         let keywords = |lists: &[&[&str]]| -> Vec<Named> {
             lists.iter().copied().flatten().map(|word| ((*word).into(), String::new())).collect()
         };
@@ -126,17 +128,18 @@ impl Assistance {
             }
             Wanted::PartOf(name) if name == "backends" && !self.is_source(statement, cursor, &name) => {
                 let open = statement[..start].ends_with('"');
-                closed(self.backends(&word, open, until), open)
+                closed(self.backends(&word, open, until), open && !is_closed('"'))
             }
             Wanted::PartOf(name) => {
                 let open = statement[..start].ends_with('"');
                 let columns =
                     filtered_names(&word, self.columns(statement, cursor, Some(&name), until), open);
-                closed(columns, open)
+                closed(columns, open && !is_closed('"'))
             }
-            Wanted::QuotedName { table: true } => closed(self.backends(&word, true, until), true),
+            Wanted::QuotedName { table: true } => closed(self.backends(&word, true, until), !is_closed('"')),
             Wanted::QuotedName { table: false } => {
-                closed(filtered_names(&word, self.columns(statement, cursor, None, until), true), true)
+                let columns = filtered_names(&word, self.columns(statement, cursor, None, until), true);
+                closed(columns, !is_closed('"'))
             }
             Wanted::Value { table, column } => {
                 self.values(statement, cursor, table.as_deref(), &column, &word, until)
@@ -293,9 +296,10 @@ impl Assistance {
                 named.push((text, counted(&note)));
             }
         }
+        let close = if statement[cursor..].starts_with('\'') { "" } else { "'" };
         let quoted = |Candidate { display, replacement }| Candidate {
             display,
-            replacement: format!("{}'", replacement.replace('\'', "''")),
+            replacement: format!("{}{close}", replacement.replace('\'', "''")),
         };
         shown(named).into_iter().map(quoted).collect()
     }
@@ -329,7 +333,7 @@ fn filtered_names(word: &str, names: Vec<Named>, open: bool) -> Vec<Candidate> {
     shown(written.collect())
 }
 
-/// Closes the quotes of names.
+/// Closes the quotes of names, if they are open.
 fn closed(candidates: Vec<Candidate>, open: bool) -> Vec<Candidate> {
     let close = |candidate: Candidate| Candidate {
         replacement: if open { format!("{}\"", candidate.replacement) } else { candidate.replacement },
