@@ -226,6 +226,21 @@ fn names_of_files_may_have_blanks_and_begin_at_home_and_are_looked_at_at_once() 
 }
 
 #[test]
+fn what_fails_in_a_file_is_told_with_the_file_and_the_line() {
+    let home = Home::new();
+    home.write("wrong.sql", "SELECT 1 AS a;\n\n-- why\nSELECT\n  foo\nFROM pins;\n");
+    home.write("command.sql", "\\timing off\n\\frob\n");
+    home.write("both.sql", "SELECT 2 AS b;\n\\i command.sql\n");
+    home.write("none.sql", "\n\\i no-such.sql\n");
+    home.write("open.sql", "SELECT 1 AS a;\nSELECT 'x");
+    let (mut shell, _) = small(&home, &[]);
+    has(&shell.run("\\i wrong.sql"), &["no column named `foo`\n  at wrong.sql:5\n5 |   foo\n  |   ^\n"]);
+    has(&shell.run("\\i both.sql"), &["b\n─\n2", "error: command.sql:2: there is no command `\\frob`"]);
+    has(&shell.run("\\i none.sql"), &["error: cannot read no-such.sql"]);
+    has(&shell.run("\\i open.sql"), &["  at open.sql:2\n2 | SELECT 'x"]);
+}
+
+#[test]
 fn an_editor_gets_the_last_statement_and_gives_the_next() {
     let home = Home::new();
     home.write("editor.sh", "sed -i 's/40/41/' \"$1\"\n");

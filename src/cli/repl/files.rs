@@ -7,6 +7,7 @@ use std::path::Path;
 use pinql::Error;
 
 use super::edit::{Typed, finished};
+use super::meta::{self, Meta};
 use super::{Next, Shell};
 use crate::cli::failure::{Failure, Outcome};
 use crate::cli::output::Output;
@@ -42,20 +43,23 @@ impl Shell<'_> {
         let path = places::at_home(Path::new(file));
         let text = fs::read_to_string(&path).map_err(|source| Error::Read { path, source })?;
         self.depth += 1;
-        let next = self.include_text(text.trim_start_matches('\u{feff}'));
+        let next = self.include_text(file, text.trim_start_matches('\u{feff}'));
         self.depth -= 1;
         next
     }
 
-    fn include_text(&mut self, text: &str) -> Outcome<Next> {
-        let mut gathered = String::new();
-        for line in text.lines() {
+    fn include_text(&mut self, file: &str, text: &str) -> Outcome<Next> {
+        let (mut gathered, mut first) = (String::new(), 1);
+        for (line, number) in text.lines().zip(1..) {
+            if gathered.is_empty() {
+                first = number;
+            }
             gathered.push_str(line);
             if let Some(typed) = finished(&gathered) {
-                gathered.clear();
-                if typed != Typed::Nothing && self.carry_out(&typed)? == Next::Quit {
+                if typed != Typed::Nothing && self.included(&typed, file, first)? == Next::Quit {
                     return Ok(Next::Quit);
                 }
+                gathered.clear();
             } else {
                 gathered.push('\n');
             }
@@ -63,8 +67,18 @@ impl Shell<'_> {
         // The last statement needs no semicolon.
         match gathered.trim().is_empty() {
             true => Ok(Next::Prompt),
-            false => self.script(&gathered).map(|()| Next::Prompt),
+            false => self.included(&Typed::Sql(gathered), file, first),
         }
+    }
+
+    /// Carries out what begins on this line of a file, and says so if it fails.
+    fn included(&mut self, typed: &Typed, file: &str, line: u64) -> Outcome<Next> {
+        self.carry_out(typed).map_err(|failure| match typed {
+            // What a further file does wrong has been said to be of that one.
+            Typed::Command(text) if matches!(meta::parse(text), Ok(Meta::Input(_))) => failure,
+            Typed::Command(text) | Typed::Sql(text) => failure.within(file, line, text),
+            Typed::Nothing | Typed::End => failure,
+        })
     }
 
     /// Opens an editor on the last statement, or on a file, and begins the next prompt with what it leaves.

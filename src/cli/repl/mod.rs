@@ -138,8 +138,9 @@ impl Shell<'_> {
     }
 
     fn script(&mut self, text: &str) -> Outcome<()> {
-        for mut passage in query::split("", text.into())? {
-            // It stands on the screen: no need to say where.
+        // It stands on the screen: no need to say where.
+        let passages = query::split("", text.into()).map_err(Failure::without_origin)?;
+        for mut passage in passages {
             passage.origin = None;
             self.ask(Asked { passage, bindings: Bindings::default() })?;
         }
