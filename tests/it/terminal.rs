@@ -414,4 +414,9 @@ fn a_bad_line_of_the_configuration_warns_in_the_shell_and_fails_in_scripts() {
     let output = script.args(["-c", "SELECT 1"]).output().expect("the program starts");
     assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0));
     assert!(String::from_utf8_lossy(&output.stderr).contains("config.toml:2"));
+    home.write(".config/pinql/config.toml", "[shell]\ntheme = \"pink\"\n");
+    let output = script.output().expect("the program starts");
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("config.toml:2: theme: `pink` is none of dark, light, none"), "{said}");
 }

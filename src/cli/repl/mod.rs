@@ -30,6 +30,8 @@ use changes::Seen;
 use complete::Assistance;
 use edit::{Prompt, Theme, Typed};
 
+pub use settings::check as check_setting;
+
 /// What the shell works with, and what its commands change.
 struct Shell<'s> {
     engine: &'s mut Runner,
