@@ -189,6 +189,24 @@ fn values_are_completed_from_the_data() {
 }
 
 #[test]
+fn the_last_result_and_its_columns_are_completed() {
+    let home = Home::new();
+    let mut shell = shell(&home, (100, 24));
+    for column in ["first_one", "second_one"] {
+        shell.run(&format!("SELECT 'x' AS {column};"));
+        shell.keys("SELECT * FROM ");
+        complete(&mut shell, "_         the last answer");
+        let begin = &column[..3];
+        shell.keys(CTRL_C);
+        shell.prompt();
+        shell.keys(&format!("SELECT {begin} FROM _{}", LEFT.repeat(" FROM _".len())));
+        complete(&mut shell, &format!("SELECT {column} FROM _"));
+        shell.keys(CTRL_C);
+        shell.prompt();
+    }
+}
+
+#[test]
 fn a_quote_that_is_closed_already_is_not_closed_again() {
     let home = Home::new();
     let mut shell = shell(&home, (100, 24));

@@ -162,6 +162,7 @@ impl Shell<'_> {
         let written = query::answer_and_keep(engine, &passage.sql, &bindings, &output, ui, Some(kept))
             .map_err(|failure| failure.over(&passage))?;
         self.engine.session().remember(self.kept.answer.clone())?;
+        self.assistance.remember(self.kept.answer.clone())?;
         if self.kept.answer.is_none() {
             let most = Kept::MOST >> 20;
             self.ui.note(&format!(

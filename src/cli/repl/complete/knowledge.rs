@@ -4,15 +4,16 @@
 //! is there at the next.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use arrow::array::{AsArray, RecordBatch};
 use arrow::compute::cast;
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, SchemaRef};
 use futures::TryStreamExt;
-use pinql::session::{Function, Options, Session};
+use pinql::session::{Function, Options, Session, lexemes};
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
 
@@ -38,6 +39,14 @@ pub enum Question {
     Passing(String),
 }
 
+impl Question {
+    /// Whether it may be about the last result.
+    fn names_last(&self) -> bool {
+        let (Question::Columns(sql) | Question::Values(sql) | Question::Passing(sql)) = self;
+        lexemes(sql).iter().any(|lexeme| &sql[lexeme.range.clone()] == "_")
+    }
+}
+
 /// A name or a value, and what is known of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
@@ -57,6 +66,7 @@ pub struct Knowledge {
     functions: OnceLock<Vec<Function>>,
     state: Arc<Mutex<State>>,
     listing: Arc<Mutex<Listing>>,
+    has_last: AtomicBool,
 }
 
 /// The backends as they were when they were looked at.
@@ -93,6 +103,7 @@ impl Knowledge {
             functions: OnceLock::new(),
             state: Arc::default(),
             listing: Arc::default(),
+            has_last: AtomicBool::new(false),
         })
     }
 
@@ -143,6 +154,19 @@ impl Knowledge {
             None => look(),
         }
         receiver
+    }
+
+    /// Knows the last result, table `_`, and forgets the one before it.
+    pub fn remember(&self, answer: Option<(SchemaRef, Vec<RecordBatch>)>) -> pinql::Result<()> {
+        self.has_last.store(answer.is_some(), Ordering::Relaxed);
+        self.session.remember(answer)?;
+        self.state().answers.retain(|question, _| !question.names_last());
+        Ok(())
+    }
+
+    /// Whether there is a last result.
+    pub fn has_last(&self) -> bool {
+        self.has_last.load(Ordering::Relaxed)
     }
 
     /// Forgets everything.
@@ -226,8 +250,11 @@ async fn answer(
     // What cannot be answered is answered with nothing: nobody asks twice.
     let found = Arc::new(found.unwrap_or_default());
     let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
-    if state.print == print {
-        state.answers.insert(question, Some(Arc::clone(&found)));
+    // Who has been forgotten meanwhile is not answered.
+    if state.print == print
+        && let Some(answer) = state.answers.get_mut(&question)
+    {
+        *answer = Some(Arc::clone(&found));
     }
     let _ = sender.send(found);
 }

@@ -12,6 +12,8 @@ pub mod words;
 
 use std::time::{Duration, Instant};
 
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
 use context::{Clause, Context, Wanted};
 use knowledge::{Entry, Knowledge, Question};
 use pinql::report::Report;
@@ -31,6 +33,8 @@ const TABLES: [(&str, &str); 4] = [
     ("backends", "the backends and their states; backends.NAME is one of them"),
     ("rejects", "entries of a pins.json that are no pins"),
 ];
+/// The last result, once there is one.
+const LAST: (&str, &str) = ("_", "the last answer");
 /// Columns with so many values that only those are asked for that begin with what has been typed.
 const MANY: [&str; 4] = ["cid", "car_file_path", "metadata", "entry_text"];
 /// The states that are always known.
@@ -63,6 +67,11 @@ impl Assistance {
     /// The functions that SQL may call.
     pub fn functions(&self) -> &[Function] {
         self.knowledge.functions()
+    }
+
+    /// Knows of the last result, too.
+    pub fn remember(&self, answer: Option<(SchemaRef, Vec<RecordBatch>)>) -> pinql::Result<()> {
+        self.knowledge.remember(answer)
     }
 
     /// Forgets what is known of the data.
@@ -159,7 +168,8 @@ impl Assistance {
             return found.into_iter().map(with_schema).collect();
         }
         let backends = self.knowledge.backends(until);
-        let named = TABLES.iter().map(|(name, what)| ((*name).to_owned(), (*what).to_owned()));
+        let last = self.knowledge.has_last().then_some(&LAST);
+        let named = TABLES.iter().chain(last).map(|(name, what)| ((*name).to_owned(), (*what).to_owned()));
         let of_backends = backends
             .names()
             .filter(|name| !word.is_empty() && name.to_lowercase().starts_with(&word.to_lowercase()))
