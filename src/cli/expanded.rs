@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use arrow::array::RecordBatch;
+use arrow::datatypes::DataType;
 use pinql::export::{Encoder, Format, Style, Written};
 use pinql::{Error, Result};
 use unicode_width::UnicodeWidthStr;
@@ -13,13 +14,31 @@ pub struct Expanded<W> {
     max_rows: u64,
     /// There is one row, which needs no heading.
     lone: bool,
+    /// Whether sizes and durations are shown in units.
+    units: bool,
     written: Written,
 }
 
 impl<W: Write + Send> Expanded<W> {
     pub fn new(out: W, style: &Style, lone: bool) -> Expanded<W> {
         let max_rows = style.max_rows.map_or(u64::MAX, |rows| rows as u64);
-        Expanded { out, max_rows, lone, written: Written::default() }
+        Expanded { out, max_rows, lone, units: style.units, written: Written::default() }
+    }
+
+    /// The values of a column as a table has them, for those that may be sizes or durations. Each is a line of it.
+    fn in_units(&self, batch: &RecordBatch, column: usize) -> Result<Option<Vec<String>>> {
+        let kind = batch.column(column).data_type();
+        if !self.units || !(kind.is_numeric() || matches!(kind, DataType::Duration(_))) {
+            return Ok(None);
+        }
+        let alone = batch.project(&[column]).expect("it is one of its columns");
+        let mut table = vec![];
+        let style = Style { units: true, ..Style::default() };
+        let mut encoder = Format::Table.encoder(&mut table, alone.schema(), &style)?;
+        encoder.write(&alone)?;
+        encoder.finish()?;
+        // Behind the header and the rule.
+        Ok(Some(String::from_utf8_lossy(&table).lines().skip(2).map(|line| line.trim().to_owned()).collect()))
     }
 
     fn row(&mut self, names: &[&str], values: &[&str]) -> std::io::Result<()> {
@@ -48,11 +67,17 @@ impl<W: Write + Send> Encoder for Expanded<W> {
         let text = String::from_utf8_lossy(&lines);
         let mut lines = text.lines();
         let names: Vec<&str> = lines.next().unwrap_or_default().split('\t').collect();
-        for line in lines {
+        let columns = 0..batch.num_columns();
+        let in_units: Vec<_> = columns.map(|column| self.in_units(batch, column)).collect::<Result<_>>()?;
+        for (row, line) in lines.enumerate() {
             self.written.rows += 1;
             if self.written.shown < self.max_rows {
                 self.written.shown += 1;
-                let values: Vec<&str> = line.split('\t').collect();
+                let values = line.split('\t').enumerate().map(|(column, value)| match in_units.get(column) {
+                    Some(Some(readable)) => readable.get(row).map_or(value, String::as_str),
+                    _ => value,
+                });
+                let values: Vec<&str> = values.collect();
                 self.row(&names, &values).map_err(|source| Error::Output { source })?;
                 // The rest is only counted, and that may take long.
                 if self.written.shown == self.max_rows {

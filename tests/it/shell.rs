@@ -179,7 +179,14 @@ fn settings_can_be_listed_shown_and_changed() {
         ("SELECT cid FROM pins;", "(2 rows, 1 shown"),
         ("\\set fromat csv", "did you mean `format`?"),
         ("SELECT 2000000 AS bytes;", "2.0 MB"),
+        ("\\x on", "lists"),
+        (
+            "SELECT 'a' AS a, 2000000 AS bytes, NULL::BIGINT AS n_bytes, 7 AS n;",
+            "a       │ a\nbytes   │ 2.0 MB\nn_bytes │ NULL\nn       │ 7",
+        ),
         ("\\set units off", "units is off"),
+        ("SELECT 2000000 AS bytes;", "bytes │ 2000000"),
+        ("\\x off", "lines"),
         ("SELECT 2000000 AS bytes;", "2000000"),
     ] {
         has(&shell.run(line), &[seen]);
