@@ -189,6 +189,16 @@ fn values_are_completed_from_the_data() {
 }
 
 #[test]
+fn values_beyond_the_most_frequent_are_completed_by_how_they_begin() {
+    let home = Home::new();
+    let mut shell = shell(&home, (100, 24));
+    // In the order of text, v1 to v181 are the first hundred.
+    let many = "WITH w AS (SELECT 'v' || value AS v FROM generate_series(1, 500))";
+    shell.keys(&format!("{many} SELECT 1 FROM w WHERE v = 'v49"));
+    complete(&mut shell, "v497");
+}
+
+#[test]
 fn the_last_result_and_its_columns_are_completed() {
     let home = Home::new();
     let mut shell = shell(&home, (100, 24));

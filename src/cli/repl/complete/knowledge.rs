@@ -57,7 +57,7 @@ pub struct Entry {
 }
 
 /// An answer, once it is there.
-type Found = Arc<Vec<Entry>>;
+pub type Found = Arc<Vec<Entry>>;
 
 /// What is known, and who asks for more.
 pub struct Knowledge {

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use context::{Clause, Context, Wanted};
-use knowledge::{Entry, Knowledge, Question};
+use knowledge::{Entry, Found, Knowledge, Question};
 use pinql::report::Report;
 use pinql::session::{Function, Lexeme, Session, quote_name};
 use scope::Source;
@@ -272,6 +272,12 @@ impl Assistance {
         let from = &source.sql;
         let name = quote_name(column);
         let typed = word.replace("''", "'");
+        let counted_values = |condition: &str| {
+            format!(
+                "{with} SELECT {name}, COUNT(*) AS n FROM {from} AS x WHERE {condition} \
+                 GROUP BY 1 ORDER BY n DESC, 1 LIMIT {MOST}"
+            )
+        };
         let question = match column {
             "backend_name" if ["pins", "records"].contains(&from.as_str()) => Question::Values(
                 "SELECT name, rows FROM backends WHERE rows > 0 ORDER BY rows DESC, name".into(),
@@ -288,12 +294,18 @@ impl Assistance {
                     "{with} SELECT {name} FROM {from} AS x WHERE starts_with({name}, '{text}'){range} LIMIT {MOST}"
                 ))
             }
-            _ => Question::Values(format!(
-                "{with} SELECT {name}, COUNT(*) AS n FROM {from} AS x WHERE {name} IS NOT NULL \
-                 GROUP BY 1 ORDER BY n DESC, 1 LIMIT {MOST}"
-            )),
+            _ => Question::Values(counted_values(&format!("{name} IS NOT NULL"))),
         };
-        let found = self.knowledge.ask(question, until);
+        let is_full = |found: &Found| found.len() >= MOST && !typed.is_empty();
+        let found = match self.knowledge.ask(question, until) {
+            // The most frequent of all need not have those that begin so.
+            Some(found) if is_full(&found) => {
+                let begin = format!("starts_with({name}, '{}')", typed.replace('\'', "''"));
+                let narrower = self.knowledge.ask(Question::Passing(counted_values(&begin)), until);
+                narrower.filter(|found| !found.is_empty()).or(Some(found))
+            }
+            found => found,
+        };
         let known = |word: &&str| Entry { text: (*word).into(), note: String::new() };
         let entries = match found {
             Some(found) => found.to_vec(),
