@@ -19,6 +19,9 @@ use knowledge::{Entry, Found, Knowledge, Question};
 use pinql::report::Report;
 use pinql::session::{Function, Lexeme, Session, quote_name};
 use scope::Source;
+use unicode_width::UnicodeWidthStr;
+
+use crate::cli::ui::{Ui, clipped, one_line};
 
 pub use knowledge::in_words;
 
@@ -366,13 +369,12 @@ fn closed(candidates: Vec<Candidate>, open: bool) -> Vec<Candidate> {
 
 /// The candidates with what is said of them beside their names, in a line each.
 fn shown(named: Vec<Named>) -> Vec<Candidate> {
-    use unicode_width::UnicodeWidthStr;
     const WIDEST_NAME: usize = 60;
     let widest = named.iter().map(|(name, _)| name.width()).filter(|width| *width <= WIDEST_NAME).max();
     let width = widest.unwrap_or_default();
-    let room = crate::cli::ui::Ui::stdout_width().unwrap_or(80).saturating_sub(3);
+    let room = Ui::stdout_width().unwrap_or(80).saturating_sub(3);
     let candidate = |(name, note): Named| {
-        let name = crate::cli::ui::one_line(&name);
+        let name = one_line(&name);
         let display = match note.is_empty() {
             true => name.clone(),
             false => format!("{name}{}  {note}", " ".repeat(width.saturating_sub(name.width()))),
@@ -380,18 +382,4 @@ fn shown(named: Vec<Named>) -> Vec<Candidate> {
         Candidate { display: clipped(&display, room), replacement: name }
     };
     named.into_iter().map(candidate).collect()
-}
-
-/// As much of a text as fits.
-fn clipped(text: &str, room: usize) -> String {
-    use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
-    if text.width() <= room {
-        return text.into();
-    }
-    let mut cells = 0;
-    let fits = text.chars().take_while(|letter| {
-        cells += letter.width().unwrap_or_default();
-        cells < room
-    });
-    fits.chain(['…']).collect()
 }
