@@ -25,6 +25,29 @@ impl<W: Write + Send> Expanded<W> {
         Expanded { out, max_rows, lone, units: style.units, written: Written::default() }
     }
 
+    fn rows(&mut self, batch: &RecordBatch) -> Result<()> {
+        // TSV has one line per row and escapes what would break it: values read as in every other format.
+        let mut lines = vec![];
+        let mut encoder = Format::Tsv.encoder(&mut lines, batch.schema(), &Style::default())?;
+        encoder.write(batch)?;
+        encoder.finish()?;
+        let text = String::from_utf8_lossy(&lines);
+        let mut lines = text.lines();
+        let names: Vec<&str> = lines.next().unwrap_or_default().split('\t').collect();
+        let columns = 0..batch.num_columns();
+        let in_units: Vec<_> = columns.map(|column| self.in_units(batch, column)).collect::<Result<_>>()?;
+        for (row, line) in lines.enumerate() {
+            self.written.shown += 1;
+            let values = line.split('\t').enumerate().map(|(column, value)| match in_units.get(column) {
+                Some(Some(readable)) => readable.get(row).map_or(value, String::as_str),
+                _ => value,
+            });
+            let values: Vec<&str> = values.collect();
+            self.row(&names, &values).map_err(|source| Error::Output { source })?;
+        }
+        Ok(())
+    }
+
     /// The values of a column as a table has them, for those that may be sizes or durations. Each is a line of it.
     fn in_units(&self, batch: &RecordBatch, column: usize) -> Result<Option<Vec<String>>> {
         let kind = batch.column(column).data_type();
@@ -59,31 +82,16 @@ impl<W: Write + Send> Expanded<W> {
 
 impl<W: Write + Send> Encoder for Expanded<W> {
     fn write(&mut self, batch: &RecordBatch) -> Result<()> {
-        // TSV has one line per row and escapes what would break it: values read as in every other format.
-        let mut lines = vec![];
-        let mut encoder = Format::Tsv.encoder(&mut lines, batch.schema(), &Style::default())?;
-        encoder.write(batch)?;
-        encoder.finish()?;
-        let text = String::from_utf8_lossy(&lines);
-        let mut lines = text.lines();
-        let names: Vec<&str> = lines.next().unwrap_or_default().split('\t').collect();
-        let columns = 0..batch.num_columns();
-        let in_units: Vec<_> = columns.map(|column| self.in_units(batch, column)).collect::<Result<_>>()?;
-        for (row, line) in lines.enumerate() {
-            self.written.rows += 1;
-            if self.written.shown < self.max_rows {
-                self.written.shown += 1;
-                let values = line.split('\t').enumerate().map(|(column, value)| match in_units.get(column) {
-                    Some(Some(readable)) => readable.get(row).map_or(value, String::as_str),
-                    _ => value,
-                });
-                let values: Vec<&str> = values.collect();
-                self.row(&names, &values).map_err(|source| Error::Output { source })?;
-                // The rest is only counted, and that may take long.
-                if self.written.shown == self.max_rows {
-                    self.out.flush().map_err(|source| Error::Output { source })?;
-                }
-            }
+        let left = self.max_rows - self.written.shown;
+        self.written.rows += batch.num_rows() as u64;
+        if left == 0 {
+            return Ok(());
+        }
+        let shown = usize::try_from(left).map_or(batch.num_rows(), |left| left.min(batch.num_rows()));
+        self.rows(&batch.slice(0, shown))?;
+        // The rest is only counted, and that may take long.
+        if self.written.shown == self.max_rows {
+            self.out.flush().map_err(|source| Error::Output { source })?;
         }
         Ok(())
     }
@@ -96,4 +104,37 @@ impl<W: Write + Send> Encoder for Expanded<W> {
 
 fn visible(letter: char) -> String {
     if letter.is_control() { letter.escape_default().to_string() } else { letter.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{ArrayRef, Int64Array, StringArray, UnionArray};
+    use arrow::buffer::ScalarBuffer;
+    use arrow::datatypes::{Field, UnionFields};
+
+    use super::*;
+
+    #[test]
+    fn rows_beyond_the_limit_are_counted_and_not_shown() {
+        let column: ArrayRef = Arc::new(Int64Array::from(vec![1_500, 2, 3]));
+        let batch = RecordBatch::try_from_iter([("bytes", column)]).expect("one column");
+        // No format writes it, and none has to.
+        let text: ArrayRef = Arc::new(StringArray::from(vec!["x"; 3]));
+        let union = UnionFields::from_fields([Field::new("x", DataType::Utf8, true)]);
+        let ids = ScalarBuffer::from(vec![0i8; 3]);
+        let union: ArrayRef = Arc::new(UnionArray::try_new(union, ids, None, vec![text]).expect("a union"));
+        let other = RecordBatch::try_from_iter([("bytes", union)]).expect("one column");
+        for (max_rows, shown) in [(1, "── row 1 ──\nbytes │ 1.5 kB\n"), (0, "")] {
+            let mut out = vec![];
+            let style = Style { max_rows: Some(max_rows), units: true, ..Style::default() };
+            let mut lists = Expanded::new(&mut out, &style, false);
+            lists.write(&batch).expect("it can be drawn");
+            lists.write(&other).expect("it is only counted");
+            let written = Box::new(lists).finish().expect("it can be drawn");
+            assert_eq!(written, Written { rows: 6, shown: max_rows as u64 });
+            assert_eq!(String::from_utf8_lossy(&out), shown);
+        }
+    }
 }
