@@ -91,6 +91,13 @@ fn backspace_joins_lines_and_the_prompt_tells_what_is_open() {
     shell.keys(&format!("{LEFT}{BACKSPACE}"));
     let screen = shell.until("joined lines", |screen| screen.ends_with("b',1"));
     assert!(screen.ends_with("pinql> SELECT ('a\n    '> b',1"), "{screen}");
+    // A word is no more than itself, and where there is none, the line break.
+    shell.keys("\u{3}");
+    shell.prompt();
+    shell.keys("SELECT 4,\ntwo words\u{17}\u{17}");
+    shell.until("no word", |screen| screen.ends_with("pinql> SELECT 4,\n  ...>"));
+    shell.keys("\u{17}5");
+    shell.until("no second line", |screen| screen.ends_with("\npinql> SELECT 4,5"));
     // What is pasted stays as it is.
     shell.keys("\u{3}");
     shell.prompt();
