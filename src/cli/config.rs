@@ -14,6 +14,7 @@ use super::args::Options;
 use super::failure::{Failure, Outcome};
 use super::places;
 use super::quantity;
+use super::repl::check_setting;
 use super::ui::{Ui, When, one_line};
 
 /// The options that have a default in the file.
@@ -116,22 +117,19 @@ impl Config {
     fn take_settings(&mut self, path: &Path, text: &str, table: &DeTable<'_>) {
         for (key, value) in table {
             let name: &str = key.get_ref();
-            match plain(value.get_ref()).filter(|_| SETTINGS.contains(&name)) {
-                Some(value) => {
-                    let switch = match value.as_str() {
-                        "true" => "on".into(),
-                        "false" => "off".into(),
-                        _ => value,
-                    };
-                    self.shell.settings.push((name.into(), switch));
-                }
-                None => {
-                    let line = line_of(text, key.span().start);
-                    self.problems.push(format!(
-                        "{}:{line}: there is no setting `{name}` of the shell",
-                        path.display()
-                    ));
-                }
+            let at = || format!("{}:{}", path.display(), line_of(text, key.span().start));
+            let Some(value) = plain(value.get_ref()).filter(|_| SETTINGS.contains(&name)) else {
+                self.problems.push(format!("{}: there is no setting `{name}` of the shell", at()));
+                continue;
+            };
+            let value = match value.as_str() {
+                "true" => "on".into(),
+                "false" => "off".into(),
+                _ => value,
+            };
+            match check_setting(name, &value) {
+                Ok(()) => self.shell.settings.push((name.into(), value)),
+                Err(what) => self.problems.push(format!("{}: {name}: {what}", at())),
             }
         }
     }
@@ -247,6 +245,28 @@ mod tests {
         assert_eq!(problems[1], "config.toml:4: threads: `0` is no number of threads");
         assert_eq!(problems[2], "config.toml:5: there is no option `colour`");
         assert_eq!(problems[3], "config.toml:9: there is no setting `font` of the shell");
+    }
+
+    #[test]
+    fn values_of_the_shells_settings_are_checked() {
+        let config = read(
+            "[shell]\ntheme = \"pink\"\nexpanded = \"maybe\"\npager = \"most -s\"\nunits = false\ntiming = 1\n",
+        );
+        let settings =
+            [("pager", "most -s"), ("units", "off")].map(|(name, value)| (name.into(), value.into()));
+        let mut found = config.shell.settings.clone();
+        found.sort();
+        assert_eq!(found, settings);
+        let mut problems = config.problems.clone();
+        problems.sort();
+        assert_eq!(
+            problems,
+            [
+                "config.toml:2: theme: `pink` is none of dark, light, none",
+                "config.toml:3: expanded: `maybe` is none of on, off, auto",
+                "config.toml:6: timing: `1` is none of on, off",
+            ]
+        );
     }
 
     #[test]

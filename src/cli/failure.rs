@@ -59,6 +59,31 @@ impl Failure {
         }
     }
 
+    /// Says no longer where its SQL comes from.
+    pub fn without_origin(self) -> Failure {
+        match self {
+            Failure::Library { error, passage: Some(passage) } => {
+                Failure::Library { error, passage: Some(Passage { origin: None, ..passage }) }
+            }
+            other => other,
+        }
+    }
+
+    /// Says in which file it happened, for what begins on this line of it, unless that is known better.
+    pub fn within(self, file: &str, line: u64, text: &str) -> Failure {
+        let whole = Passage { origin: Some(file.into()), first_line: line, sql: text.into() };
+        match self {
+            Failure::Library { error, passage: Some(passage) } if passage.origin.is_none() => {
+                let first_line = line + passage.first_line - 1;
+                Failure::Library { error, passage: Some(Passage { first_line, sql: passage.sql, ..whole }) }
+            }
+            Failure::Misuse { message, hint } => {
+                Failure::Misuse { message: format!("{file}:{line}: {message}"), hint }
+            }
+            other => other.over(&whole),
+        }
+    }
+
     /// Names the file that could not be written, where the library knows only that it was a stream.
     pub fn writing(self, path: &std::path::Path) -> Failure {
         match self {

@@ -1,4 +1,5 @@
-//! Ctrl-C. The first one asks for the running query to stop, a second one while that is pending ends the process.
+//! Ctrl-C. The first one asks for the running query to stop, a second one while that is pending ends the process, unless a
+//! pager is open.
 //!
 //! Signals have a thread and a runtime of their own: the engine's workers may all be busy, and the main thread may be
 //! blocked on a full pipe.
@@ -24,6 +25,8 @@ struct State {
     pending: AtomicBool,
     /// Whether Ctrl-C is meant for another program that has the terminal.
     ignored: AtomicBool,
+    /// Whether another program has the terminal, too: this one does not end before it.
+    shared: AtomicBool,
     changed: Notify,
 }
 
@@ -65,7 +68,7 @@ impl Interrupts {
         if self.0.ignored.load(Ordering::SeqCst) {
             return;
         }
-        if self.0.pending.swap(true, Ordering::SeqCst) {
+        if self.0.pending.swap(true, Ordering::SeqCst) && !self.0.shared.load(Ordering::SeqCst) {
             process::exit(EXIT_CODE.into());
         }
         self.0.changed.notify_waiters();
@@ -74,6 +77,11 @@ impl Interrupts {
     /// Leaves Ctrl-C to another program that has the terminal, a pager or an editor.
     pub fn ignore(&self, yes: bool) {
         self.0.ignored.store(yes, Ordering::SeqCst);
+    }
+
+    /// Shares Ctrl-C with another program that has the terminal: it stops the query, and never ends the process.
+    pub fn share(&self, yes: bool) {
+        self.0.shared.store(yes, Ordering::SeqCst);
     }
 
     /// Forgets what has been asked before: the shell does so at each prompt.

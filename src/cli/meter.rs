@@ -1,5 +1,7 @@
 //! A line on the terminal that says how far a query is, once it takes a while. In a pipe there is none.
 
+use std::io::{self, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use indicatif::HumanCount;
@@ -13,42 +15,80 @@ const SOON: Duration = Duration::from_millis(500);
 /// How much must be read, and how long that took, before the rest can be told from it.
 const SHARE_KNOWN: f64 = 0.1;
 const TIME_KNOWN: Duration = Duration::from_secs(2);
+/// How often it is drawn.
+const AGAIN: Duration = Duration::from_millis(100);
+
+/// Whether the line is on the terminal.
+static SHOWN: AtomicBool = AtomicBool::new(false);
+/// Whether an answer on the terminal ends within a line, which is not to be drawn over.
+static MID_LINE: AtomicBool = AtomicBool::new(false);
 
 /// The line.
 pub struct Meter {
     since: Instant,
-    shown: bool,
+    /// When it was drawn last.
+    drawn: Instant,
 }
 
 impl Meter {
     /// Shows nothing yet.
     pub fn new() -> Meter {
-        Meter { since: Instant::now(), shown: false }
+        let now = Instant::now();
+        MID_LINE.store(false, Ordering::SeqCst);
+        Meter { since: now, drawn: now }
+    }
+
+    /// How long it is until the line is to be drawn again, however often the query is asked for more meanwhile.
+    pub fn due(&self) -> Duration {
+        AGAIN.saturating_sub(self.drawn.elapsed())
     }
 
     /// Shows how far the query is, if it has run for a while.
     pub fn show(&mut self, gauge: Option<&Gauge>) {
+        self.drawn = Instant::now();
         let since = self.since.elapsed();
-        if since < SOON || !Ui::stderr_is_terminal() || pager::is_open() {
+        let taken = pager::is_open() || MID_LINE.load(Ordering::SeqCst);
+        if since < SOON || taken || !Ui::stderr_is_terminal() {
             return;
         }
         let room = Ui::stderr_width().unwrap_or(80).saturating_sub(1);
         let words: String = words(gauge, since).chars().take(room).collect();
         Ui::draw(&format!("\r\u{1b}[2K{words}"));
-        self.shown = true;
-    }
-
-    /// Takes the line away, so that something else can be written.
-    pub fn clear(&mut self) {
-        if std::mem::take(&mut self.shown) {
-            Ui::draw("\r\u{1b}[2K");
-        }
+        SHOWN.store(true, Ordering::SeqCst);
     }
 }
 
 impl Drop for Meter {
     fn drop(&mut self) {
-        self.clear();
+        clear();
+    }
+}
+
+/// Takes the line away, so that something else can be written.
+pub fn clear() {
+    if SHOWN.swap(false, Ordering::SeqCst) {
+        Ui::draw("\r\u{1b}[2K");
+    }
+}
+
+/// Stdout for answers: the line gives way to them.
+pub struct Stdout;
+
+impl Write for Stdout {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if !Ui::stdout_is_terminal() {
+            return io::stdout().write(bytes);
+        }
+        clear();
+        let written = io::stdout().write(bytes)?;
+        if written > 0 {
+            MID_LINE.store(bytes[written - 1] != b'\n', Ordering::SeqCst);
+        }
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stdout().flush()
     }
 }
 

@@ -16,6 +16,7 @@ mod export;
 mod failure;
 mod gate;
 mod interrupt;
+mod kept;
 mod lookup;
 mod meter;
 mod named;

@@ -1,6 +1,6 @@
 //! Where answers go, and in which format.
 
-use std::io::{self, BufWriter, Write};
+use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use arrow::array::RecordBatch;
@@ -15,6 +15,7 @@ use super::expanded::Expanded;
 use super::export::{self, Compression, Hashing, Sum};
 use super::failure::{Failure, Outcome};
 use super::interrupt::Interrupts;
+use super::meter;
 use super::pager::Paged;
 use super::plans::{Plans, are_plans};
 use super::ui::Ui;
@@ -328,7 +329,7 @@ impl Output {
                     paged.finish().map_err(Failure::output)?;
                     Ok(filled)
                 }
-                _ => self.fill(&mut io::stdout(), fill),
+                _ => self.fill(&mut meter::Stdout, fill),
             },
             Target::File(path) => {
                 let mut staged = StagedFile::beside(path)?;

@@ -3,10 +3,17 @@
 use std::env;
 use std::ffi::OsStr;
 use std::io::{self, Write};
-use std::process::{Child, Command, Stdio};
+use std::process::{ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
 
 use super::interrupt::Interrupts;
+use super::meter;
+
+/// What a shell reports for a command that it cannot run, or not find.
+const NOT_RUN: [i32; 2] = [126, 127];
+/// More than any pipe holds: a pager that took so much is alive.
+const PROVEN: usize = 2 << 20;
 
 /// Whether a pager has the terminal.
 static OPEN: AtomicBool = AtomicBool::new(false);
@@ -31,9 +38,19 @@ pub struct Paged<'i> {
     interrupts: &'i Interrupts,
     held: Vec<u8>,
     lines: usize,
-    pager: Option<Child>,
+    pager: Option<Pager>,
+    /// What the pager was given, until it is known to be alive.
+    unproven: Option<Vec<u8>>,
     /// There is no such pager.
     direct: bool,
+    /// The pager was closed before it had everything: nobody wants to see the rest.
+    left: bool,
+}
+
+/// A pager that runs: what it reads, and who waits for its end. That is told at once, also while no row is written to it.
+struct Pager {
+    input: ChildStdin,
+    end: JoinHandle<io::Result<ExitStatus>>,
 }
 
 impl<'i> Paged<'i> {
@@ -45,7 +62,9 @@ impl<'i> Paged<'i> {
             held: vec![],
             lines: 0,
             pager: None,
+            unproven: Some(vec![]),
             direct: false,
+            left: false,
         }
     }
 
@@ -53,10 +72,20 @@ impl<'i> Paged<'i> {
         let mut command = shell(&self.command);
         // Long lines are cut and not wrapped, colours are passed on, and the last page stays on the screen.
         command.stdin(Stdio::piped()).env("LESS", env::var_os("LESS").unwrap_or_else(|| "-SRX".into()));
+        meter::clear();
         match command.spawn() {
-            Ok(child) => {
+            Ok(mut child) => {
                 OPEN.store(true, Ordering::SeqCst);
-                self.pager = Some(child);
+                self.interrupts.share(true);
+                let interrupts = self.interrupts.clone();
+                let input = child.stdin.take().expect("it has just been piped");
+                let end = thread::spawn(move || {
+                    let ended = child.wait();
+                    interrupts.share(false);
+                    OPEN.store(false, Ordering::SeqCst);
+                    ended
+                });
+                self.pager = Some(Pager { input, end });
             }
             Err(_) => self.direct = true,
         }
@@ -65,31 +94,56 @@ impl<'i> Paged<'i> {
     }
 
     fn pass(&mut self, bytes: &[u8]) -> io::Result<()> {
-        match self.pager.as_mut().and_then(|pager| pager.stdin.as_mut()) {
-            Some(pager) => pager.write_all(bytes),
-            None => io::stdout().write_all(bytes),
+        let Some(pager) = &mut self.pager else {
+            return meter::Stdout.write_all(bytes);
+        };
+        if let Some(unproven) = &mut self.unproven {
+            unproven.extend_from_slice(bytes);
         }
+        self.unproven.take_if(|given| given.len() > PROVEN);
+        match pager.input.write_all(bytes) {
+            // The answer goes on to its end all the same: its rows are counted, and kept.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                self.left = !self.close()?;
+                Ok(())
+            }
+            written => written,
+        }
+    }
+
+    /// Waits until the pager is closed. One that could not be run has shown nothing: what it was given is written as it is,
+    /// and so is what comes after. Says whether that is so.
+    fn close(&mut self) -> io::Result<bool> {
+        let Some(Pager { input, end }) = self.pager.take() else { return Ok(self.direct) };
+        drop(input);
+        // Ctrl-C is the pager's meanwhile.
+        self.interrupts.ignore(true);
+        let ended = end.join().unwrap_or_else(|_| Err(io::Error::other("nobody waited for the pager")));
+        self.interrupts.ignore(false);
+        let ran = ended?.code().is_none_or(|code| !NOT_RUN.contains(&code));
+        if let Some(given) = self.unproven.take().filter(|_| !ran) {
+            self.direct = true;
+            meter::Stdout.write_all(&given)?;
+        }
+        Ok(self.direct)
     }
 
     /// Writes what is left and waits until the pager is closed.
     pub fn finish(&mut self) -> io::Result<()> {
-        if let Some(mut pager) = self.pager.take() {
-            drop(pager.stdin.take());
-            // Ctrl-C is the pager's meanwhile.
-            self.interrupts.ignore(true);
-            let ended = pager.wait();
-            self.interrupts.ignore(false);
-            OPEN.store(false, Ordering::SeqCst);
-            return ended.map(drop);
+        if self.pager.is_some() {
+            self.close()?;
         }
         let held = std::mem::take(&mut self.held);
-        io::stdout().write_all(&held)?;
-        io::stdout().flush()
+        meter::Stdout.write_all(&held)?;
+        meter::Stdout.flush()
     }
 }
 
 impl Write for Paged<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.left {
+            return Ok(bytes.len());
+        }
         if self.pager.is_some() || self.direct {
             self.pass(bytes)?;
             return Ok(bytes.len());
@@ -102,8 +156,17 @@ impl Write for Paged<'_> {
         Ok(bytes.len())
     }
 
+    /// All that there is to see has come, and may be whole long before the query is: a pager has it, and what fits is written.
     fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+        match self.pager.is_some() || self.left {
+            true => Ok(()),
+            false => {
+                self.direct = true;
+                let held = std::mem::take(&mut self.held);
+                self.pass(&held)?;
+                meter::Stdout.flush()
+            }
+        }
     }
 }
 

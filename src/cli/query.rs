@@ -5,8 +5,6 @@ use std::io::{self, Read};
 use std::path::Path;
 use std::time::Instant;
 
-use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
 use pinql::Error;
 use pinql::export::{Format, Written};
 use pinql::report::Bindings;
@@ -18,6 +16,7 @@ use super::excerpt::Passage;
 use super::export::Manifest;
 use super::failure::{Failure, Outcome};
 use super::gate;
+use super::kept::Kept;
 use super::output::{Encoded, Output};
 use super::runner::Runner;
 use super::ui::Ui;
@@ -98,31 +97,6 @@ pub fn run(
     Ok(well)
 }
 
-/// The rows of an answer, kept for later.
-#[derive(Debug, Default)]
-pub struct Kept {
-    /// The answer, unless it is too large to be kept.
-    pub answer: Option<(SchemaRef, Vec<RecordBatch>)>,
-    bytes: usize,
-}
-
-impl Kept {
-    /// The most that is kept.
-    const MOST: usize = 128 << 20;
-
-    fn begin(&mut self, columns: &SchemaRef) {
-        *self = Kept { answer: Some((SchemaRef::clone(columns), vec![])), bytes: 0 };
-    }
-
-    fn add(&mut self, batch: &RecordBatch) {
-        self.bytes += batch.get_array_memory_size();
-        match &mut self.answer {
-            Some((_, batches)) if self.bytes <= Kept::MOST => batches.push(batch.clone()),
-            _ => self.answer = None,
-        }
-    }
-}
-
 /// What is asked.
 pub struct Asked<'a> {
     pub report: Option<&'a str>,
@@ -171,7 +145,7 @@ fn answered(
     output: &Output,
     gates: &gate::Options,
     ui: &mut Ui,
-    mut kept: Option<&mut Kept>,
+    kept: Option<&mut Kept>,
 ) -> Outcome<Encoded> {
     let since = Instant::now();
     let mut damaged = Vec::new();
@@ -180,15 +154,13 @@ fn answered(
         let mut running = engine.start_without(sql, bindings, &damaged)?;
         let columns = running.columns()?;
         let mut gate = gates.gate(&session, &columns)?;
-        if let Some(kept) = &mut kept {
-            kept.begin(&columns);
-        }
+        let mut fresh = kept.as_ref().map(|_| Kept::of(&columns));
         let mut took = None;
         let next = || {
             let batch = running.batch()?;
             gate.watch(batch.as_ref())?;
-            match (&batch, &mut kept) {
-                (Some(batch), Some(kept)) => kept.add(batch),
+            match (&batch, &mut fresh) {
+                (Some(batch), Some(fresh)) => fresh.add(batch),
                 // The time that people look at a pager is not the query's.
                 (None, _) => took = Some(since.elapsed()),
                 _ => {}
@@ -202,6 +174,10 @@ fn answered(
                     ui.chart(section, &answer.columns);
                 }
                 gate.judge(ui);
+                // An answer that fails on the way takes no other's place.
+                if let (Some(kept), Some(fresh)) = (kept, fresh) {
+                    *kept = fresh;
+                }
                 break (answer, running.receipt(), took.unwrap_or_else(|| since.elapsed()));
             }
             // Nothing of it stands anywhere yet.

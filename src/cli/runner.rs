@@ -17,7 +17,7 @@ use tracing::info;
 
 use super::failure::{Failure, Outcome};
 use super::interrupt::Interrupts;
-use super::meter::Meter;
+use super::meter::{self, Meter};
 
 /// Batches that wait between the workers and the output: enough to keep both busy, too few to fill the memory.
 const WAITING: usize = 4;
@@ -261,6 +261,9 @@ impl Running<'_> {
         let since = Instant::now();
         let Running { engine, messages, patience, gauge, meter, .. } = self;
         let limit = engine.limits.timeout.unwrap_or_default();
+        if meter.due().is_zero() {
+            meter.show(gauge.as_ref());
+        }
         let message = engine.front.block_on(async {
             let late = tokio::time::sleep(patience.unwrap_or_default());
             tokio::pin!(late);
@@ -270,12 +273,14 @@ impl Running<'_> {
                     () = engine.interrupts.pending() => return Err(Failure::Interrupted),
                     message = messages.recv() => return Ok(message),
                     () = &mut late, if patience.is_some() => return Err(Error::Timeout { limit }.into()),
-                    () = tokio::time::sleep(LOOK) => meter.show(gauge.as_ref()),
+                    () = tokio::time::sleep(meter.due()) => meter.show(gauge.as_ref()),
                 }
             }
         });
-        // Before anything else is written to the terminal.
-        meter.clear();
+        // Rows take the line away where they are written; before anything else is, it goes here.
+        if !matches!(message, Ok(Some(Message::Batch(_)))) {
+            meter::clear();
+        }
         let message = message?;
         self.patience = self.patience.map(|patience| patience.saturating_sub(since.elapsed()));
         match message {

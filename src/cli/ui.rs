@@ -8,6 +8,7 @@ use pinql::Error;
 use pinql::export::{Section, Written};
 use pinql::pin::counted;
 use pinql::session::{Receipt, Skipped};
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use super::failure::{Failure, Outcome};
 
@@ -274,6 +275,19 @@ pub fn one_line(text: &str) -> String {
     shown
 }
 
+/// As much of a text as fits into so many cells, with `…` for what does not.
+pub fn clipped(text: &str, room: usize) -> String {
+    if text.width() <= room {
+        return text.into();
+    }
+    let mut cells = 0;
+    let fits = text.chars().take_while(|letter| {
+        cells += letter.width().unwrap_or_default();
+        cells < room
+    });
+    fits.chain(['…']).collect()
+}
+
 fn footer(written: Written, cost: Option<(Duration, Receipt)>) -> String {
     let Written { rows, shown } = written;
     let mut words = counted(rows, "row", "rows");
@@ -329,6 +343,13 @@ mod tests {
             let cost = cost.map(|(millis, receipt)| (Duration::from_millis(millis), receipt));
             assert_eq!(footer(Written { rows, shown }, cost), words);
         }
+    }
+
+    #[test]
+    fn long_lines_are_cut() {
+        assert_eq!(clipped("abcdef", 6), "abcdef");
+        assert_eq!(clipped("abcdef", 5), "abcd…");
+        assert_eq!(clipped("漢字漢字", 5), "漢字…");
     }
 
     #[test]

@@ -158,6 +158,11 @@ impl Encoder for Table<'_> {
         }
         self.written.rows += rows;
         self.written.shown += rows.min(left);
+        // The rest is only counted, and that may take long.
+        if left > 0 && self.written.shown == limit {
+            self.release()?;
+            self.out.flush()?;
+        }
         Ok(())
     }
 
@@ -279,6 +284,15 @@ mod tests {
             let lines = String::from_utf8(bytes).expect("it is text").lines().count();
             assert_eq!(lines as u64, 2 + shown);
         }
+    }
+
+    #[test]
+    fn the_rows_that_are_shown_are_seen_before_the_rest_is_counted() {
+        let out = Shared::default();
+        let style = Style { max_rows: Some(2), ..Style::default() };
+        let mut table = Table::new(Box::new(out.clone()), pins().schema(), &style);
+        table.write(&pins()).expect("it can be drawn");
+        assert_eq!(String::from_utf8_lossy(&out.bytes()).lines().count(), 4);
     }
 
     /// 1,000 narrow rows decide the widths; then comes a wide one.

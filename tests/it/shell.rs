@@ -80,6 +80,14 @@ fn commands_show_tables_columns_functions_and_reports() {
 }
 
 #[test]
+fn what_is_typed_ahead_is_run_too() {
+    let home = Home::new();
+    let mut shell = shell(&home);
+    shell.keys("SELECT 1 AS a;\nSELECT 40 + 2 AS b;\n");
+    shell.shows("b\n──\n42");
+}
+
+#[test]
 fn ctrl_c_stops_any_query_at_once_and_keeps_the_shell() {
     let home = Home::new();
     let mut shell = shell(&home);
@@ -124,6 +132,39 @@ fn the_last_result_is_a_table_and_can_be_seen_in_full() {
 }
 
 #[test]
+fn the_last_result_is_kept_up_to_its_own_size_and_else_that_is_said() {
+    let home = Home::new();
+    let mut shell = shell(&home);
+    shell.run("\\set max_rows 5");
+    let many = "SELECT a.cid || b.cid AS cids FROM pins a, pins b, pins c";
+    let screen = shell.run(&format!("{many} LIMIT 200000;"));
+    has(&screen, &["(200000 rows, 5 shown"]);
+    assert!(!screen.contains("not kept"), "{screen}");
+    has(&shell.run("SELECT COUNT(*) AS n FROM _;"), &["200000"]);
+    has(&shell.run(&format!("{many} LIMIT 2000000;")), &["more than 128 MB and is not kept"]);
+    has(&shell.run("SELECT COUNT(*) AS n FROM _;"), &["no table named `_`"]);
+}
+
+#[test]
+fn a_statement_that_fails_or_is_stopped_leaves_the_last_result_as_it_is() {
+    let home = Home::new();
+    let mut shell = shell(&home);
+    shell.run("SELECT 7 AS seven;");
+    // Some rows, and then an error.
+    shell.run("SELECT 1 / (1000 - row_number() OVER ()) AS n FROM pins a, pins b;");
+    has(
+        &shell.run("SELECT COUNT(*) AS kept, MAX(seven) AS seven FROM _;"),
+        &["kept │ seven", "   1 │     7"],
+    );
+    shell.run("SELECT 8 AS eight;");
+    shell.run("\\set max_rows 5");
+    shell.run("\\set timeout 1s");
+    has(&shell.run("SELECT a.cid FROM pins a, pins b, pins c, pins d, pins e;"), &["longer than its limit"]);
+    has(&shell.run("\\full"), &["eight\n─────\n    8"]);
+    has(&shell.run("SELECT COUNT(*) AS kept FROM _;"), &["kept\n────\n   1"]);
+}
+
+#[test]
 fn settings_can_be_listed_shown_and_changed() {
     let home = Home::new();
     let (mut shell, _) = small(&home, &[]);
@@ -138,7 +179,14 @@ fn settings_can_be_listed_shown_and_changed() {
         ("SELECT cid FROM pins;", "(2 rows, 1 shown"),
         ("\\set fromat csv", "did you mean `format`?"),
         ("SELECT 2000000 AS bytes;", "2.0 MB"),
+        ("\\x on", "lists"),
+        (
+            "SELECT 'a' AS a, 2000000 AS bytes, NULL::BIGINT AS n_bytes, 7 AS n;",
+            "a       │ a\nbytes   │ 2.0 MB\nn_bytes │ NULL\nn       │ 7",
+        ),
         ("\\set units off", "units is off"),
+        ("SELECT 2000000 AS bytes;", "bytes │ 2000000"),
+        ("\\x off", "lines"),
         ("SELECT 2000000 AS bytes;", "2000000"),
     ] {
         has(&shell.run(line), &[seen]);
@@ -167,6 +215,36 @@ fn answers_go_to_files_and_statements_come_from_them() {
     let written = fs::read_to_string(home.path("out.json")).expect("a file");
     assert_eq!(written, "[\n{\"status\":\"failed\"},\n{\"status\":\"stored\"}\n]\n");
     has(&shell.run("SELECT 3 AS three;"), &["three\n3\n"]);
+}
+
+#[test]
+fn names_of_files_may_have_blanks_and_begin_at_home_and_are_looked_at_at_once() {
+    let home = Home::new();
+    home.write("my answer.sql", "SELECT 40 + 2 AS a;");
+    let (mut shell, _) = small(&home, &[]);
+    for file in ["my\\ answer.sql", "~/my\\ answer.sql", "'my answer.sql'"] {
+        has(&shell.run(&format!("\\i {file}")), &["a\n──\n42"]);
+    }
+    has(&shell.run("\\o ~/out.csv"), &["the next answer goes to ~/out.csv"]);
+    has(&shell.run("SELECT 1 AS a;"), &["1 row written to "]);
+    assert_eq!(fs::read_to_string(home.path("out.csv")).expect("a file"), "a\n1\n");
+    has(&shell.run("\\o /no-such-place/x.csv"), &["error: cannot write /no-such-place/x.csv"]);
+    has(&shell.run("SELECT 3 AS b;"), &["b\n─\n3"]);
+}
+
+#[test]
+fn what_fails_in_a_file_is_told_with_the_file_and_the_line() {
+    let home = Home::new();
+    home.write("wrong.sql", "SELECT 1 AS a;\n\n-- why\nSELECT\n  foo\nFROM pins;\n");
+    home.write("command.sql", "\\timing off\n\\frob\n");
+    home.write("both.sql", "SELECT 2 AS b;\n\\i command.sql\n");
+    home.write("none.sql", "\n\\i no-such.sql\n");
+    home.write("open.sql", "SELECT 1 AS a;\nSELECT 'x");
+    let (mut shell, _) = small(&home, &[]);
+    has(&shell.run("\\i wrong.sql"), &["no column named `foo`\n  at wrong.sql:5\n5 |   foo\n  |   ^\n"]);
+    has(&shell.run("\\i both.sql"), &["b\n─\n2", "error: command.sql:2: there is no command `\\frob`"]);
+    has(&shell.run("\\i none.sql"), &["error: cannot read no-such.sql"]);
+    has(&shell.run("\\i open.sql"), &["  at open.sql:2\n2 | SELECT 'x"]);
 }
 
 #[test]
@@ -202,6 +280,16 @@ fn a_watched_statement_shows_what_changes_and_the_prompt_tells_of_changed_backen
     shell.prompt();
     write(&root, "ftp", &mappings("ftp", &[(HELLO, "stored")]));
     has(&shell.run("SELECT COUNT(*) AS n FROM pins;"), &["since the last query new: ftp", "n\n─\n3"]);
+}
+
+#[test]
+fn too_many_rows_are_refused_by_watch_as_soon_as_they_are_too_many() {
+    let home = Home::new();
+    let mut shell = shell(&home);
+    shell.run("\\set timeout 5s");
+    let endless = "SELECT a.cid FROM pins a, pins b, pins c, pins d, pins e, pins f;";
+    has(&shell.run(endless), &["longer than its limit"]);
+    has(&shell.run("\\watch"), &["error: more than 100000 rows are too many to be watched"]);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::fs;
 use insta::assert_snapshot;
 
 use crate::cli::Home;
-use crate::support::terminal::{BACKSPACE, CTRL_D, CTRL_R, HOME, LEFT, TAB, Terminal, UP};
+use crate::support::terminal::{BACKSPACE, CTRL_C, CTRL_D, CTRL_R, HOME, LEFT, TAB, Terminal, UP};
 use crate::support::{HELLO, mappings, repository, write};
 
 /// A shell over the sample collection in a terminal of this size.
@@ -53,7 +53,7 @@ fn a_statement_of_several_lines_is_edited_and_remembered_as_a_whole() {
     first.keys(UP);
     first.shows("\npinql> SELECT 40 + 1\n  ...> AS kept\n  ...> ;");
     first.keys(&format!("{UP}{UP}"));
-    first.until("cursor in the first line", |screen| !screen.is_empty());
+    first.goes_to("pinql> SELECT 40 + 1");
     first.keys(&format!("{HOME}{}", "\u{1b}[C".repeat(8)));
     first.keys(&format!("{BACKSPACE}5"));
     first.shows("SELECT 50 + 1\n  ...> AS kept");
@@ -91,6 +91,13 @@ fn backspace_joins_lines_and_the_prompt_tells_what_is_open() {
     shell.keys(&format!("{LEFT}{BACKSPACE}"));
     let screen = shell.until("joined lines", |screen| screen.ends_with("b',1"));
     assert!(screen.ends_with("pinql> SELECT ('a\n    '> b',1"), "{screen}");
+    // A word is no more than itself, and where there is none, the line break.
+    shell.keys("\u{3}");
+    shell.prompt();
+    shell.keys("SELECT 4,\ntwo words\u{17}\u{17}");
+    shell.until("no word", |screen| screen.ends_with("pinql> SELECT 4,\n  ...>"));
+    shell.keys("\u{17}5");
+    shell.until("no second line", |screen| screen.ends_with("\npinql> SELECT 4,5"));
     // What is pasted stays as it is.
     shell.keys("\u{3}");
     shell.prompt();
@@ -188,6 +195,54 @@ fn values_are_completed_from_the_data() {
     complete(&mut shell, "cid = 'QmUCGLrkAMb7P1bJUaYshCBuV1yHwHq9HCRjYSe4RBKg5W'");
 }
 
+#[test]
+fn values_beyond_the_most_frequent_are_completed_by_how_they_begin() {
+    let home = Home::new();
+    let mut shell = shell(&home, (100, 24));
+    // In the order of text, v1 to v181 are the first hundred.
+    let many = "WITH w AS (SELECT 'v' || value AS v FROM generate_series(1, 500))";
+    shell.keys(&format!("{many} SELECT 1 FROM w WHERE v = 'v49"));
+    complete(&mut shell, "v497");
+}
+
+#[test]
+fn the_last_result_and_its_columns_are_completed() {
+    let home = Home::new();
+    let mut shell = shell(&home, (100, 24));
+    for column in ["first_one", "second_one"] {
+        shell.run(&format!("SELECT 'x' AS {column};"));
+        shell.keys("SELECT * FROM ");
+        complete(&mut shell, "_         the last answer");
+        let begin = &column[..3];
+        shell.keys(CTRL_C);
+        shell.prompt();
+        shell.keys(&format!("SELECT {begin} FROM _{}", LEFT.repeat(" FROM _".len())));
+        complete(&mut shell, &format!("SELECT {column} FROM _"));
+        shell.keys(CTRL_C);
+        shell.prompt();
+    }
+}
+
+#[test]
+fn a_quote_that_is_closed_already_is_not_closed_again() {
+    let home = Home::new();
+    let mut shell = shell(&home, (100, 24));
+    for (typed, completed) in [
+        ("SELECT 1 FROM pins WHERE status = 'sto'", "status = 'stored'"),
+        ("SELECT 1 FROM backends.\"kubo_o\"", "backends.\"kubo_office\""),
+        ("SELECT \"stat\" FROM pins", "SELECT \"status\" FROM pins"),
+    ] {
+        shell.keys(typed);
+        let behind = typed.len() - typed.rfind(['\'', '"']).expect("a quote");
+        shell.keys(&LEFT.repeat(behind));
+        complete(&mut shell, completed);
+        let screen = shell.screen();
+        assert!(screen.lines().any(|line| line.ends_with(completed)), "{screen}");
+        shell.keys("\u{3}");
+        shell.prompt();
+    }
+}
+
 /// Tab, again and again while the answer is under way.
 fn complete(shell: &mut Terminal, wanted: &str) {
     let since = std::time::Instant::now();
@@ -202,6 +257,7 @@ fn complete(shell: &mut Terminal, wanted: &str) {
 fn commands_and_what_they_take_are_completed() {
     let home = Home::new();
     home.write("answers.sql", "SELECT 1;");
+    home.write("my questions.sql", "SELECT 1;");
     let mut shell = shell(&home, (100, 24));
     shell.keys(&format!("\\rep{TAB}"));
     shell.shows("\\reports");
@@ -209,6 +265,9 @@ fn commands_and_what_they_take_are_completed() {
     shell.shows("\\report under-replicated min_copies=");
     for (keys, shown) in [
         ("\\i ans\t", "\\i answers.sql"),
+        ("\\i my\t", "\\i my\\ questions.sql"),
+        ("\\i my\\ qu\t", "\\i my\\ questions.sql"),
+        ("\\o ~/ans\t", "\\o ~/answers.sql"),
         ("\\set time\t", "\\set timeout"),
         (".tab\t", "pinql> .tables"),
         ("\\d recor\t", "\\d records"),
@@ -305,6 +364,79 @@ fn a_long_table_goes_through_the_pager_and_the_shell_goes_on() {
 }
 
 #[test]
+fn rows_are_shown_all_the_same_where_the_pager_cannot_be_run() {
+    let home = Home::new();
+    let root = repository("examples/ipfs_kit");
+    let mut shell = Terminal::shell(&home.path(""), &root, (80, 30), &[("PINQL_PAGER", "no-such-pager")]);
+    let screen = shell.run("SELECT 'row ' || value AS a FROM generate_series(1, 40);");
+    assert!(screen.contains("row 40\n(40 rows, "), "{screen}");
+    // More than a pipe holds, so that writing fails.
+    shell.run("\\format csv");
+    let screen = shell
+        .run("SELECT 'row ' || value || repeat('x', 65) AS a FROM generate_series(1, 9000) ORDER BY value;");
+    assert!(screen.contains("row 9000x"), "{screen}");
+}
+
+#[test]
+fn ctrl_c_in_the_pager_stops_the_query_and_never_ends_the_shell() {
+    let home = Home::new();
+    // It takes nothing before Enter, so that the query waits for it.
+    home.write("pager.sh", "trap '' INT\necho PAGED\nread key < /dev/tty\necho CLOSED\n");
+    let root = repository("examples/ipfs_kit");
+    let pager = format!("sh {}", home.path("pager.sh").display());
+    let mut shell = Terminal::shell(&home.path(""), &root, (80, 24), &[("PINQL_PAGER", &pager)]);
+    shell.run("\\format csv");
+    shell.keys("SELECT repeat('x', 4000) AS x FROM pins a, pins b;\n");
+    shell.shows("PAGED");
+    for _ in 0..3 {
+        shell.keys(CTRL_C);
+        std::thread::sleep(std::time::Duration::from_millis(200));
+    }
+    shell.keys("\n");
+    shell.shows("CLOSED");
+    shell.shows("cancelled");
+    shell.prompt();
+    assert!(shell.run("SELECT 40 + 2 AS a;").contains("42"));
+}
+
+#[test]
+fn an_answer_whose_pager_is_left_early_is_the_last_result_all_the_same() {
+    let home = Home::new();
+    home.write("leave.sh", "echo LEFT\n");
+    let root = repository("examples/ipfs_kit");
+    let pager = format!("sh {}", home.path("leave.sh").display());
+    let mut shell = Terminal::shell(&home.path(""), &root, (80, 24), &[("PINQL_PAGER", &pager)]);
+    shell.run("SELECT 1 AS a;");
+    // More than a pipe holds: the pager has gone before it has everything.
+    shell.run("\\set max_rows 0");
+    let screen = shell.run("SELECT repeat('x', 60) AS x FROM pins a, pins b;");
+    assert!(screen.contains("LEFT") && screen.contains(" rows, "), "{screen}");
+    let screen = shell.run("SELECT COUNT(*) > 20000 AS many FROM _;");
+    assert!(screen.contains("many\n────\ntrue"), "{screen}");
+}
+
+#[test]
+fn rows_are_seen_before_the_rest_is_counted_and_so_is_how_far_that_is() {
+    let endless = "SELECT a.cid FROM pins a, pins b, pins c, pins d, pins e, pins f;\n";
+    let home = Home::new();
+    home.write("leave.sh", "head -3\necho LEFT\n");
+    let root = repository("examples/ipfs_kit");
+    let pager = format!("sh {}", home.path("leave.sh").display());
+    for (rows, pager, above) in [(3, "", "\n───"), (1000, pager.as_str(), "LEFT\n")] {
+        let mut shell = Terminal::shell(&home.path(""), &root, (80, 24), &[("PINQL_PAGER", pager)]);
+        shell.run(&format!("\\set max_rows {rows}"));
+        shell.keys(endless);
+        let counted = |screen: &str| screen.lines().last().is_some_and(|line| line.contains(" rows, "));
+        let screen = shell.until("rows and progress", |screen| screen.contains(above) && counted(screen));
+        assert!(screen.contains("\ncid"), "{screen}");
+        shell.keys(CTRL_C);
+        shell.shows("cancelled");
+        let screen = shell.prompt();
+        assert!(screen.contains(above) && !screen.contains(" rows, "), "{screen}");
+    }
+}
+
+#[test]
 fn a_bad_line_of_the_configuration_warns_in_the_shell_and_fails_in_scripts() {
     let home = Home::new();
     home.write(".config/pinql/config.toml", "max_rows = 2\nthreads = \"many\"\n[shell]\ntiming = false\n");
@@ -317,4 +449,9 @@ fn a_bad_line_of_the_configuration_warns_in_the_shell_and_fails_in_scripts() {
     let output = script.args(["-c", "SELECT 1"]).output().expect("the program starts");
     assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0));
     assert!(String::from_utf8_lossy(&output.stderr).contains("config.toml:2"));
+    home.write(".config/pinql/config.toml", "[shell]\ntheme = \"pink\"\n");
+    let output = script.output().expect("the program starts");
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("config.toml:2: theme: `pink` is none of dark, light, none"), "{said}");
 }

@@ -126,7 +126,10 @@ impl Shell<'_> {
     /// Shows the last result again, with every value as it is.
     fn full(&mut self) -> Outcome<()> {
         let (columns, batches) = self.kept.answer.clone().ok_or_else(|| {
-            Failure::misuse("there is no last result", "run a statement first; more than 128 MB are not kept")
+            Failure::misuse(
+                "there is no last result",
+                "run a statement first; what takes more than 128 MB is not kept",
+            )
         })?;
         let mut batches = batches.into_iter();
         self.output.in_full().encode(columns, || Ok(batches.next())).map(drop)

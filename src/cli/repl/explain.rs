@@ -3,12 +3,11 @@
 use std::time::Duration;
 
 use pinql::session::Node;
-use unicode_width::UnicodeWidthChar;
 
 use super::{Asked, Shell};
 use crate::cli::failure::{Failure, Outcome};
 use crate::cli::query;
-use crate::cli::ui::{Ui, bytes_in_words, one_line};
+use crate::cli::ui::{Ui, bytes_in_words, clipped, one_line};
 
 impl Shell<'_> {
     /// Explains a statement, or the one that ran last.
@@ -85,19 +84,6 @@ fn time(time: Duration) -> String {
     }
 }
 
-fn clipped(text: &str, room: usize) -> String {
-    let mut cells = 0;
-    let widths = |letter: &char| letter.width().unwrap_or_default();
-    if text.chars().map(|letter| widths(&letter)).sum::<usize>() <= room {
-        return text.into();
-    }
-    let fits = text.chars().take_while(|letter| {
-        cells += widths(letter);
-        cells < room
-    });
-    fits.chain(['…']).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use pinql::session::Profile;
@@ -130,11 +116,5 @@ mod tests {
                   10     1.5 ms     2.0 kB  │  └─ read x
                    5     1.5 ms       10 B  └─ read x
         ");
-    }
-
-    #[test]
-    fn long_lines_are_cut() {
-        assert_eq!(clipped("abcdef", 6), "abcdef");
-        assert_eq!(clipped("abcdef", 5), "abcd…");
     }
 }

@@ -231,13 +231,19 @@ fn table(text: &str) -> Meta {
     Meta::Columns { schema: parts.pop(), table }
 }
 
-/// Splits at blanks outside of quotes and drops the quotes.
+/// Splits at blanks outside of quotes and drops the quotes. A backslash outside of quotes takes from a sign its meaning, as names of
+/// files are completed; where it is part of a path, and before letters and digits, it stands for itself.
 fn words(text: &str) -> Outcome<Vec<String>> {
     let mut words = vec![];
     let mut word: Option<String> = None;
     let mut quote: Option<char> = None;
-    for c in text.chars() {
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        let mut escaped = || chars.next_if(|next| !next.is_alphanumeric());
         match (c, quote) {
+            ('\\', None) if !cfg!(windows) => {
+                word.get_or_insert_default().push(escaped().unwrap_or(c));
+            }
             (c, Some(open)) if c == open => quote = None,
             (c, None) if c == '\'' || c == '"' => {
                 quote = Some(c);
@@ -296,12 +302,26 @@ mod tests {
             ("\\explain SELECT 'a b';", Meta::Explain(Some("SELECT 'a b'".into()))),
             ("\\watch 5", Meta::Watch(Some("5".into()))),
             ("\\x on", Meta::Expanded(Some("on".into()))),
+            ("\\i 'my file.sql'", Meta::Input("my file.sql".into())),
+            ("\\report x a=b\\c", report("x", &[("a", "b\\c")])),
             ("\\format", Meta::Format(None)),
             ("\\format json", Meta::Format(Some("json".into()))),
             ("\\timing off", Meta::Timing(Some(false))),
         ] {
             assert_eq!(parse(line).expect(line), meta, "{line}");
             assert!(is_command(line), "{line}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn names_of_files_are_read_as_they_are_completed() {
+        for (line, file) in [
+            ("\\i my\\ file.sql", "my file.sql"),
+            ("\\i it\\'s\\\\\\(1\\).sql", "it's\\(1).sql"),
+            ("\\i ../a.sql", "../a.sql"),
+        ] {
+            assert_eq!(parse(line).expect(line), Meta::Input(file.into()), "{line}");
         }
     }
 

@@ -20,14 +20,17 @@ use pinql::report::{Bindings, Reports};
 use super::config::ShellConfig;
 use super::excerpt::Passage;
 use super::failure::{Failure, Outcome};
+use super::kept::Kept;
 use super::output::{Output, Rows};
-use super::query::{self, Kept};
+use super::query;
 use super::runner::Runner;
 use super::ui::Ui;
 use super::{pager, report};
 use changes::Seen;
 use complete::Assistance;
 use edit::{Prompt, Theme, Typed};
+
+pub use settings::check as check_setting;
 
 /// What the shell works with, and what its commands change.
 struct Shell<'s> {
@@ -117,7 +120,7 @@ pub fn run(
         match next {
             Ok(Next::Prompt) => {}
             Ok(Next::Quit) => return Ok(()),
-            // A pager that was left early.
+            // A pipe that `\o` wrote to.
             Err(failure) if failure.is_broken_pipe() && Ui::stdout_is_terminal() => {}
             Err(failure) if failure.is_broken_pipe() => return Err(failure),
             Err(failure) => shell.tell(&failure),
@@ -137,8 +140,9 @@ impl Shell<'_> {
     }
 
     fn script(&mut self, text: &str) -> Outcome<()> {
-        for mut passage in query::split("", text.into())? {
-            // It stands on the screen: no need to say where.
+        // It stands on the screen: no need to say where.
+        let passages = query::split("", text.into()).map_err(Failure::without_origin)?;
+        for mut passage in passages {
             passage.origin = None;
             self.ask(Asked { passage, bindings: Bindings::default() })?;
         }
@@ -158,6 +162,13 @@ impl Shell<'_> {
         let written = query::answer(engine, &passage.sql, &bindings, &output, ui, Some(kept))
             .map_err(|failure| failure.over(&passage))?;
         self.engine.session().remember(self.kept.answer.clone())?;
+        self.assistance.remember(self.kept.answer.clone())?;
+        if self.kept.answer.is_none() {
+            let most = Kept::MOST >> 20;
+            self.ui.note(&format!(
+                "this takes more than {most} MB and is not kept: there is no last result, table `_`"
+            ));
+        }
         let once = self.once.take();
         if let Some(path) = once.as_ref().and_then(Output::path) {
             let rows = pinql::pin::counted(written.rows, "row", "rows");

@@ -65,6 +65,16 @@ pub const ALL: &[Setting] = &[
     },
 ];
 
+/// Checks a value that a setting is to have and that is one of few words; `pager` takes any command.
+pub fn check(name: &str, value: &str) -> Result<(), String> {
+    match ALL.iter().find(|setting| setting.name == name && name != "pager") {
+        Some(setting) if !setting.values.contains(&value) => {
+            Err(format!("`{value}` is none of {}", setting.values.join(", ")))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// `on` or `off`.
 pub fn switch(text: &str) -> Outcome<bool> {
     match text {

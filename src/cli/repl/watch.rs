@@ -57,13 +57,19 @@ impl Shell<'_> {
     }
 
     fn rows(&mut self, asked: &Asked) -> Outcome<RecordBatch> {
-        let (columns, batches) = self.engine.collect(&asked.passage.sql, &asked.bindings)?;
-        let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
-        if rows > MOST_ROWS {
-            return Err(Failure::misuse(
-                format!("{rows} rows are too many to be watched"),
-                format!("watch a question with at most {MOST_ROWS} rows in its answer, such as a count"),
-            ));
+        let mut running = self.engine.start(&asked.passage.sql, &asked.bindings)?;
+        let columns = running.columns()?;
+        let (mut batches, mut rows) = (vec![], 0);
+        while let Some(batch) = running.batch()? {
+            rows += batch.num_rows();
+            // At once: nobody waits for what is refused, and it need not fit into the memory.
+            if rows > MOST_ROWS {
+                return Err(Failure::misuse(
+                    format!("more than {MOST_ROWS} rows are too many to be watched"),
+                    "watch a question with fewer rows in its answer, such as a count",
+                ));
+            }
+            batches.push(batch);
         }
         concat_batches(&columns, &batches).map_err(broken)
     }

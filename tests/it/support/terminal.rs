@@ -80,6 +80,16 @@ impl Terminal {
         lines.join("\n").trim_end().to_owned()
     }
 
+    /// The line of the screen that the cursor is in.
+    fn line_of_cursor(&self) -> String {
+        let parser = self.parser.lock().expect("nobody panics with it");
+        let (row, _) = parser.screen().cursor_position();
+        let (_, columns) = parser.screen().size();
+        // What is wrapped is one line of the contents, and several rows.
+        let line = parser.screen().rows(0, columns.get()).nth(usize::from(row)).unwrap_or_default();
+        line.trim_end().to_owned()
+    }
+
     /// What the screen would have to be sent to look as it does, colours and all.
     pub fn colors(&self) -> String {
         self.parser.lock().expect("nobody panics with it").screen().contents_formatted()
@@ -101,6 +111,20 @@ impl Terminal {
     /// Waits until a text is to be seen.
     pub fn shows(&mut self, text: &str) -> String {
         self.until(text, |screen| screen.contains(text))
+    }
+
+    /// Waits until the cursor is in this line.
+    pub fn goes_to(&mut self, line: &str) {
+        let since = Instant::now();
+        while self.line_of_cursor() != line {
+            assert!(
+                since.elapsed() < PATIENCE,
+                "the cursor is in {:?} of\n{}",
+                self.line_of_cursor(),
+                self.screen()
+            );
+            thread::sleep(LOOK);
+        }
     }
 
     /// Waits until a text is to be seen and nothing more comes for a while, so that the whole screen can be held against another.

@@ -1,13 +1,17 @@
 //! Completion of `\commands` and of what they take.
 
+use std::path::Path;
+use std::time::Instant;
+
 use rustyline::completion::{FilenameCompleter, Pair};
 
 use super::super::meta;
 use super::super::settings;
 use super::{Assistance, Candidate, filtered};
+use crate::cli::places;
 
 /// What can stand at the end of a line that is a command. `None`: SQL, which begins there.
-pub fn complete(line: &str, known: &Assistance) -> Result<(usize, Vec<Candidate>), usize> {
+pub fn complete(line: &str, known: &Assistance, until: Instant) -> Result<(usize, Vec<Candidate>), usize> {
     let begin = line.len() - line.trim_start().len();
     let start = line.rfind(char::is_whitespace).map_or(begin, |at| at + 1).max(begin);
     let word = &line[start..];
@@ -21,7 +25,7 @@ pub fn complete(line: &str, known: &Assistance) -> Result<(usize, Vec<Candidate>
         return names(commands);
     };
     match (meta::spelled(command), words.len()) {
-        ("\\d" | "\\summarize", 1) => Ok((start, known.tables(word))),
+        ("\\d" | "\\summarize", 1) => Ok((start, known.tables(word, until))),
         ("\\df", 1) => names(known.functions().iter().map(|f| (f.name.clone(), f.usage.clone())).collect()),
         ("\\report", 1) => {
             names(known.reports.iter().map(|report| (report.name.clone(), report.title.clone())).collect())
@@ -44,15 +48,29 @@ pub fn complete(line: &str, known: &Assistance) -> Result<(usize, Vec<Candidate>
                 settings::ALL.iter().find(|setting| setting.name == words[1]).map_or(&[][..], |s| s.values);
             names(values.iter().map(|value| ((*value).into(), String::new())).collect())
         }
-        ("\\i" | "\\o" | "\\e", 1) => {
-            let (at, files) =
-                FilenameCompleter::new().complete_path(line, line.len()).unwrap_or((start, vec![]));
-            let file = |Pair { display, replacement }| Candidate { display, replacement };
-            Ok((at, files.into_iter().map(file).collect()))
-        }
+        ("\\i" | "\\o" | "\\e", _) => Ok(files(line)),
         ("\\explain", _) => Err(line.find(char::is_whitespace).map_or(line.len(), |at| at + 1)),
         _ => Ok((start, vec![])),
     }
+}
+
+/// The files whose paths begin as a line ends.
+fn files(line: &str) -> (usize, Vec<Candidate>) {
+    let complete =
+        |line: &str| FilenameCompleter::new().complete_path(line, line.len()).unwrap_or((line.len(), vec![]));
+    let (at, mut found) = complete(line);
+    // The home directory is asked for, and `~` stays.
+    if line[at..].starts_with("~/") {
+        let home = places::at_home(Path::new("~")).display().to_string();
+        (_, found) = complete(&format!("{}{home}{}", &line[..at], &line[at + 1..]));
+        for file in &mut found {
+            if let Some(rest) = file.replacement.strip_prefix(&home) {
+                file.replacement = format!("~{rest}");
+            }
+        }
+    }
+    let candidate = |Pair { display, replacement }| Candidate { display, replacement };
+    (at, found.into_iter().map(candidate).collect())
 }
 
 fn described(param: &pinql::report::Param) -> String {

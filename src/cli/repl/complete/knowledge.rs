@@ -4,15 +4,16 @@
 //! is there at the next.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use arrow::array::{AsArray, RecordBatch};
 use arrow::compute::cast;
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, SchemaRef};
 use futures::TryStreamExt;
-use pinql::session::{Function, Options, Session};
+use pinql::session::{Function, Options, Session, lexemes};
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
 
@@ -21,6 +22,9 @@ use super::super::changes::Seen;
 /// How long an answer may take in the background.
 const PATIENCE: Duration = Duration::from_secs(20);
 const MEMORY: usize = 256 << 20;
+/// How long the backends are taken for what they were when they were looked at: with thousands of them, looking takes longer
+/// than a key may.
+const FRESH: Duration = Duration::from_secs(1);
 /// Answers that are kept.
 const KEPT: usize = 200;
 
@@ -35,6 +39,14 @@ pub enum Question {
     Passing(String),
 }
 
+impl Question {
+    /// Whether it may be about the last result.
+    fn names_last(&self) -> bool {
+        let (Question::Columns(sql) | Question::Values(sql) | Question::Passing(sql)) = self;
+        lexemes(sql).iter().any(|lexeme| &sql[lexeme.range.clone()] == "_")
+    }
+}
+
 /// A name or a value, and what is known of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
@@ -45,7 +57,7 @@ pub struct Entry {
 }
 
 /// An answer, once it is there.
-type Found = Arc<Vec<Entry>>;
+pub type Found = Arc<Vec<Entry>>;
 
 /// What is known, and who asks for more.
 pub struct Knowledge {
@@ -53,6 +65,17 @@ pub struct Knowledge {
     runtime: OnceLock<Option<Runtime>>,
     functions: OnceLock<Vec<Function>>,
     state: Arc<Mutex<State>>,
+    listing: Arc<Mutex<Listing>>,
+    has_last: AtomicBool,
+}
+
+/// The backends as they were when they were looked at.
+#[derive(Default)]
+struct Listing {
+    seen: Arc<Seen>,
+    at: Option<Instant>,
+    /// Who looks at them now.
+    under_way: bool,
 }
 
 #[derive(Default)]
@@ -79,6 +102,8 @@ impl Knowledge {
             runtime: OnceLock::new(),
             functions: OnceLock::new(),
             state: Arc::default(),
+            listing: Arc::default(),
+            has_last: AtomicBool::new(false),
         })
     }
 
@@ -87,19 +112,67 @@ impl Knowledge {
         self.functions.get_or_init(|| self.session.functions())
     }
 
-    /// The backends that are there now. Forgets what was known of others.
-    pub fn backends(&self) -> Seen {
-        let seen = Seen::now(self.session.data_dir());
-        let mut state = self.state();
-        if state.print != seen.print() {
-            *state = State { print: seen.print(), ..State::default() };
+    /// The backends that are there, as they were about a second ago at most, if they can be looked at before the moment; else
+    /// as they were before.
+    pub fn backends(&self, until: Instant) -> Arc<Seen> {
+        let waits = {
+            let mut listing = self.listing();
+            let fresh = listing.at.is_some_and(|at| at.elapsed() < FRESH);
+            match fresh || listing.under_way {
+                true => None,
+                false => {
+                    listing.under_way = true;
+                    Some(self.look())
+                }
+            }
+        };
+        if let Some(looked) = waits {
+            let _ = looked.recv_timeout(until.saturating_duration_since(Instant::now()));
         }
-        seen
+        Arc::clone(&self.listing().seen)
+    }
+
+    /// Looks at the backends in the background, and forgets what was known of others. Says when that is done.
+    fn look(&self) -> mpsc::Receiver<()> {
+        let (sender, receiver) = mpsc::channel();
+        let dir = self.session.data_dir().clone();
+        let (state, listing) = (Arc::clone(&self.state), Arc::clone(&self.listing));
+        let look = move || {
+            let seen = Seen::now(&dir);
+            let print = seen.print();
+            let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+            if state.print != print {
+                *state = State { print, ..State::default() };
+            }
+            drop(state);
+            *listing.lock().unwrap_or_else(PoisonError::into_inner) =
+                Listing { seen: Arc::new(seen), at: Some(Instant::now()), under_way: false };
+            let _ = sender.send(());
+        };
+        match self.runtime() {
+            Some(runtime) => drop(runtime.spawn_blocking(look)),
+            None => look(),
+        }
+        receiver
+    }
+
+    /// Knows the last result, table `_`, and forgets the one before it.
+    pub fn remember(&self, answer: Option<(SchemaRef, Vec<RecordBatch>)>) -> pinql::Result<()> {
+        self.has_last.store(answer.is_some(), Ordering::Relaxed);
+        self.session.remember(answer)?;
+        self.state().answers.retain(|question, _| !question.names_last());
+        Ok(())
+    }
+
+    /// Whether there is a last result.
+    pub fn has_last(&self) -> bool {
+        self.has_last.load(Ordering::Relaxed)
     }
 
     /// Forgets everything.
     pub fn forget(&self) {
         *self.state() = State::default();
+        self.listing().at = None;
     }
 
     /// The answer to a question, if there is one before the moment.
@@ -140,6 +213,10 @@ impl Knowledge {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn listing(&self) -> MutexGuard<'_, Listing> {
+        self.listing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn runtime(&self) -> Option<&Runtime> {
         let start = || {
             let mut builder = Builder::new_multi_thread();
@@ -173,8 +250,11 @@ async fn answer(
     // What cannot be answered is answered with nothing: nobody asks twice.
     let found = Arc::new(found.unwrap_or_default());
     let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
-    if state.print == print {
-        state.answers.insert(question, Some(Arc::clone(&found)));
+    // Who has been forgotten meanwhile is not answered.
+    if state.print == print
+        && let Some(answer) = state.answers.get_mut(&question)
+    {
+        *answer = Some(Arc::clone(&found));
     }
     let _ = sender.send(found);
 }
@@ -221,5 +301,53 @@ pub fn in_words(kind: &DataType) -> String {
         kind if kind.is_integer() => "whole number".into(),
         kind if kind.is_floating() => "number".into(),
         kind => kind.to_string().to_lowercase(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn backends_are_looked_at_once_in_a_while_and_not_for_each_question() {
+        let root = tempfile::tempdir().expect("a directory");
+        let knowledge = Knowledge::new(&Session::open(root.path(), Options::default()).expect("a session"));
+        let knowledge = knowledge.expect("it opens");
+        let later = || Instant::now() + Duration::from_secs(60);
+        assert!(knowledge.listing().at.is_none(), "nobody has asked");
+        knowledge.backends(later());
+        let first = knowledge.listing().at.expect("they were looked at");
+        for _ in 0..100 {
+            knowledge.backends(later());
+        }
+        let again = knowledge.listing().at.expect("they were looked at");
+        assert!(again == first || first.elapsed() >= FRESH);
+        knowledge.forget();
+        knowledge.backends(later());
+        assert_ne!(knowledge.listing().at, Some(first));
+        // Whoever cannot wait has what was seen before.
+        knowledge.listing().seen = Arc::default();
+        knowledge.listing().under_way = true;
+        knowledge.forget();
+        assert_eq!(knowledge.backends(later()).names().count(), 0);
+    }
+
+    #[test]
+    fn only_what_may_name_tables_looks_at_the_backends() {
+        let root = tempfile::tempdir().expect("a directory");
+        let session = Session::open(root.path(), Options::default()).expect("a session");
+        let assistance = super::super::Assistance::new(&session, vec![]).expect("it opens");
+        for (line, is_command, looks) in [
+            ("\\set ti", true, false),
+            ("\\i ", true, false),
+            ("\\d ", true, true),
+            ("SELECT 1 FROM ", false, true),
+        ] {
+            assistance.complete(line, line.len(), is_command);
+            let listing = assistance.knowledge.listing();
+            assert_eq!(listing.at.is_some() || listing.under_way, looks, "{line}");
+            drop(listing);
+            assistance.forget();
+        }
     }
 }

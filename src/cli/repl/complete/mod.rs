@@ -12,11 +12,16 @@ pub mod words;
 
 use std::time::{Duration, Instant};
 
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
 use context::{Clause, Context, Wanted};
-use knowledge::{Entry, Knowledge, Question};
+use knowledge::{Entry, Found, Knowledge, Question};
 use pinql::report::Report;
 use pinql::session::{Function, Lexeme, Session, quote_name};
 use scope::Source;
+use unicode_width::UnicodeWidthStr;
+
+use crate::cli::ui::{Ui, clipped, one_line};
 
 pub use knowledge::in_words;
 
@@ -31,6 +36,8 @@ const TABLES: [(&str, &str); 4] = [
     ("backends", "the backends and their states; backends.NAME is one of them"),
     ("rejects", "entries of a pins.json that are no pins"),
 ];
+/// The last result, once there is one.
+const LAST: (&str, &str) = ("_", "the last answer");
 /// Columns with so many values that only those are asked for that begin with what has been typed.
 const MANY: [&str; 4] = ["cid", "car_file_path", "metadata", "entry_text"];
 /// The states that are always known.
@@ -65,6 +72,11 @@ impl Assistance {
         self.knowledge.functions()
     }
 
+    /// Knows of the last result, too.
+    pub fn remember(&self, answer: Option<(SchemaRef, Vec<RecordBatch>)>) -> pinql::Result<()> {
+        self.knowledge.remember(answer)
+    }
+
     /// Forgets what is known of the data.
     pub fn forget(&self) {
         self.knowledge.forget();
@@ -73,10 +85,8 @@ impl Assistance {
     /// What can stand at a place of a text, and where what it replaces begins.
     pub fn complete(&self, text: &str, cursor: usize, is_command: bool) -> (usize, Vec<Candidate>) {
         let until = Instant::now() + BUDGET;
-        // What was known of other files is forgotten first.
-        self.knowledge.backends();
         let begin = match is_command {
-            true => match commands::complete(&text[..cursor], self) {
+            true => match commands::complete(&text[..cursor], self, until) {
                 Ok(found) => return found,
                 Err(begin) => begin,
             },
@@ -91,6 +101,10 @@ impl Assistance {
 
     fn sql(&self, statement: &str, cursor: usize, until: Instant) -> (usize, Vec<Candidate>) {
         let Context { wanted, start, word } = context::context(&statement[..cursor]);
+        // What was known of other files is forgotten first; where that takes long, the answer is not to be missed for it.
+        self.knowledge.backends(until - BUDGET / 2);
+        // Where the quote is closed already, that is not done again.
+        let is_closed = |quote: char| statement[cursor..].starts_with(quote);
         let keywords = |lists: &[&[&str]]| -> Vec<Named> {
             lists.iter().copied().flatten().map(|word| ((*word).into(), String::new())).collect()
         };
@@ -98,7 +112,7 @@ impl Assistance {
             Wanted::Nothing => vec![],
             Wanted::Start => filtered(&word, keywords(&[words::START])),
             Wanted::Table => {
-                let mut tables = self.tables(&word);
+                let mut tables = self.tables(&word, until);
                 tables.extend(self.queries(statement, cursor, &word));
                 tables
             }
@@ -126,17 +140,18 @@ impl Assistance {
             }
             Wanted::PartOf(name) if name == "backends" && !self.is_source(statement, cursor, &name) => {
                 let open = statement[..start].ends_with('"');
-                closed(self.backends(&word, open), open)
+                closed(self.backends(&word, open, until), open && !is_closed('"'))
             }
             Wanted::PartOf(name) => {
                 let open = statement[..start].ends_with('"');
                 let columns =
                     filtered_names(&word, self.columns(statement, cursor, Some(&name), until), open);
-                closed(columns, open)
+                closed(columns, open && !is_closed('"'))
             }
-            Wanted::QuotedName { table: true } => closed(self.backends(&word, true), true),
+            Wanted::QuotedName { table: true } => closed(self.backends(&word, true, until), !is_closed('"')),
             Wanted::QuotedName { table: false } => {
-                closed(filtered_names(&word, self.columns(statement, cursor, None, until), true), true)
+                let columns = filtered_names(&word, self.columns(statement, cursor, None, until), true);
+                closed(columns, !is_closed('"'))
             }
             Wanted::Value { table, column } => {
                 self.values(statement, cursor, table.as_deref(), &column, &word, until)
@@ -146,17 +161,18 @@ impl Assistance {
     }
 
     /// The tables that begin with a word: first those without a schema, then those of the backends.
-    fn tables(&self, word: &str) -> Vec<Candidate> {
+    fn tables(&self, word: &str, until: Instant) -> Vec<Candidate> {
         if let Some(word) = word.strip_prefix("backends.") {
-            let found = self.backends(word.trim_start_matches('"'), false);
+            let found = self.backends(word.trim_start_matches('"'), false, until);
             let with_schema = |Candidate { display, replacement }| Candidate {
                 display,
                 replacement: format!("backends.{replacement}"),
             };
             return found.into_iter().map(with_schema).collect();
         }
-        let backends = self.knowledge.backends();
-        let named = TABLES.iter().map(|(name, what)| ((*name).to_owned(), (*what).to_owned()));
+        let backends = self.knowledge.backends(until);
+        let last = self.knowledge.has_last().then_some(&LAST);
+        let named = TABLES.iter().chain(last).map(|(name, what)| ((*name).to_owned(), (*what).to_owned()));
         let of_backends = backends
             .names()
             .filter(|name| !word.is_empty() && name.to_lowercase().starts_with(&word.to_lowercase()))
@@ -166,8 +182,8 @@ impl Assistance {
         found
     }
 
-    fn backends(&self, word: &str, quoted: bool) -> Vec<Candidate> {
-        let names = self.knowledge.backends();
+    fn backends(&self, word: &str, quoted: bool, until: Instant) -> Vec<Candidate> {
+        let names = self.knowledge.backends(until);
         let names = names.names().map(|name| (name.clone(), "one backend".to_owned())).collect();
         filtered_names(word, names, quoted)
     }
@@ -259,6 +275,12 @@ impl Assistance {
         let from = &source.sql;
         let name = quote_name(column);
         let typed = word.replace("''", "'");
+        let counted_values = |condition: &str| {
+            format!(
+                "{with} SELECT {name}, COUNT(*) AS n FROM {from} AS x WHERE {condition} \
+                 GROUP BY 1 ORDER BY n DESC, 1 LIMIT {MOST}"
+            )
+        };
         let question = match column {
             "backend_name" if ["pins", "records"].contains(&from.as_str()) => Question::Values(
                 "SELECT name, rows FROM backends WHERE rows > 0 ORDER BY rows DESC, name".into(),
@@ -275,12 +297,18 @@ impl Assistance {
                     "{with} SELECT {name} FROM {from} AS x WHERE starts_with({name}, '{text}'){range} LIMIT {MOST}"
                 ))
             }
-            _ => Question::Values(format!(
-                "{with} SELECT {name}, COUNT(*) AS n FROM {from} AS x WHERE {name} IS NOT NULL \
-                 GROUP BY 1 ORDER BY n DESC, 1 LIMIT {MOST}"
-            )),
+            _ => Question::Values(counted_values(&format!("{name} IS NOT NULL"))),
         };
-        let found = self.knowledge.ask(question, until);
+        let is_full = |found: &Found| found.len() >= MOST && !typed.is_empty();
+        let found = match self.knowledge.ask(question, until) {
+            // The most frequent of all need not have those that begin so.
+            Some(found) if is_full(&found) => {
+                let begin = format!("starts_with({name}, '{}')", typed.replace('\'', "''"));
+                let narrower = self.knowledge.ask(Question::Passing(counted_values(&begin)), until);
+                narrower.filter(|found| !found.is_empty()).or(Some(found))
+            }
+            found => found,
+        };
         let known = |word: &&str| Entry { text: (*word).into(), note: String::new() };
         let entries = match found {
             Some(found) => found.to_vec(),
@@ -293,9 +321,10 @@ impl Assistance {
                 named.push((text, counted(&note)));
             }
         }
+        let close = if statement[cursor..].starts_with('\'') { "" } else { "'" };
         let quoted = |Candidate { display, replacement }| Candidate {
             display,
-            replacement: format!("{}'", replacement.replace('\'', "''")),
+            replacement: format!("{}{close}", replacement.replace('\'', "''")),
         };
         shown(named).into_iter().map(quoted).collect()
     }
@@ -329,7 +358,7 @@ fn filtered_names(word: &str, names: Vec<Named>, open: bool) -> Vec<Candidate> {
     shown(written.collect())
 }
 
-/// Closes the quotes of names.
+/// Closes the quotes of names, if they are open.
 fn closed(candidates: Vec<Candidate>, open: bool) -> Vec<Candidate> {
     let close = |candidate: Candidate| Candidate {
         replacement: if open { format!("{}\"", candidate.replacement) } else { candidate.replacement },
@@ -340,13 +369,12 @@ fn closed(candidates: Vec<Candidate>, open: bool) -> Vec<Candidate> {
 
 /// The candidates with what is said of them beside their names, in a line each.
 fn shown(named: Vec<Named>) -> Vec<Candidate> {
-    use unicode_width::UnicodeWidthStr;
     const WIDEST_NAME: usize = 60;
     let widest = named.iter().map(|(name, _)| name.width()).filter(|width| *width <= WIDEST_NAME).max();
     let width = widest.unwrap_or_default();
-    let room = crate::cli::ui::Ui::stdout_width().unwrap_or(80).saturating_sub(3);
+    let room = Ui::stdout_width().unwrap_or(80).saturating_sub(3);
     let candidate = |(name, note): Named| {
-        let name = crate::cli::ui::one_line(&name);
+        let name = one_line(&name);
         let display = match note.is_empty() {
             true => name.clone(),
             false => format!("{name}{}  {note}", " ".repeat(width.saturating_sub(name.width()))),
@@ -354,18 +382,4 @@ fn shown(named: Vec<Named>) -> Vec<Candidate> {
         Candidate { display: clipped(&display, room), replacement: name }
     };
     named.into_iter().map(candidate).collect()
-}
-
-/// As much of a text as fits.
-fn clipped(text: &str, room: usize) -> String {
-    use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
-    if text.width() <= room {
-        return text.into();
-    }
-    let mut cells = 0;
-    let fits = text.chars().take_while(|letter| {
-        cells += letter.width().unwrap_or_default();
-        cells < room
-    });
-    fits.chain(['…']).collect()
 }

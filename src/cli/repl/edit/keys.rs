@@ -44,6 +44,7 @@ pub fn bind<H: Helper>(editor: &mut Editor<H, Kept>, edits: &Edits) {
         (KeyEvent::alt('\r'), Does::BreakLine),
         (plain(KeyCode::Backspace), Does::DeleteBack),
         (KeyEvent::ctrl('H'), Does::DeleteBack),
+        (KeyEvent::ctrl('W'), Does::DeleteWord),
         (plain(KeyCode::Left), Does::Left),
         (KeyEvent::ctrl('B'), Does::Left),
         (plain(KeyCode::Home), Does::Home),
@@ -64,6 +65,7 @@ enum Does {
     /// Ends the line, whatever is on it.
     BreakLine,
     DeleteBack,
+    DeleteWord,
     Left,
     Home,
     Delete,
@@ -90,10 +92,15 @@ impl ConditionalEventHandler for Key {
             Does::Left => moved(margin::break_before(line, cursor)?),
             Does::Delete => without(cursor, margin::break_behind(line, cursor)?),
             Does::Right => moved(margin::break_behind(line, cursor)?),
-            Does::Home => {
-                let start = line[..cursor].rfind('\n')? + 1;
-                let margin = line[start..].len() - line[start..].trim_start_matches(margin::BLANK).len();
-                moved(start + margin)
+            Does::Home => moved(margin::line_start(line, cursor)?),
+            // The margin is no part of the first word.
+            Does::DeleteWord => {
+                let start = margin::line_start(line, cursor)?;
+                match line.get(start..cursor)?.trim() {
+                    "" => without(margin::break_before(line, start)?, cursor),
+                    word if word.contains(char::is_whitespace) => None,
+                    word => without(line[..cursor].rfind(word)?, cursor),
+                }
             }
         }
     }

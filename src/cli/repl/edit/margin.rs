@@ -68,6 +68,12 @@ pub fn break_behind(text: &str, cursor: usize) -> Option<usize> {
     Some(text.len() - rest.trim_start_matches(BLANK).len())
 }
 
+/// Where the line of a place begins behind its margin, if it is not the first.
+pub fn line_start(text: &str, at: usize) -> Option<usize> {
+    let start = text[..at].rfind('\n')? + 1;
+    Some(text.len() - text[start..].trim_start_matches(BLANK).len())
+}
+
 /// A history whose entries have margins when they are shown and none when they are kept.
 pub struct Kept(pub FileHistory);
 
@@ -170,5 +176,6 @@ mod tests {
         assert_eq!((break_before(&text, start), break_behind(&text, 1)), (Some(1), Some(start)));
         assert_eq!((break_before(&text, text.len()), break_behind(&text, 0)), (None, None));
         assert_eq!(break_before("a\nb", 2), Some(1));
+        assert_eq!((line_start(&text, text.len()), line_start(&text, 1)), (Some(start), None));
     }
 }
