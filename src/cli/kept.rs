@@ -1,13 +1,11 @@
 //! The rows of an answer, kept for later, and what they take.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 
-use arrow::array::{
-    Array, ArrayData, ArrayRef, AsArray, GenericByteViewArray, RecordBatch, RecordBatchOptions,
-};
+use arrow::array::{Array, ArrayData, RecordBatch};
 use arrow::buffer::Buffer;
-use arrow::datatypes::{ByteViewType, DataType, SchemaRef};
+use arrow::datatypes::SchemaRef;
+use pinql::session::compact;
 
 /// The rows of an answer.
 #[derive(Debug, Default)]
@@ -33,7 +31,7 @@ impl Kept {
         if self.answer.is_none() {
             return;
         }
-        let batch = compact(batch);
+        let batch = compact(batch).unwrap_or_else(|_| batch.clone());
         batch.columns().iter().for_each(|column| self.count(&column.to_data()));
         match &mut self.answer {
             Some((_, batches)) if self.bytes <= Kept::MOST => batches.push(batch),
@@ -55,30 +53,11 @@ impl Kept {
     }
 }
 
-/// The batch, its text copied where it holds much more than it shows: a view keeps all the text that was read with its own.
-fn compact(batch: &RecordBatch) -> RecordBatch {
-    let columns = batch.columns().iter().map(|column| match column.data_type() {
-        DataType::Utf8View => copied(column.as_string_view(), column),
-        DataType::BinaryView => copied(column.as_binary_view(), column),
-        _ => Arc::clone(column),
-    });
-    let rows = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-    let compact = RecordBatch::try_new_with_options(batch.schema(), columns.collect(), &rows);
-    compact.unwrap_or_else(|_| batch.clone())
-}
-
-fn copied<T: ByteViewType>(views: &GenericByteViewArray<T>, column: &ArrayRef) -> ArrayRef {
-    let held: usize = views.data_buffers().iter().map(|buffer| buffer.capacity()).sum();
-    let shown = views.total_buffer_bytes_used();
-    match held > shown + shown / 4 {
-        true => Arc::new(views.gc()),
-        false => Arc::clone(column),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use arrow::array::{Int64Array, StringArray, StringViewArray};
+    use std::sync::Arc;
+
+    use arrow::array::{ArrayRef, Int64Array, StringArray, StringViewArray};
 
     use super::*;
 

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, GenericByteViewArray, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{ByteViewType, DataType, SchemaRef};
+use arrow::error::ArrowError;
 use datafusion::common::Result;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::execution::memory_pool::MemoryLimit;
@@ -95,23 +96,30 @@ impl ExecutionPlan for CompactExec {
         let MemoryLimit::Finite(limit) = context.memory_pool().memory_limit() else { return Ok(batches) };
         let small = limit / (SMALL * partitions.max(1));
         let schema: SchemaRef = batches.schema();
-        let batches = batches.and_then(move |batch| std::future::ready(compact(batch, small)));
+        let batches = batches.and_then(move |batch| std::future::ready(compact_large(batch, small)));
         Ok(Box::pin(RecordBatchStreamAdapter::new(schema, batches)))
     }
 }
 
-/// The batch, its text copied where it holds more than it shows.
-fn compact(batch: RecordBatch, small: usize) -> Result<RecordBatch> {
-    if batch.get_array_memory_size() <= small {
-        return Ok(batch);
+fn compact_large(batch: RecordBatch, small: usize) -> Result<RecordBatch> {
+    match batch.get_array_memory_size() <= small {
+        true => Ok(batch),
+        false => Ok(compact(&batch)?),
     }
+}
+
+/// The batch, its text copied where it holds much more memory than it shows: a view keeps all the text that was read with its own.
+///
+/// # Errors
+/// None that a sound batch could give.
+pub fn compact(batch: &RecordBatch) -> std::result::Result<RecordBatch, ArrowError> {
     let columns = batch.columns().iter().map(|column| match column.data_type() {
         DataType::Utf8View => copied(column.as_string_view(), column),
         DataType::BinaryView => copied(column.as_binary_view(), column),
         _ => Arc::clone(column),
     });
     let rows = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-    Ok(RecordBatch::try_new_with_options(batch.schema(), columns.collect(), &rows)?)
+    RecordBatch::try_new_with_options(batch.schema(), columns.collect(), &rows)
 }
 
 fn copied<T: ByteViewType>(views: &GenericByteViewArray<T>, column: &ArrayRef) -> ArrayRef {

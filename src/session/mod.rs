@@ -32,6 +32,7 @@ mod times;
 mod vocabulary;
 
 pub use answer::{Answer, Skipped};
+pub use compact::compact;
 pub use gauge::{Gauge, Receipt};
 pub use lexeme::{Lexeme, Part, lexemes, quote_name};
 pub use lookup::Lookup;
