@@ -455,7 +455,12 @@ fn pages_work_in_a_browser() {
         assert_eq!(page["sections"], json!(sections), "{name}");
         assert_eq!(page["charts"], json!(vec![true; charts]), "{name}: a chart is not painted");
         assert_eq!((&page["matrices"], &page["named"]), (&json!(matrices), &json!(true)), "{name}");
-        assert!(page["overflow"].as_i64().unwrap() <= 0, "{name} is wider than {}", page["width"]);
+        assert!(
+            page["overflow"].as_i64().unwrap() <= 0,
+            "{name} is wider than {}: {}",
+            page["width"],
+            page["wide"]
+        );
         assert!(page["contrast"].as_f64().unwrap() >= 4.5, "{name}: contrast {}", page["contrast"]);
         let column = |at: usize| -> Vec<&str> {
             page["sorted"][at].as_array().unwrap().iter().map(|cell| cell.as_str().unwrap()).collect()

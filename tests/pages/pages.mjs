@@ -15,7 +15,13 @@ for (const path of pages) {
     await page.setViewport({ width, height: 900 });
     await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: scheme }]);
     await page.goto(`file://${path}`);
-    await new Promise((done) => setTimeout(done, 500));
+    // Until it looks the same three times over: charts fit themselves to the page, which takes longer on a busy machine.
+    for (let before = "", same = 0, turn = 0; same < 3 && turn < 100; turn += 1) {
+      await new Promise((done) => setTimeout(done, 200));
+      const now = await page.evaluate(() => JSON.stringify([document.documentElement.scrollWidth, ...[...document.querySelectorAll("canvas")].map((canvas) => [canvas.width, canvas.height])]));
+      same = now === before ? same + 1 : 0;
+      before = now;
+    }
     const state = await page.evaluate(() => {
       const painted = (canvas) => canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data.some((byte) => byte > 0);
       const luminance = (colour) => {
@@ -38,6 +44,7 @@ for (const path of pages) {
         matrices: document.querySelectorAll("table.matrix").length,
         matrix: [...document.querySelectorAll("table.matrix tbody tr")].map((row) => [...row.cells].map((cell) => cell.textContent)),
         overflow: document.documentElement.scrollWidth - innerWidth,
+        wide: [...document.querySelectorAll("body *")].filter((element) => !element.closest(".scroll") && element.getBoundingClientRect().right > innerWidth).map((element) => `${element.tagName} ${element.className} ${element.textContent.slice(0, 40)}`),
         contrast: Math.min(...contrast),
       };
     });
