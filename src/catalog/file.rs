@@ -10,7 +10,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use futures::FutureExt;
@@ -18,19 +18,11 @@ use futures::future::BoxFuture;
 use object_store::path::Path;
 use object_store::{GetOptions, GetResultPayload, ObjectMeta, ObjectStore};
 use parquet::arrow::async_reader::MetadataFetch;
-use parquet::arrow::parquet_to_arrow_schema;
-use parquet::basic::ConvertedType;
 use parquet::errors::ParquetError;
-use parquet::file::metadata::{
-    FileMetaData, PageIndexPolicy, ParquetMetaData, ParquetMetaDataBuilder, ParquetMetaDataReader,
-};
-use parquet::file::page_index::column_index::ColumnIndexMetaData;
-use parquet::schema::types::SchemaDescriptor;
+use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 
+use super::footer::{Footer, Footers, PageIndex};
 use super::notes;
-use crate::pin::schema::{
-    BACKEND_NAME, CAR_FILE_PATH, CID, CREATED_AT, CREATED_BY, LAYOUT_KEY, LAYOUT_VERSION, METADATA, STATUS,
-};
 
 /// What is read from the end of a file at first; most footers are smaller.
 const FOOTER_GUESS: u64 = 64 * 1024;
@@ -44,6 +36,7 @@ pub(crate) struct PinnedFile {
     pub footer: Arc<ParquetMetaData>,
     /// The columns, as arrow reads them.
     pub columns: SchemaRef,
+    index: Arc<PageIndex>,
     bytes: PinnedBytes,
 }
 
@@ -81,13 +74,14 @@ pub(crate) enum OpenError {
 }
 
 impl PinnedFile {
-    /// Opens the file at `location` and reads its footer.
+    /// Opens the file at `location` and reads its footer, which is parsed only if it is not among the `known`.
     pub async fn open(
         store: &Arc<dyn ObjectStore>,
         location: &Path,
         backend: Arc<str>,
         shown: String,
         bytes_read: Arc<AtomicU64>,
+        known: &Footers,
     ) -> Result<PinnedFile, OpenError> {
         let opened = store.get_opts(location, GetOptions::default()).await.map_err(|error| match error {
             object_store::Error::NotFound { .. } => OpenError::Gone,
@@ -98,17 +92,9 @@ impl PinnedFile {
             GetResultPayload::Stream(_) => Place::Remote(Arc::clone(store)),
         };
         let bytes = PinnedBytes { meta: opened.meta, place, bytes_read };
-        let footer = bytes.read_footer().await.map_err(OpenError::Unreadable)?;
-        check(&footer, bytes.meta.size)
-            .map_err(|what| OpenError::Unreadable(format!("the footer is damaged: {what}")))?;
-        let footer = with_notes(footer);
-        let metadata = footer.file_metadata();
-        let columns = parquet_to_arrow_schema(metadata.schema_descr(), metadata.key_value_metadata())
-            .map_err(|error| OpenError::Unreadable(parquet_in_words(&error)))?;
-        if let Some(name) = ambiguous(&columns) {
-            return Err(OpenError::Unreadable(format!("several columns are called `{name}`")));
-        }
-        Ok(PinnedFile { backend, shown, footer: Arc::new(footer), columns: Arc::new(columns), bytes })
+        let footer = bytes.footer(known).await.map_err(OpenError::Unreadable)?;
+        let Footer { metadata, columns, index } = footer;
+        Ok(PinnedFile { backend, shown, footer: metadata, columns, index, bytes })
     }
 
     /// Where it lies, its size and its ETag.
@@ -121,37 +107,12 @@ impl PinnedFile {
         self.bytes.read(range).await
     }
 
-    /// The footer with the page index of some row groups, and no index of the others. `None` if a group has none.
+    /// The footer with the page index of these row groups at least. `None` if a group has none.
     pub async fn footer_with_index(
         &self,
         groups: &[usize],
-    ) -> parquet::errors::Result<Option<ParquetMetaData>> {
-        let has_index = |group: &usize| {
-            let columns = self.footer.row_group(*group).columns();
-            columns.iter().all(|column| column.offset_index_offset().is_some())
-        };
-        if !groups.iter().all(has_index) {
-            return Ok(None);
-        }
-        let chosen = groups.iter().map(|group| self.footer.row_group(*group).clone()).collect();
-        let chosen = ParquetMetaData::new(self.footer.file_metadata().clone(), chosen);
-        let mut reader = ParquetMetaDataReader::new_with_metadata(chosen)
-            .with_page_index_policy(PageIndexPolicy::Required);
-        reader.load_page_index(self).await?;
-        let mut chosen = reader.finish()?.into_builder();
-        let (columns, offsets) = (chosen.take_column_index(), chosen.take_offset_index());
-        let (Some(columns), Some(offsets)) = (columns, offsets) else { return Ok(None) };
-        let width = self.footer.file_metadata().schema_descr().num_columns();
-        let mut all_columns = vec![vec![ColumnIndexMetaData::NONE; width]; self.footer.num_row_groups()];
-        // Whoever skips a row group never asks where its pages are.
-        let mut all_offsets =
-            vec![offsets.first().cloned().unwrap_or_default(); self.footer.num_row_groups()];
-        for ((group, columns), offsets) in groups.iter().zip(columns).zip(offsets) {
-            all_columns[*group] = columns;
-            all_offsets[*group] = offsets;
-        }
-        let footer = self.footer.as_ref().clone().into_builder();
-        Ok(Some(footer.set_column_index(Some(all_columns)).set_offset_index(Some(all_offsets)).build()))
+    ) -> parquet::errors::Result<Option<Arc<ParquetMetaData>>> {
+        self.index.footer_with(&self.footer, groups, self).await
     }
 
     /// The number of mappings. Rows without any column are none.
@@ -213,7 +174,21 @@ impl PinnedBytes {
         }
     }
 
-    async fn read_footer(&self) -> Result<ParquetMetaData, String> {
+    /// The footer: one that is known, if its bytes are still the same.
+    async fn footer(&self, known: &Footers) -> Result<Footer, String> {
+        if let Some((bytes, footer)) = known.get(&self.meta) {
+            let tail = self.read(self.meta.size - bytes.len() as u64..self.meta.size).await;
+            if tail.map_err(|error| in_words(&error))? == bytes {
+                return Ok(footer);
+            }
+        }
+        let (tail, metadata) = self.read_footer().await?;
+        let footer = Footer::new(metadata, self.meta.size)?;
+        known.put(&self.meta, &tail, &footer);
+        Ok(footer)
+    }
+
+    async fn read_footer(&self) -> Result<(Bytes, ParquetMetaData), String> {
         let size = self.meta.size;
         if size == 0 {
             return Err("the file is empty (0 bytes)".into());
@@ -223,7 +198,10 @@ impl PinnedBytes {
             let tail = self.read(size - wanted..size).await.map_err(|error| in_words(&error))?;
             let mut reader = ParquetMetaDataReader::new();
             match reader.try_parse_sized(&tail, size) {
-                Ok(()) => return reader.finish().map_err(|error| parquet_in_words(&error)),
+                Ok(()) => {
+                    let metadata = reader.finish().map_err(|error| parquet_in_words(&error))?;
+                    return Ok((tail, metadata));
+                }
                 Err(ParquetError::NeedMoreData(more)) if more as u64 > wanted && more as u64 <= size => {
                     wanted = more as u64;
                 }
@@ -301,77 +279,4 @@ pub(crate) fn parquet_in_words(error: &ParquetError) -> String {
         ParquetError::External(cause) => in_words(cause.as_ref()),
         other => other.to_string(),
     }
-}
-
-/// Checks what later reading takes for granted: counts and places that are possible in a file of this size.
-fn check(footer: &ParquetMetaData, size: u64) -> Result<(), &'static str> {
-    let within = |start: i64, length: i64| {
-        let end = u64::try_from(start).ok().zip(u64::try_from(length).ok());
-        end.and_then(|(start, length)| start.checked_add(length)).is_some_and(|end| end <= size)
-    };
-    let mut rows = 0i64;
-    for group in footer.row_groups() {
-        rows = rows
-            .checked_add(group.num_rows())
-            .filter(|_| group.num_rows() >= 0)
-            .ok_or("impossible row counts")?;
-        for column in group.columns() {
-            let start = column.dictionary_page_offset().unwrap_or_else(|| column.data_page_offset());
-            if !within(start, column.compressed_size())
-                || column.data_page_offset() < 0
-                || column.num_values() < 0
-            {
-                return Err("a column lies beyond the end of the file");
-            }
-        }
-    }
-    if rows == footer.file_metadata().num_rows() { Ok(()) } else { Err("row counts that disagree") }
-}
-
-/// The first of the documented columns that several of a file's columns may be.
-fn ambiguous(columns: &Schema) -> Option<&'static str> {
-    let count =
-        |same: &dyn Fn(&str) -> bool| columns.fields().iter().filter(|field| same(field.name())).count();
-    let documented = [CID, CAR_FILE_PATH, BACKEND_NAME, CREATED_AT, STATUS, METADATA];
-    documented.into_iter().find(|name| match count(&|other| other == *name) {
-        0 => count(&|other| other.eq_ignore_ascii_case(name)) > 1,
-        exact => exact > 1,
-    })
-}
-
-/// Adds our notes on the file to its keys, in the place of any that it has: the reader hands the keys on to whoever
-/// adapts the file's columns.
-fn with_notes(footer: ParquetMetaData) -> ParquetMetaData {
-    let metadata = footer.file_metadata();
-    let ours = metadata.created_by().is_some_and(|writer| writer.starts_with(CREATED_BY));
-    let keys = metadata.key_value_metadata().into_iter().flatten();
-    let laid_out =
-        keys.clone().any(|pair| pair.key == LAYOUT_KEY && pair.value.as_deref() == Some(LAYOUT_VERSION));
-    let notes = notes::of(ours && laid_out, unchecked_text(metadata.schema_descr()));
-    let keys = keys
-        .filter(|pair| !notes.iter().any(|note| note.key == pair.key))
-        .cloned()
-        .chain(notes.clone())
-        .collect();
-    let metadata = FileMetaData::new(
-        metadata.version(),
-        metadata.num_rows(),
-        metadata.created_by().map(str::to_owned),
-        Some(keys),
-        metadata.schema_descr_ptr(),
-        metadata.column_orders().cloned(),
-    );
-    let mut builder = footer.into_builder();
-    let groups = builder.take_row_groups();
-    ParquetMetaDataBuilder::new(metadata).set_row_groups(groups).build()
-}
-
-/// The columns of bytes that are not said to be text. Asked for text, the Parquet reader takes them at their word.
-fn unchecked_text(schema: &SchemaDescriptor) -> Vec<String> {
-    let columns = schema.columns().iter();
-    let binary = columns.filter(|column| {
-        column.physical_type() == parquet::basic::Type::BYTE_ARRAY
-            && column.converted_type() != ConvertedType::UTF8
-    });
-    binary.map(|column| column.path().parts().first().cloned().unwrap_or_default()).collect()
 }

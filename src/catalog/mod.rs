@@ -8,6 +8,7 @@ mod adapter;
 mod derive;
 mod facts;
 mod file;
+mod footer;
 pub(crate) mod functions;
 mod notes;
 mod ranges;
@@ -23,6 +24,7 @@ pub(crate) mod wire;
 
 pub(crate) use facts::ScanFacts;
 pub(crate) use file::UnreadableFile;
+pub(crate) use footer::Footers;
 pub(crate) use ranges::ContentRange;
 pub(crate) use runs::{RunFacts, SortedScan};
 pub(crate) use snapshot::{Snapshot, Unreadable};

@@ -18,6 +18,7 @@ use parquet::file::metadata::ParquetMetaData;
 use tokio::sync::OnceCell;
 
 use super::file::{OpenError, PinnedFile, UnreadableFile};
+use super::footer::Footers;
 
 /// What each [`PartitionedFile`] of a scan carries: its file, open already or to be opened once.
 #[derive(Debug)]
@@ -32,6 +33,7 @@ pub(crate) struct FileHandle {
 #[derive(Debug)]
 pub(crate) struct LateFile {
     pub store: Arc<dyn ObjectStore>,
+    pub footers: Arc<Footers>,
     pub backend: String,
     /// The path that people see, relative to the root.
     pub shown: String,
@@ -73,7 +75,7 @@ impl FileHandle {
             let file = self.get().await.map_err(external)?;
             let groups: Vec<usize> = (0..file.footer.num_row_groups()).collect();
             let indexed = file.footer_with_index(&groups).await?;
-            Ok::<_, ParquetError>(indexed.map_or_else(|| Arc::clone(&file.footer), Arc::new))
+            Ok::<_, ParquetError>(indexed.unwrap_or_else(|| Arc::clone(&file.footer)))
         };
         self.indexed.get_or_try_init(load).await.map(drop)
     }
@@ -92,13 +94,19 @@ impl LateFile {
         let unreadable =
             |reason| UnreadableFile { backend: self.backend.clone(), path: self.shown.clone(), reason };
         let backend = self.backend.as_str().into();
-        let file =
-            PinnedFile::open(&self.store, &self.meta.location, backend, self.shown.clone(), Arc::default())
-                .await
-                .map_err(|error| match error {
-                    OpenError::Gone => unreadable("no such file or directory".into()),
-                    OpenError::Unreadable(reason) => unreadable(reason),
-                })?;
+        let file = PinnedFile::open(
+            &self.store,
+            &self.meta.location,
+            backend,
+            self.shown.clone(),
+            Arc::default(),
+            &self.footers,
+        )
+        .await
+        .map_err(|error| match error {
+            OpenError::Gone => unreadable("no such file or directory".into()),
+            OpenError::Unreadable(reason) => unreadable(reason),
+        })?;
         let (now, planned) = (file.meta(), &self.meta);
         match now.size == planned.size && now.e_tag == planned.e_tag {
             true => Ok(file),

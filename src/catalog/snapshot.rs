@@ -11,6 +11,7 @@ use object_store::path::Path;
 use tokio::sync::OnceCell;
 
 use super::file::{OpenError, PinnedFile, UnreadableFile};
+use super::footer::Footers;
 use crate::error::Result;
 use crate::pin::schema;
 use crate::store::{BackendDir, DataDir, Mappings, MappingsFile, Unreachable};
@@ -23,6 +24,7 @@ const OPENING: usize = 64;
 pub(crate) struct Snapshot {
     dir: DataDir,
     store: Arc<dyn ObjectStore>,
+    footers: Arc<Footers>,
     unreadable: Unreadable,
     listing: OnceLock<Arc<Vec<BackendDir>>>,
     opened: Mutex<HashMap<String, Arc<OnceCell<Opened>>>>,
@@ -50,10 +52,17 @@ struct Receipt {
 type Opened = Result<Arc<Vec<Arc<PinnedFile>>>, UnreadableFile>;
 
 impl Snapshot {
-    pub fn new(dir: DataDir, store: Arc<dyn ObjectStore>, unreadable: Unreadable) -> Snapshot {
+    /// A snapshot that looks for footers among those that are known to the session.
+    pub fn new(
+        dir: DataDir,
+        store: Arc<dyn ObjectStore>,
+        footers: Arc<Footers>,
+        unreadable: Unreadable,
+    ) -> Snapshot {
         Snapshot {
             dir,
             store,
+            footers,
             unreadable,
             listing: OnceLock::new(),
             opened: Mutex::default(),
@@ -225,8 +234,8 @@ impl Snapshot {
         };
         let location = location(file).map_err(|reason| failed(false, reason))?;
         let counter = Arc::clone(&self.receipt.bytes);
-        let opened =
-            PinnedFile::open(&self.store, &location, Arc::clone(backend), file.shown.clone(), counter).await;
+        let (backend, shown) = (Arc::clone(backend), file.shown.clone());
+        let opened = PinnedFile::open(&self.store, &location, backend, shown, counter, &self.footers).await;
         self.receipt.files.fetch_add(1, Ordering::Relaxed);
         self.receipt.size.fetch_add(opened.as_ref().map_or(0, |file| file.meta().size), Ordering::Relaxed);
         opened.map_err(|error| match error {

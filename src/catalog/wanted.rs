@@ -98,7 +98,7 @@ impl Wanted {
                 None => plan.scan(group),
             }
         }
-        Some(Pages { plan, footer: Arc::new(footer) })
+        Some(Pages { plan, footer })
     }
 
     /// The rows of the pages that may have any of them.

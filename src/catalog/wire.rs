@@ -26,6 +26,7 @@ use prost::Message;
 use serde::{Deserialize, Serialize};
 
 use super::adapter::PinAdapterFactory;
+use super::footer::Footers;
 use super::reader::{FileHandle, LateFile};
 use super::source::{PinSource, pin_scan};
 use super::table::external;
@@ -35,6 +36,7 @@ use crate::store::DataDir;
 #[derive(Debug)]
 pub(crate) struct PinCodec {
     pub store: Arc<dyn ObjectStore>,
+    pub footers: Arc<Footers>,
     /// Plans may read files in it and no others.
     pub dir: DataDir,
 }
@@ -145,7 +147,13 @@ impl PinCodec {
             e_tag: file.e_tag,
             version: None,
         };
-        Ok(LateFile { store: Arc::clone(&self.store), backend: file.backend, shown: file.shown, meta })
+        Ok(LateFile {
+            store: Arc::clone(&self.store),
+            footers: Arc::clone(&self.footers),
+            backend: file.backend,
+            shown: file.shown,
+            meta,
+        })
     }
 }
 

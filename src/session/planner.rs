@@ -30,7 +30,7 @@ use super::options::Options;
 use super::remembered::Remembered;
 use super::{arithmetic, calendar, dialect, distinct, names, prices, rules, script, sums, times};
 use crate::catalog::{
-    self, PinCatalog, Snapshot, Tables, Unreadable, UnreadableFile, functions,
+    self, Footers, PinCatalog, Snapshot, Tables, Unreadable, UnreadableFile, functions,
     wire::{PinCodec, refuse_foreign},
 };
 use crate::error::{Error, Result};
@@ -50,6 +50,7 @@ const SETTLING: Duration = Duration::from_millis(500);
 pub(super) struct Planner {
     dir: DataDir,
     store: Arc<dyn ObjectStore>,
+    footers: Arc<Footers>,
     /// Without tables: each query adds its own.
     state: SessionState,
     given: Tables,
@@ -98,7 +99,9 @@ impl Planner {
             .build();
         register_functions(&mut state).map_err(broken)?;
         let given = Arc::new(prices::tables(&options.prices).map_err(broken)?);
-        Ok(Planner { dir, store, state, given, caution, options, remembered: Remembered::default() })
+        let footers = Arc::new(Footers::new(options.memory_limit));
+        let remembered = Remembered::default();
+        Ok(Planner { dir, store, footers, state, given, caution, options, remembered })
     }
 
     /// The same for [`Session::faithful`](super::Session::faithful).
@@ -108,8 +111,9 @@ impl Planner {
         state.config_mut().options_mut().execution.target_partitions = 1;
         let options = Options { skip_unreadable: false, threads: Some(1), ..self.options.clone() };
         let (dir, store, caution) = (self.dir.clone(), Arc::clone(&self.store), self.caution.clone());
-        let given = Arc::clone(&self.given);
-        Planner { dir, store, state, given, caution, options, remembered: Remembered::default() }
+        let (given, footers) = (Arc::clone(&self.given), Arc::clone(&self.footers));
+        let remembered = Remembered::default();
+        Planner { dir, store, footers, state, given, caution, options, remembered }
     }
 
     /// The functions and settings of all queries.
@@ -124,7 +128,12 @@ impl Planner {
     /// A snapshot of the data directory, and a state whose tables are over it.
     fn begin(&self) -> (Arc<Snapshot>, SessionState) {
         let unreadable = if self.options.skip_unreadable { Unreadable::Skip } else { Unreadable::Fail };
-        let snapshot = Arc::new(Snapshot::new(self.dir.clone(), Arc::clone(&self.store), unreadable));
+        let snapshot = Arc::new(Snapshot::new(
+            self.dir.clone(),
+            Arc::clone(&self.store),
+            Arc::clone(&self.footers),
+            unreadable,
+        ));
         let catalogs = MemoryCatalogProviderList::new();
         catalogs.register_catalog(
             catalog::CATALOG.to_owned(),
@@ -209,7 +218,7 @@ impl Planner {
     }
 
     fn codec(&self) -> PinCodec {
-        PinCodec { store: Arc::clone(&self.store), dir: self.dir.clone() }
+        PinCodec { store: Arc::clone(&self.store), footers: Arc::clone(&self.footers), dir: self.dir.clone() }
     }
 }
 

@@ -7,11 +7,12 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use parquet::file::reader::{FileReader, SerializedFileReader};
+use pinql::session::{Options, Session};
 use proptest::prelude::*;
 
 use crate::support::cids::{base58, raw, v0, v1};
 use crate::support::tree::Tree;
-use crate::support::{csv, write};
+use crate::support::{as_csv, csv, place, publish, runtime, write};
 
 /// Mappings as another tool writes them.
 fn batch(rows: &[(String, &str)]) -> RecordBatch {
@@ -206,4 +207,41 @@ proptest! {
             prop_assert_eq!(csv(&tree.root(), sql), before, "{}", sql);
         }
     }
+}
+
+#[test]
+fn a_session_parses_a_footer_once_and_never_believes_an_old_one() {
+    let tree = Tree::new();
+    let rows = |status: &'static str| -> Vec<_> { (0..9_000).map(|number| (v0(number), status)).collect() };
+    write(&tree.root(), "s3", &batch(&rows("stored")));
+    let optimized = tree.run(&["backend", "optimize"]);
+    assert!(optimized.ends_with("--- exit 0"), "{optimized}");
+    runtime().block_on(async {
+        let session = Session::open(&tree.root(), Options::default()).unwrap();
+        let ask = async |number: u64| {
+            let found = session.lookup(&[v0(number)]).await.unwrap();
+            assert_eq!((found.found, found.absent), (1, 0), "{number}");
+            found.receipt.bytes
+        };
+        let first = ask(5).await;
+        assert!(ask(5).await + 500 < first, "the page index was read again");
+        assert_eq!(ask(5).await, ask(5).await);
+        // Replaced by rename, then written over in place with as many bytes and the old time.
+        let sql = "SELECT status, COUNT(*) FROM pins GROUP BY status";
+        let now = async || as_csv(session.query(sql).await.unwrap()).await.unwrap();
+        assert_eq!(now().await, "status,COUNT(*)\nstored,9000");
+        publish(&tree.root(), "s3", &batch(&rows("failed")[..100]));
+        assert_eq!(now().await, "status,COUNT(*)\nfailed,100");
+        let path = place(&tree.root(), "s3");
+        let before = std::fs::metadata(&path).unwrap();
+        write(&tree.root(), "other", &batch(&rows("queued")[..100]));
+        let bytes = std::fs::read(place(&tree.root(), "other")).unwrap();
+        std::fs::remove_dir_all(place(&tree.root(), "other").parent().unwrap()).unwrap();
+        std::fs::write(&path, &bytes).unwrap();
+        let file = File::options().write(true).open(&path).unwrap();
+        file.set_modified(before.modified().unwrap()).unwrap();
+        let after = std::fs::metadata(&path).unwrap();
+        assert_eq!((before.len(), before.modified().unwrap()), (after.len(), after.modified().unwrap()));
+        assert_eq!(now().await, "status,COUNT(*)\nqueued,100");
+    });
 }
