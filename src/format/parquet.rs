@@ -1,5 +1,5 @@
-//! The layout of the `pin_mappings.parquet` that pinql writes: what is stored first, each part sorted by content, small
-//! pages, a Bloom filter on `cid`.
+//! The layout of the `pin_mappings.parquet` that pinql writes: a section for each of the usual statuses, each sorted by
+//! content, small pages, a Bloom filter on `cid`.
 //!
 //! docs/design.md says why it is as it is. To change it in a way that older readers must not trust, count up
 //! [`LAYOUT_VERSION`](crate::pin::schema::LAYOUT_VERSION).
@@ -23,7 +23,7 @@ use crate::pin::schema::{
     BACKEND_NAME, CAR_CREATED_AT_KEY, CAR_FILE_PATH, CAR_ROOT_KEY, CID, CONTENT, CREATED_AT, CREATED_BY,
     LAYOUT_KEY, LAYOUT_VERSION, METADATA, SIZE_BYTES, STATUS, timestamp_type,
 };
-use crate::pin::status::STORED;
+use crate::pin::status;
 
 /// Rows of a row group: about 20 MB of text.
 const GROUP_ROWS: usize = 128 * 1024;
@@ -49,12 +49,12 @@ pub fn file_schema(extras: &[Field]) -> SchemaRef {
     Arc::new(Schema::new(fields))
 }
 
-/// Writes batches of [`file_schema`]. Their rows must come in two sections, each sorted by `content`: those that are stored,
-/// then all others. No batch may have rows of both.
+/// Writes batches of [`file_schema`]. Their rows must come in the sections of [`status::section`], each sorted by `content`.
+/// No batch may have rows of several.
 pub struct LayoutWriter<W: Write + Send> {
     writer: ArrowWriter<W>,
-    /// Whether what was written last is stored.
-    stored: Option<bool>,
+    /// That of what was written last.
+    section: Option<usize>,
 }
 
 impl<W: Write + Send> LayoutWriter<W> {
@@ -62,14 +62,14 @@ impl<W: Write + Send> LayoutWriter<W> {
     pub fn new(out: W, schema: SchemaRef) -> Result<LayoutWriter<W>> {
         let content = schema.index_of(CONTENT).map_err(|error| ParquetError::General(error.to_string()))?;
         let writer = ArrowWriter::try_new(out, schema, Some(properties(content as i32)))?;
-        Ok(LayoutWriter { writer, stored: None })
+        Ok(LayoutWriter { writer, section: None })
     }
 
     /// Appends rows. Each section has row groups of its own, so that the few mappings that need attention are found by the
     /// statistics of `status`, without a look at the others.
     pub fn write(&mut self, batch: &RecordBatch) -> Result<()> {
-        let stored = is_stored(batch)?;
-        if self.stored.replace(stored).is_some_and(|before| before != stored) {
+        let section = section(batch)?;
+        if self.section.replace(section).is_some_and(|before| before != section) {
             self.writer.flush()?;
         }
         self.writer.write(batch)
@@ -85,10 +85,10 @@ impl<W: Write + Send> LayoutWriter<W> {
     }
 }
 
-/// Whether the mappings of a batch, which are of one kind, are stored.
-fn is_stored(batch: &RecordBatch) -> Result<bool> {
+/// The section of the mappings of a batch.
+fn section(batch: &RecordBatch) -> Result<usize> {
     let statuses = batch.column(batch.schema_ref().index_of(STATUS)?).as_string::<i32>();
-    Ok(statuses.is_empty() || statuses.value(0) == STORED)
+    Ok(if statuses.is_empty() { 0 } else { status::section(Some(statuses.value(0).as_bytes())) })
 }
 
 fn properties(content: i32) -> WriterProperties {

@@ -3,7 +3,10 @@
 //! Of several mappings of one pin the one created last wins; a time beats no time; of equals the later entry wins, and the
 //! new file wins over the old one. What the old file had in further columns stays with the pin.
 //!
-//! What is stored comes out first, in the order of contents; then the rest, in that order, too.
+//! They come out section by section (`pin::status`), each in the order of contents.
+
+use std::array;
+use std::collections::VecDeque;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -16,9 +19,10 @@ use super::spool::Spool;
 use crate::error::{Error, Result};
 use crate::format::legacy::CarPaths;
 use crate::format::parquet::file_schema;
+use crate::pin::status::SECTIONS;
 
-/// What is kept in memory of the rows that are not stored, in bytes.
-const KEPT: usize = 32 << 20;
+/// What is kept in memory of the rows of each section but the first, in bytes.
+const KEPT: usize = 10 << 20;
 
 /// What became of the mappings.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -49,8 +53,10 @@ struct Group {
 /// Yields the winners in order.
 pub(super) struct Merge {
     rows: Ordered,
-    /// Winners that are not stored, until all others are through; then they are the rows.
-    rest: Option<Spool>,
+    /// Winners of the sections behind the first, until all rows are through.
+    waiting: Option<[Spool; SECTIONS.len()]>,
+    /// Then those of the sections that are still to come.
+    sections: VecDeque<Spool>,
     group: Option<Group>,
     gather: Gather,
     paths: CarPaths,
@@ -72,7 +78,8 @@ impl Merge {
         let schema = file_schema(&extras.fields);
         Ok(Merge {
             rows: Ordered::new(runs)?,
-            rest: Some(Spool::new(&spill, KEPT)),
+            waiting: Some(array::from_fn(|_| Spool::new(&spill, KEPT))),
+            sections: VecDeque::new(),
             group: None,
             gather: Gather::new(schema, backend, paths.clone(), extras),
             paths,
@@ -91,30 +98,44 @@ impl Merge {
         self.gather.schema()
     }
 
-    /// The next winners, as rows of the file; none at the end. A batch is of one kind: stored, or the rest.
+    /// The next winners, as rows of the file; none at the end. A batch is of one section.
     pub fn next(&mut self) -> Result<Option<RecordBatch>> {
-        while self.rest.is_some() && !self.gather.is_full() {
-            match self.rows.place() {
-                Some(place) => self.take(place)?,
-                None => {
-                    self.end_group()?;
-                    if let Some(rest) = self.rest.take() {
-                        self.rows = Ordered::new(vec![Run::Spooled(rest.finish()?)])?;
-                    }
-                    if !self.gather.is_empty() {
-                        return self.take_out().map(Some);
-                    }
-                }
+        loop {
+            while !self.gather.is_full() && self.step()? {}
+            if !self.gather.is_empty() {
+                return self.gather.finish().map(Some).map_err(Error::of_rows);
+            }
+            if !self.begin_section()? {
+                return Ok(None);
             }
         }
-        while !self.gather.is_full()
-            && let Some(row) = self.rows.first()
-        {
-            self.gather.push(&row);
-            self.rows.advance()?;
-            self.rows.let_go();
+    }
+
+    /// Goes on by one row. False at the end of a section.
+    fn step(&mut self) -> Result<bool> {
+        let Some(place) = self.rows.place() else {
+            self.end_group()?;
+            return Ok(false);
+        };
+        match self.waiting {
+            Some(_) => self.take(place)?,
+            None => {
+                self.gather.push(&self.rows.row(place));
+                self.rows.advance()?;
+                self.rows.let_go();
+            }
         }
-        if self.gather.is_empty() { Ok(None) } else { self.take_out().map(Some) }
+        Ok(true)
+    }
+
+    /// Goes on with the next section. False if there is none.
+    fn begin_section(&mut self) -> Result<bool> {
+        if let Some(waiting) = self.waiting.take() {
+            self.sections = waiting.into();
+        }
+        let Some(section) = self.sections.pop_front() else { return Ok(false) };
+        self.rows = Ordered::new(vec![Run::Spooled(section.finish()?)])?;
+        Ok(true)
     }
 
     /// Takes the next row into the group of its pin.
@@ -162,9 +183,10 @@ impl Merge {
             Some(_) => counts.updated += 1,
         }
         let row = Row { extras: old.map_or(&[], |old| old.extras), ..winner };
-        match &mut self.rest {
-            Some(rest) if !row.is_stored() => rest.push(&row)?,
-            _ => self.gather.push(&row),
+        let section = row.section().checked_sub(1);
+        match self.waiting.as_mut().zip(section) {
+            Some((waiting, section)) => waiting[section].push(&row)?,
+            None => self.gather.push(&row),
         }
         Ok(())
     }
@@ -185,10 +207,6 @@ impl Merge {
                 Row { car: CarPath::Said(Some(path)), ..*row }
             }
         }
-    }
-
-    fn take_out(&mut self) -> Result<RecordBatch> {
-        self.gather.finish().map_err(Error::of_rows)
     }
 }
 

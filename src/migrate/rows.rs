@@ -140,9 +140,9 @@ impl<'a> Row<'a> {
         self.number >= NEW
     }
 
-    /// Whether the backend keeps the content, so that the mapping is a copy.
-    pub fn is_stored(&self) -> bool {
-        self.status == Some(status::STORED.as_bytes())
+    /// The section of the file that the row belongs to.
+    pub fn section(&self) -> usize {
+        status::section(self.status)
     }
 
     /// The pin that the row is of: what tells it apart from the other pins of its backend.

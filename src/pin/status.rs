@@ -5,6 +5,15 @@ use std::borrow::Cow;
 /// The backend keeps the content: the only status that makes a copy.
 pub const STORED: &str = "stored";
 
+/// The statuses whose mappings stand in a section of their own in files that pinql writes, in their order. All others share
+/// one behind them.
+pub const SECTIONS: [&str; 3] = [STORED, "failed", "pending"];
+
+/// The section of a mapping with this status, counted from 0.
+pub fn section(status: Option<&[u8]>) -> usize {
+    SECTIONS.iter().position(|known| status == Some(known.as_bytes())).unwrap_or(SECTIONS.len())
+}
+
 /// A recorded status as `pins` shows it: trimmed, in lower case; a blank one is `stored`.
 pub fn normal(recorded: &str) -> Cow<'_, str> {
     let trimmed = recorded.trim();

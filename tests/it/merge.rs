@@ -73,14 +73,14 @@ fn created() -> impl Strategy<Value = Option<i64>> {
 
 fn old() -> impl Strategy<Value = Old> {
     let cid = prop_oneof![6 => spelled().prop_map(Some), 1 => Just(None)];
-    let status = prop::sample::select(vec!["stored", " FAILED", "pending"]);
+    let status = prop::sample::select(vec!["stored", " FAILED", "pending", "lost", "adrift"]);
     let note = prop::option::of(prop::sample::select(vec!["", "é", "a longer note of some words"]));
     (cid, created(), status, prop::option::of(any::<i64>()), note)
         .prop_map(|(cid, created, status, weight, note)| Old { cid, created, status, weight, note })
 }
 
 fn new() -> impl Strategy<Value = New> {
-    let status = prop::option::of(prop::sample::select(vec!["stored", "Failed", "pinned"]));
+    let status = prop::option::of(prop::sample::select(vec!["stored", "Failed", "pinned", "lost"]));
     let pin = (spelled(), created(), 0..3u8, status, 0..3u8)
         .prop_map(|(cid, created, form, status, size)| New::Pin { cid, created, form, status, size });
     prop_oneof![8 => pin, 1 => prop::sample::select(vec!["7", "null", "\"no cid\"", "{}"]).prop_map(New::Reject)]
@@ -234,7 +234,7 @@ fn pins_json(news: &[New]) -> String {
 fn rows_of(tree: &Tree) -> Vec<Row> {
     let file = std::fs::File::open(tree.file(BACKEND, "pin_mappings.parquet")).unwrap();
     let mut rows = Vec::new();
-    let mut last: (bool, Vec<u8>) = Default::default();
+    let mut last: (usize, Vec<u8>) = Default::default();
     for batch in ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap() {
         let batch = batch.unwrap();
         let text = |name: &str| batch.column_by_name(name).map(|column| column.as_string::<i32>().clone());
@@ -247,7 +247,9 @@ fn rows_of(tree: &Tree) -> Vec<Row> {
         let value =
             |column: &StringArray, row: usize| column.is_valid(row).then(|| column.value(row).to_owned());
         for row in 0..batch.num_rows() {
-            let key = (statuses.value(row) != "stored", contents.value(row).to_owned());
+            let section =
+                ["stored", "failed", "pending"].iter().position(|known| *known == statuses.value(row));
+            let key = (section.unwrap_or(3), contents.value(row).to_owned());
             assert!(last <= key, "not sorted by section and content");
             last = key;
             assert_eq!(backends.value(row), BACKEND);

@@ -100,8 +100,8 @@ fn not_one_value_changes() {
 }
 
 #[test]
-fn what_is_stored_and_what_is_not_have_row_groups_of_their_own() {
-    let tree = tree_of(&foreign(5_000, &["stored", "stored", "failed", "stored", "pending"]));
+fn the_usual_statuses_have_row_groups_of_their_own() {
+    let tree = tree_of(&foreign(6_000, &["stored", "queued", "failed", "stored", "pending", "lost"]));
     tree.run(&["backend", "optimize"]);
     let file = std::fs::File::open(tree.file(BACKEND, "pin_mappings.parquet")).unwrap();
     let footer = SerializedFileReader::new(file).unwrap().metadata().clone();
@@ -116,11 +116,14 @@ fn what_is_stored_and_what_is_not_have_row_groups_of_their_own() {
             other => panic!("{other:?}"),
         })
         .collect();
-    let (stored, rest) = (
-        ("stored".to_owned(), "stored".to_owned(), 3_000),
-        ("failed".to_owned(), "pending".to_owned(), 2_000),
-    );
-    assert_eq!(ranges, [stored, rest]);
+    let section = |from: &str, to: &str, rows| (from.to_owned(), to.to_owned(), rows);
+    let expected = [
+        section("stored", "stored", 2_000),
+        section("failed", "failed", 1_000),
+        section("pending", "pending", 1_000),
+        section("lost", "queued", 2_000),
+    ];
+    assert_eq!(ranges, expected);
     assert_eq!(tree.csv("SELECT COUNT(*) AS n FROM pins WHERE status = 'failed'"), "n\n1000");
 }
 

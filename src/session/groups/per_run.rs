@@ -1,5 +1,5 @@
 //! Groups that are the same in all rows of a run, such as its backend and its status: each run is aggregated as a whole, and
-//! nobody asks of a row which group it is of. Other runs, such as those of what is not stored, are left to the general engine.
+//! nobody asks of a row which group it is of. Other runs, such as those in which several statuses stand, are left to the general engine.
 
 use std::collections::HashMap;
 use std::fmt;
