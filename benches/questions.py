@@ -343,6 +343,7 @@ def main():
         answers.truth(args, raw)
         rates = tool(args, "machine", raw, args.threads)
         print("The machine, GB/s: " + ", ".join(f"{name} {rate / 1e9:.1f}" for name, rate in rates.items()) + ".")
+        apart = {}
         for layout in args.layouts.split(","):
             root = raw if layout == "raw" else optimised(args, raw, args.optimised)
             if root:
@@ -351,6 +352,11 @@ def main():
                 for measure, values in costs.items():
                     unit = "MB" if measure.endswith("memory") else "ms"
                     table(f"{layout} files, {measure}", args, values, unit, least if measure == "warm, wall" else None)
+                    theirs = {key: runs for key, runs in values.items() if (key[1] == "pinql") == (layout == "optimised")}
+                    apart.setdefault(measure, {}).update(theirs)
+        if args.layouts == "raw,optimised":
+            for measure in ("cold, wall", "warm, wall"):
+                table(f"pinql on files that it laid out, others on files as pandas wrote them, {measure}", args, apart[measure], "ms")
     finally:
         shutil.rmtree(args.work)
 

@@ -10,6 +10,8 @@ its rows. LAYOUT says whether the files have pinql's columns `content` and `size
 
 import glob, json, os, sys, time
 
+LOOKED_UP = ["backend_name", "status", "cid", "car_file_path", "created_at"]
+
 
 class DuckDb:
     def __init__(self, root, files, layout, threads):
@@ -75,7 +77,7 @@ class Polars:
             case "where":
                 return pins.filter(pl.col("cid") == self.cids[0]).select("backend_name", "status", "car_file_path")
             case "lookup":
-                return pins.filter(pl.col("cid").is_in(self.cids)).select("cid", "backend_name", "status")
+                return pins.filter(pl.col("cid").is_in(self.cids)).select(LOOKED_UP)
             case "failed":
                 return pins.filter(pl.col("status") == "failed").select("cid", "backend_name", "created_at")
             case "status":
@@ -122,7 +124,7 @@ class Pandas:
             case "where":
                 return pins.loc[pins["cid"] == cids[0], ["backend_name", "status", "car_file_path"]]
             case "lookup":
-                return pins.loc[pins["cid"].isin(cids), ["cid", "backend_name", "status"]]
+                return pins.loc[pins["cid"].isin(cids), LOOKED_UP]
             case "failed":
                 return pins.loc[pins["status"] == "failed", ["cid", "backend_name", "created_at"]]
             case "status":
