@@ -23,8 +23,10 @@ use datafusion::physical_plan::{
 };
 use futures::TryStreamExt;
 
-/// Batches that hold less than this part of the memory limit, for each partition, are left alone.
+/// Batches that hold less than this part of the memory limit, for each partition, are left alone, but none that hold more
+/// than so many bytes: of a few rows here and there, each keeps a whole page.
 const SMALL: usize = 64;
+const LARGE: usize = 1 << 20;
 
 /// Makes what goes into sorts and what comes out of them compact. Done when a plan is run, so that plans which travel are DataFusion's alone.
 pub(super) fn compact_sorts(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
@@ -93,8 +95,10 @@ impl ExecutionPlan for CompactExec {
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let partitions = self.properties().partitioning.partition_count();
         let batches = self.input.execute(partition, Arc::clone(&context))?;
-        let MemoryLimit::Finite(limit) = context.memory_pool().memory_limit() else { return Ok(batches) };
-        let small = limit / (SMALL * partitions.max(1));
+        let small = match context.memory_pool().memory_limit() {
+            MemoryLimit::Finite(limit) => LARGE.min(limit / (SMALL * partitions.max(1))),
+            _ => LARGE,
+        };
         let schema: SchemaRef = batches.schema();
         let batches = batches.and_then(move |batch| std::future::ready(compact_large(batch, small)));
         Ok(Box::pin(RecordBatchStreamAdapter::new(schema, batches)))
@@ -128,5 +132,27 @@ fn copied<T: ByteViewType>(views: &GenericByteViewArray<T>, column: &ArrayRef) -
     match held > shown + shown / 4 {
         true => Arc::new(views.gc()),
         false => Arc::clone(column),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::StringViewArray;
+    use datafusion::datasource::memory::MemorySourceConfig;
+    use datafusion::physical_plan::collect;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_row_of_a_large_block_lets_go_of_it_however_much_memory_there_is() {
+        let text = StringViewArray::from_iter_values((0..40_000).map(|row| format!("{row:0>60}")));
+        let block = RecordBatch::try_from_iter([("text", Arc::new(text) as ArrayRef)]).expect("one column");
+        let row = block.slice(7, 1);
+        assert!(row.get_array_memory_size() > 2 * LARGE);
+        let rows = MemorySourceConfig::try_new_exec(&[vec![row.clone()]], row.schema(), None);
+        let plan = CompactExec::over(rows.expect("batches of one schema"));
+        let found = collect(plan, Arc::default()).await.expect("it runs");
+        assert_eq!(found, [row]);
+        assert!(found[0].get_array_memory_size() < 4096);
     }
 }
