@@ -16,7 +16,6 @@ const LONE_NULL: &str = "NULL";
 
 /// Comma-separated values.
 pub(super) struct Csv {
-    field: String,
     bom: bool,
     safe: bool,
 }
@@ -28,34 +27,50 @@ impl Rows for Csv {
         }
         for (i, field) in schema.fields().iter().enumerate() {
             separate(i, ',', line);
-            let start = line.len();
-            line.push_str(field.name());
-            self.quote_from(start, line);
+            push_field(field.name(), line);
         }
         line.push('\n');
     }
 
     fn row(&mut self, columns: &[Column<'_>], row: usize, line: &mut String) {
+        let lone = columns.len() == 1;
         for (i, column) in columns.iter().enumerate() {
             separate(i, ',', line);
-            let lone = columns.len() == 1;
-            if column.is_null(row) {
-                line.push_str(if lone { LONE_NULL } else { "" });
-                continue;
-            }
-            let start = line.len();
-            column.text(row, line);
-            if self.safe && !column.is_plain() {
-                defuse_from(start, line);
-            }
-            if lone && line[start..] == *LONE_NULL {
-                line.insert(start, '"');
-                line.push('"');
-            } else if !column.is_plain() {
-                self.quote_from(start, line);
+            match column.is_null(row) {
+                true if lone => line.push_str(LONE_NULL),
+                true => {}
+                false => self.cell(column, row, lone, line),
             }
         }
         line.push('\n');
+    }
+}
+
+impl Csv {
+    pub(super) fn new(style: &Style) -> Csv {
+        Csv { bom: style.bom, safe: style.spreadsheet_safe }
+    }
+
+    /// A value that is not NULL.
+    fn cell(&self, column: &Column<'_>, row: usize, lone: bool, line: &mut String) {
+        if column.is_plain() {
+            return column.text(row, line);
+        }
+        match column.str(row) {
+            Some(text) if !self.safe && !lone => push_field(text, line),
+            _ => {
+                let start = line.len();
+                column.text(row, line);
+                if self.safe {
+                    defuse_from(start, line);
+                }
+                let text = line.split_off(start);
+                match lone && text == LONE_NULL {
+                    true => push_quoted(&text, line),
+                    false => push_field(&text, line),
+                }
+            }
+        }
     }
 }
 
@@ -66,28 +81,24 @@ fn defuse_from(start: usize, line: &mut String) {
     }
 }
 
-impl Csv {
-    pub(super) fn new(style: &Style) -> Csv {
-        Csv { field: String::new(), bom: style.bom, safe: style.spreadsheet_safe }
+/// Appends a field, in quotes if it needs them.
+fn push_field(text: &str, line: &mut String) {
+    match needs_quotes(text.as_bytes()) {
+        true => push_quoted(text, line),
+        false => line.push_str(text),
     }
+}
 
-    /// Quotes the field that `line` holds from `start` on, if it needs it.
-    fn quote_from(&mut self, start: usize, line: &mut String) {
-        if !needs_quotes(&line.as_bytes()[start..]) {
-            return;
-        }
-        self.field.clear();
-        self.field.push_str(&line[start..]);
-        line.truncate(start);
+fn push_quoted(text: &str, line: &mut String) {
+    line.push('"');
+    let mut rest = text;
+    while let Some(quote) = memchr::memchr(b'"', rest.as_bytes()) {
+        line.push_str(&rest[..=quote]);
         line.push('"');
-        for (i, part) in self.field.split('"').enumerate() {
-            if i > 0 {
-                line.push_str("\"\"");
-            }
-            line.push_str(part);
-        }
-        line.push('"');
+        rest = &rest[quote + 1..];
     }
+    line.push_str(rest);
+    line.push('"');
 }
 
 fn needs_quotes(field: &[u8]) -> bool {

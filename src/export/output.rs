@@ -10,7 +10,8 @@ use super::Format;
 /// What an encoder is given to write to.
 pub(super) type Sink<'w> = Box<dyn Write + Send + 'w>;
 
-const BUFFER: usize = 128 * 1024;
+/// What goes out at once.
+pub(super) const BUFFER: usize = 128 * 1024;
 
 /// Text on its way out.
 pub(super) struct Output<'w>(BufWriter<Sink<'w>>);

@@ -6,7 +6,7 @@ use arrow::datatypes::{Schema, SchemaRef};
 use crate::error::Result;
 
 use super::columns::refuse_others;
-use super::output::{Output, Sink};
+use super::output::{BUFFER, Output, Sink};
 use super::value::Column;
 use super::{Encoder, Format, Written};
 
@@ -30,10 +30,10 @@ pub(super) fn encoder<'w, R: Rows + 'w>(
     mut rows: R,
 ) -> Result<Box<dyn Encoder + 'w>> {
     let mut out = Output::new(out);
-    let mut line = String::new();
-    rows.head(&schema, &mut line);
-    out.put(&line)?;
-    Ok(Box::new(RowEncoder { format, schema, rows, out, line, written: 0 }))
+    let mut lines = String::new();
+    rows.head(&schema, &mut lines);
+    out.put(&lines)?;
+    Ok(Box::new(RowEncoder { format, schema, rows, out, lines, written: 0 }))
 }
 
 struct RowEncoder<'w, R> {
@@ -41,7 +41,8 @@ struct RowEncoder<'w, R> {
     schema: SchemaRef,
     rows: R,
     out: Output<'w>,
-    line: String,
+    /// So many that they go past the buffer of the output.
+    lines: String,
     written: u64,
 }
 
@@ -49,19 +50,23 @@ impl<R: Rows> Encoder for RowEncoder<'_, R> {
     fn write(&mut self, batch: &RecordBatch) -> Result<()> {
         refuse_others(self.format, &self.schema, batch)?;
         let columns: Vec<Column<'_>> = batch.columns().iter().map(Column::new).collect();
+        self.lines.clear();
         for row in 0..batch.num_rows() {
-            self.line.clear();
-            self.rows.row(&columns, row, &mut self.line);
-            self.out.put(&self.line)?;
+            self.rows.row(&columns, row, &mut self.lines);
+            if self.lines.len() >= BUFFER {
+                self.out.put(&self.lines)?;
+                self.lines.clear();
+            }
         }
+        self.out.put(&self.lines)?;
         self.written += batch.num_rows() as u64;
         Ok(())
     }
 
     fn finish(mut self: Box<Self>) -> Result<Written> {
-        self.line.clear();
-        self.rows.tail(&mut self.line);
-        self.out.put(&self.line)?;
+        self.lines.clear();
+        self.rows.tail(&mut self.lines);
+        self.out.put(&self.lines)?;
         self.out.flush()?;
         Ok(Written { rows: self.written, shown: self.written })
     }

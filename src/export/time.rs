@@ -133,11 +133,14 @@ fn civil(days: i64) -> (i64, i64, i64) {
     (year, month, day)
 }
 
-fn push_digits(value: i64, width: u32, out: &mut String) {
-    for place in (0..width).rev() {
-        let digit = value / 10_i64.pow(place) % 10;
-        out.push(char::from(b'0' + digit as u8));
+/// Appends a number below 10⁹, with zeros in front.
+fn push_digits(value: i64, width: usize, out: &mut String) {
+    let (mut digits, mut rest) = ([b'0'; 9], value as u32);
+    for digit in digits[..width].iter_mut().rev() {
+        *digit += (rest % 10) as u8;
+        rest /= 10;
     }
+    digits[..width].iter().for_each(|&digit| out.push(char::from(digit)));
 }
 
 fn push(out: &mut String, text: std::fmt::Arguments<'_>) {

@@ -93,6 +93,17 @@ impl<'a> Column<'a> {
         }
     }
 
+    /// The value of a row that [is not NULL](Column::is_null), if it is text: so it need not be copied to be looked at.
+    pub(super) fn str(&self, row: usize) -> Option<&str> {
+        match &self.cells {
+            Cells::Text(array) => Some(array.value(row)),
+            Cells::LargeText(array) => Some(array.value(row)),
+            Cells::TextView(array) => Some(array.value(row)),
+            Cells::Indexed(index, column) => column.str(index[row]),
+            _ => None,
+        }
+    }
+
     /// Appends the value of a row that [is not NULL](Column::is_null).
     pub(super) fn text(&self, row: usize, out: &mut String) {
         match &self.cells {
