@@ -240,21 +240,7 @@ impl Output {
 
     /// Refuses what would make a heap of several answers.
     pub fn can_hold(&self, answers: usize) -> Outcome<()> {
-        match self.path() {
-            Some(path) if answers > 1 => Err(Failure::misuse(
-                format!("{} cannot hold the answers of {answers} statements", path.display()),
-                "run the statements one by one, each with its own -o FILE",
-            )),
-            Some(path) if answers == 0 => Err(Failure::misuse(
-                format!("there is no statement whose answer could go to {}", path.display()),
-                "give one with -c SQL, with -f FILE or on stdin",
-            )),
-            None if answers > 1 && self.format.is_binary() => Err(Failure::misuse(
-                format!("one {} output cannot hold the answers of {answers} statements", self.format),
-                "run the statements one by one, or use a text format",
-            )),
-            _ => Ok(()),
-        }
+        self.target.can_hold(answers, self.format)
     }
 
     /// Parts an answer from the one before it, where they would run together.

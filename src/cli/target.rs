@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use pinql::export::Format;
 use pinql::store::StagedFile;
 use pinql::store::object::ObjectUrl;
 
-use super::failure::Outcome;
+use super::failure::{Failure, Outcome};
 use super::remote;
 
 /// Names of stdout.
@@ -60,6 +61,25 @@ impl Target {
             Target::Stdout => false,
             Target::File(path) => StagedFile::replaces(path),
             Target::Object(_) | Target::Directory(..) => true,
+        }
+    }
+
+    /// Refuses what would make a heap of several answers in this format.
+    pub fn can_hold(&self, answers: usize, format: Format) -> Outcome<()> {
+        match self.path() {
+            Some(path) if answers > 1 => Err(Failure::misuse(
+                format!("{} cannot hold the answers of {answers} statements", path.display()),
+                "run the statements one by one, each with its own -o FILE",
+            )),
+            Some(path) if answers == 0 => Err(Failure::misuse(
+                format!("there is no statement whose answer could go to {}", path.display()),
+                "give one with -c SQL, with -f FILE or on stdin",
+            )),
+            None if answers > 1 && format.is_binary() => Err(Failure::misuse(
+                format!("one {format} output cannot hold the answers of {answers} statements"),
+                "run the statements one by one, or use a text format",
+            )),
+            _ => Ok(()),
         }
     }
 }
