@@ -3,28 +3,36 @@
 --   backend with itself gives all that it has. Pairs that share nothing are left out.
 -- chart: matrix backend_name other_backend percent
 WITH copies AS (
-    SELECT backend_name, content
+    SELECT content, ARRAY_SORT(ARRAY_AGG(DISTINCT backend_name)) AS holders
     FROM pins
     WHERE status = 'stored'
         AND content <> X''
-    GROUP BY backend_name, content
+    GROUP BY content
 ),
-sizes AS (
-    SELECT backend_name, COUNT(*) AS contents
+groups AS (  -- few: backends that hold the same contents hold many
+    SELECT holders, COUNT(*) AS contents
     FROM copies
-    GROUP BY backend_name
+    GROUP BY holders
+),
+holdings AS (
+    SELECT UNNEST(holders) AS backend_name, holders, contents
+    FROM groups
 ),
 pairs AS (
-    SELECT one.backend_name, other.backend_name AS other_backend, COUNT(*) AS shared
-    FROM copies AS one
-    JOIN copies AS other ON other.content = one.content
-    GROUP BY one.backend_name, other.backend_name
+    SELECT backend_name, UNNEST(holders) AS other_backend, contents
+    FROM holdings
+),
+shares AS (
+    SELECT backend_name, other_backend, CAST(SUM(contents) AS BIGINT) AS shared
+    FROM pairs
+    GROUP BY backend_name, other_backend
 )
 SELECT
-    pairs.backend_name,
-    pairs.other_backend,
-    pairs.shared,
-    ROUND(100.0 * pairs.shared / sizes.contents, 1) AS percent
-FROM pairs
-JOIN sizes ON sizes.backend_name = pairs.backend_name
-ORDER BY pairs.backend_name, pairs.other_backend
+    shares.backend_name,
+    shares.other_backend,
+    shares.shared,
+    ROUND(100.0 * shares.shared / own.shared, 1) AS percent
+FROM shares
+JOIN shares AS own ON own.backend_name = shares.backend_name
+    AND own.other_backend = shares.backend_name
+ORDER BY shares.backend_name, shares.other_backend

@@ -17,7 +17,9 @@ WITH classes AS (  -- the price of each backend, by its name or else by its type
     LEFT JOIN prices ON prices.class = COALESCE(by_name.class, by_type.class)
 ),
 short AS (
-    SELECT content, MAX(size_bytes) AS size_bytes
+    SELECT
+        MAX(size_bytes) AS size_bytes,
+        ARRAY_AGG(DISTINCT backend_name) FILTER (WHERE status = 'stored') AS holders
     FROM pins
     WHERE content <> X''
     GROUP BY content
@@ -25,11 +27,8 @@ short AS (
         AND COUNT(*) FILTER (WHERE status = 'stored') > 0
 ),
 there AS (
-    SELECT pins.backend_name, MAX(short.size_bytes) AS size_bytes
-    FROM pins
-    JOIN short ON short.content = pins.content
-    WHERE pins.status = 'stored'
-    GROUP BY pins.backend_name, pins.content
+    SELECT UNNEST(holders) AS backend_name, size_bytes
+    FROM short
 ),
 rates AS (
     SELECT DISTINCT COALESCE(min_bytes, 0) AS min_bytes, COALESCE(overhead_bytes, 0) AS overhead_bytes

@@ -40,6 +40,17 @@ pub enum Error {
         source: io::Error,
     },
 
+    /// A URL that is no address of an object, or of one in a store that cannot be asked.
+    #[error("cannot write {url}: {problem}")]
+    Url {
+        /// The URL, without a password.
+        url: String,
+        /// What is wrong with it.
+        problem: String,
+        /// What to write instead, or what to set.
+        hint: String,
+    },
+
     /// Another process writes in the same place.
     #[error("{} is being written by another process", path.display())]
     Locked {
@@ -196,12 +207,41 @@ pub enum Error {
         problem: String,
     },
 
+    /// An answer that cannot be put apart into files by the values of columns.
+    #[error("the answer cannot be split: {problem}")]
+    Split {
+        /// What is in the way.
+        problem: String,
+        /// What to do instead.
+        hint: String,
+    },
+
     /// Something in the engine that should not happen.
     #[error("{message}")]
     Engine {
         /// The engine's own words.
         message: String,
     },
+}
+
+/// A cause that also says what to do about it: the source of an [`io::Error`].
+#[derive(Debug, thiserror::Error)]
+#[error("{words}")]
+pub(crate) struct Advised {
+    pub words: String,
+    pub hint: String,
+}
+
+impl Advised {
+    pub fn error(words: impl Into<String>, hint: impl Into<String>) -> io::Error {
+        io::Error::other(Advised { words: words.into(), hint: hint.into() })
+    }
+
+    /// What an error advises, if it does.
+    fn hint(error: &io::Error) -> Option<String> {
+        let advised = error.get_ref()?.downcast_ref::<Advised>()?;
+        (!advised.hint.is_empty()).then(|| advised.hint.clone())
+    }
 }
 
 /// A place in a statement, to be shown with a caret.
@@ -240,14 +280,29 @@ impl Error {
                 false => format!("raise --memory-limit, or ask for less at once ({detail})"),
             }),
             Error::Locked { .. } => Some("wait until it is done, then run this again".into()),
-            Error::Refused { hint, .. } => Some(hint.clone()),
+            Error::Refused { hint, .. } | Error::Url { hint, .. } | Error::Split { hint, .. } => {
+                Some(hint.clone())
+            }
             Error::Write { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
                 Some("what was there is still there: make room and run this again".into())
             }
+            Error::Write { source, .. } | Error::Read { source, .. } => Advised::hint(source),
             Error::Timeout { .. } => Some("raise --timeout, or ask for less at once".into()),
             Error::UnknownReport { known, .. } => Some(format!("known reports: {}", known.join(", "))),
             Error::Unknown { known, .. } => Some(format!("known: {}", known.join(", "))),
             _ => None,
+        }
+    }
+
+    /// Whether it is the end of work that was told to stop.
+    pub fn is_stopped(&self) -> bool {
+        match self {
+            Error::Stopped => true,
+            Error::Output { source } | Error::Write { source, .. } | Error::Read { source, .. } => {
+                let inner = source.get_ref().and_then(|cause| cause.downcast_ref::<Error>());
+                inner.is_some_and(Error::is_stopped)
+            }
+            _ => false,
         }
     }
 

@@ -81,7 +81,7 @@ pub struct Options {
     #[arg(long, value_name = "FORMAT", global = true, value_parser = format())]
     pub format: Option<Format>,
 
-    /// Write the answer to this file, which appears whole or not at all.
+    /// Write the answer to this file or URL (s3://, gs://, az://, https://), where it appears whole or not at all.
     #[arg(short, long, value_name = "FILE", global = true)]
     pub output: Option<PathBuf>,
 

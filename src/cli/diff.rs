@@ -1,13 +1,17 @@
 //! `pinql diff A B`: pins that were added or removed, or are in another state, between two roots, two backends, or a backend
 //! and a backup of it.
 
-use std::fs;
-use std::path::Path;
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use arrow::error::ArrowError;
+use chrono::Utc;
 use clap::{Arg, ArgMatches, Command};
 use pinql::Error;
 use pinql::diff::{self, Changes};
+use pinql::migrate::{self, Progress, RestoreFrom};
 use pinql::report::{Bindings, Kind, Value};
 use pinql::store::layout;
 use tempfile::TempDir;
@@ -21,13 +25,17 @@ use super::{Exit, open_at, output, places};
 
 /// The backend that a backup file is made, for the time of a comparison.
 const BACKUP: &str = "backup";
+/// Behind the name of a backend: the CAR beside its mappings.
+const CAR: &str = "@car";
+/// How Parquet begins.
+const PARQUET: &[u8] = b"PAR1";
 
 pub fn command() -> Command {
     let side =
         |name: &'static str, help: &'static str| Arg::new(name).required(true).value_name(name).help(help);
     Command::new("diff")
         .about("Tell which pins were added or removed, or are in another state; exit code 1 if any")
-        .arg(side("A", "The old side: a data directory, a backend, or a backup of a pin_mappings.parquet"))
+        .arg(side("A", "The old side: a data directory, a backend, its CAR (NAME@car), or a file: mappings, a CAR, a kept one"))
         .arg(side("B", "The new side"))
 }
 
@@ -156,10 +164,25 @@ fn side(word: &str, options: &Options, ui: &Ui) -> Outcome<Side> {
         Err(_) if path.is_file() => return of_backup(path, options, ui),
         Err(failure) => return Err(failure),
     };
-    let root = runner.session().data_dir().root().display().to_string();
-    match runner.session().data_dir().backends()?.iter().any(|backend| backend.name == word) {
-        true => Ok(Side { runner, backend: Some(word.into()), _dir: None }),
-        false if path.is_file() => of_backup(path, options, ui),
+    let data = runner.session().data_dir();
+    let root = data.root().display().to_string();
+    let backends = data.backends()?;
+    let known = |name: &str| backends.iter().find(|backend| backend.name == name);
+    if known(word).is_some() {
+        return Ok(Side { runner, backend: Some(word.into()), _dir: None });
+    }
+    if let Some(backend) = word.strip_suffix(CAR).and_then(known) {
+        let car = backend.path.join(layout::CAR);
+        return match car.is_file() {
+            true => of_backup(&car, options, ui),
+            false => Err(Failure::misuse(
+                format!("backend `{}` has no {}", backend.name, layout::CAR),
+                format!("`pinql backend export-car {}` makes it", backend.name),
+            )),
+        };
+    }
+    match path.is_file() {
+        true => of_backup(path, options, ui),
         false => Err(Failure::misuse(
             format!("`{word}` is neither a data directory, nor a backup, nor a backend of {root}"),
             "`pinql backend list` names the backends",
@@ -168,18 +191,42 @@ fn side(word: &str, options: &Options, ui: &Ui) -> Outcome<Side> {
 }
 
 fn of_backup(file: &Path, options: &Options, ui: &Ui) -> Outcome<Side> {
-    let dir = backup(file)?;
-    Ok(Side { runner: open_at(dir.path(), options, ui)?, backend: Some(BACKUP.into()), _dir: Some(dir) })
+    let failed = |source| Error::Read { path: file.into(), source };
+    // A link beside it would be none to follow.
+    let file = file.canonicalize().map_err(failed)?;
+    let mut start = Vec::new();
+    let opened = File::open(&file).and_then(|file| file.take(PARQUET.len() as u64).read_to_end(&mut start));
+    opened.map_err(failed)?;
+    let is_car = start != PARQUET;
+    let dir = backup(&file, if is_car { layout::CAR } else { layout::MAPPINGS })?;
+    let mut runner = open_at(dir.path(), options, ui)?;
+    if is_car {
+        let options = migrate::Options::at(Utc::now().timestamp_micros());
+        let from = RestoreFrom::Car { salvage: false };
+        let restored = runner.work(
+            &Arc::new(Progress::default()),
+            |_| {},
+            move |session, progress| migrate::restore(session, BACKUP, &from, &options, progress),
+        );
+        // What is wrong with the copy is wrong with the file.
+        let restored = restored.map_err(|failure| failure.about(&place(&dir).join(layout::CAR), &file))?;
+        restored.notes.iter().for_each(|note| ui.say(&one_line(&format!("{}: {note}", file.display()))));
+    }
+    Ok(Side { runner, backend: Some(BACKUP.into()), _dir: Some(dir) })
 }
 
-/// A data directory with this file as its only backend, in the place for temporary files, for a comparison writes nothing
-/// beside data: linked where that is possible, else copied.
-fn backup(file: &Path) -> Outcome<TempDir> {
+/// A data directory with this file under this name in its only backend, in the place for temporary files, for a comparison
+/// writes nothing beside data: linked where that is possible, else copied.
+fn backup(file: &Path, name: &str) -> Outcome<TempDir> {
     let failed = |source| Error::Write { path: file.into(), source };
     let dir = tempfile::Builder::new().prefix("pinql-diff-").tempdir().map_err(failed)?;
-    let place = dir.path().join(layout::BACKENDS).join(BACKUP);
-    fs::create_dir_all(&place).map_err(failed)?;
-    let target = place.join("pin_mappings.parquet");
+    fs::create_dir_all(place(&dir)).map_err(failed)?;
+    let target = place(&dir).join(name);
     fs::hard_link(file, &target).or_else(|_| fs::copy(file, &target).map(drop)).map_err(failed)?;
     Ok(dir)
+}
+
+/// The directory of that backend.
+fn place(dir: &TempDir) -> PathBuf {
+    dir.path().join(layout::BACKENDS).join(BACKUP)
 }

@@ -1,5 +1,6 @@
 //! What there is to choose about exports, and the manifest beside one.
 
+use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -9,12 +10,15 @@ use pinql::Error;
 use pinql::export::{Format, Style};
 use pinql::report::Bindings;
 use pinql::store::StagedFile;
+use pinql::store::object::ObjectUrl;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use super::failure::{Failure, Outcome};
 use super::output::{Encoded, Output};
+use super::remote;
 use super::runner::Runner;
+use super::split::SplitFile;
 
 /// What is read, as the manifest has it.
 const SOURCES: &str = "SELECT name, state, rows, bytes, modified_at FROM backends ORDER BY name";
@@ -51,7 +55,11 @@ pub struct Options {
     #[arg(long, value_name = "FILE", global = true)]
     pub manifest: Option<PathBuf>,
 
-    /// Read the file of -o back before it takes its place, and compare.
+    /// Make a directory of -o, with a file for each value of these columns: column=value/part-0.parquet.
+    #[arg(long, value_name = "COLUMN,…", global = true, value_delimiter = ',', requires = "output")]
+    pub split_by: Vec<String>,
+
+    /// Read back what -o names, a file before it takes its place, and compare.
     #[arg(long, global = true)]
     pub verify: bool,
 }
@@ -77,6 +85,8 @@ impl Options {
         if manifest.as_os_str() == "-" {
             return Err(Failure::misuse("a manifest is a file", "name it with --manifest FILE"));
         }
+        // Now, and not when the answer is there.
+        remote::object(manifest)?;
         match answer.is_some_and(|answer| place(answer) == place(manifest)) {
             true => Err(Failure::misuse(
                 format!("{} cannot be both the answer and its manifest", manifest.display()),
@@ -164,8 +174,7 @@ impl<W> Hashing<W> {
     }
 
     pub fn sum(self) -> Sum {
-        let hex = self.hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-        Sum { bytes: self.bytes, sha256: hex }
+        Sum { bytes: self.bytes, sha256: hex(self.hash) }
     }
 }
 
@@ -182,9 +191,8 @@ impl<W: Write> Write for Hashing<W> {
     }
 }
 
-/// Reads a staged file back from the disk and compares it with what was written.
-pub fn verify(staged: &StagedFile, sum: &Sum, path: &Path) -> Outcome<()> {
-    let mut file = staged.read_back()?;
+/// Reads a file back from the disk and compares it with what was written.
+pub fn verify(mut file: File, sum: &Sum, path: &Path) -> Outcome<()> {
     let mut read = Hashing::new(io::sink());
     let copied = io::copy(&mut Read::by_ref(&mut file), &mut read);
     copied.map_err(|source| Error::Read { path: path.into(), source })?;
@@ -192,6 +200,24 @@ pub fn verify(staged: &StagedFile, sum: &Sum, path: &Path) -> Outcome<()> {
         true => Ok(()),
         false => Err(Error::Unproved { path: path.into(), problem: "other bytes stand in it".into() }.into()),
     }
+}
+
+/// Reads an object back from its store and compares it with what was written.
+pub fn verify_object(object: &ObjectUrl, sum: &Sum) -> Outcome<()> {
+    let (mut hash, mut bytes) = (Sha256::new(), 0);
+    object.read(&remote::stop(), |piece| {
+        hash.update(piece);
+        bytes += piece.len() as u64;
+    })?;
+    let path = object.as_str().into();
+    match (Sum { bytes, sha256: hex(hash) }) == *sum {
+        true => Ok(()),
+        false => Err(Error::Unproved { path, problem: "other bytes stand there now".into() }.into()),
+    }
+}
+
+fn hex(hash: Sha256) -> String {
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The state of all backends, for a manifest.
@@ -216,7 +242,11 @@ pub struct Manifest<'a> {
 impl Manifest<'_> {
     /// Writes the manifest of an answer that has been written.
     pub fn write(&self, path: &Path, output: &Output, answer: &Encoded, runner: &mut Runner) -> Outcome<()> {
-        let sum = answer.sum.as_ref().expect("with a manifest, the bytes are hashed");
+        let files: Vec<Value> = answer.files.iter().map(SplitFile::said).collect();
+        let bytes = match &answer.sum {
+            Some(sum) => sum.bytes,
+            None => answer.files.iter().map(|file| file.sum.bytes).sum(),
+        };
         let fields = answer.columns.fields().iter().map(|field| {
             json!({ "name": field.name(), "type": field.data_type().to_string(), "nullable": field.is_nullable() })
         });
@@ -230,8 +260,9 @@ impl Manifest<'_> {
             "format": output.format().to_string(),
             "compression": output.compression().map(|method| format!("{method:?}").to_lowercase()),
             "rows": answer.written.rows,
-            "bytes": sum.bytes,
-            "sha256": sum.sha256,
+            "bytes": bytes,
+            "sha256": answer.sum.as_ref().map(|sum| &sum.sha256),
+            "files": files,
             "columns": fields.collect::<Vec<_>>(),
             "report": self.report,
             "query": self.sql,
@@ -240,9 +271,19 @@ impl Manifest<'_> {
             "sources": self.before,
             "sources_unchanged": unchanged,
         });
-        let mut staged = StagedFile::beside(path)?;
         let text = serde_json::to_string_pretty(&manifest).unwrap_or_default() + "\n";
-        staged.write_all(text.as_bytes()).map_err(|source| Error::Write { path: path.into(), source })?;
-        Ok(staged.publish()?)
+        let failed = |source| Error::Write { path: path.into(), source };
+        match remote::object(path)? {
+            Some(object) => {
+                let mut upload = object.upload(remote::stop())?;
+                upload.write_all(text.as_bytes()).map_err(failed)?;
+                Ok(upload.publish()?)
+            }
+            None => {
+                let mut staged = StagedFile::beside(path)?;
+                staged.write_all(text.as_bytes()).map_err(failed)?;
+                Ok(staged.publish()?)
+            }
+        }
     }
 }

@@ -35,7 +35,10 @@ pub enum Failure {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Failure {
-        Failure::Library { error: Box::new(error), passage: None }
+        match error.is_stopped() {
+            true => Failure::Interrupted,
+            false => Failure::Library { error: Box::new(error), passage: None },
+        }
     }
 }
 
@@ -93,6 +96,24 @@ impl Failure {
                 }
                 error => Failure::Library { error: Box::new(error), passage },
             },
+            other => other,
+        }
+    }
+
+    /// Names the file that it is really about, where the library was given a copy.
+    pub fn about(self, copy: &std::path::Path, file: &std::path::Path) -> Failure {
+        let named = |path: PathBuf| if path == copy { file.to_owned() } else { path };
+        match self {
+            Failure::Library { error, passage } => {
+                let error = match *error {
+                    Error::Format { path, place, problem } => {
+                        Error::Format { path: named(path), place, problem }
+                    }
+                    Error::Read { path, source } => Error::Read { path: named(path), source },
+                    other => other,
+                };
+                Failure::Library { error: Box::new(error), passage }
+            }
             other => other,
         }
     }

@@ -6,9 +6,9 @@
 
 use std::io;
 use std::process;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
+use std::sync::{Arc, OnceLock};
 use std::thread;
 
 use tokio::sync::Notify;
@@ -16,9 +16,17 @@ use tokio::sync::Notify;
 /// What a shell reports for a program that Ctrl-C ended: 128 + SIGINT.
 pub const EXIT_CODE: u8 = 130;
 
+/// Those who listen first, for what waits for a server and knows of no query.
+static FIRST: OnceLock<Interrupts> = OnceLock::new();
+
 /// Whether someone has asked to stop.
 #[derive(Debug, Clone, Default)]
 pub struct Interrupts(Arc<State>);
+
+/// Whether someone has asked this process to stop.
+pub fn is_pending() -> bool {
+    FIRST.get().is_some_and(Interrupts::is_pending)
+}
 
 #[derive(Debug, Default)]
 struct State {
@@ -38,6 +46,7 @@ impl Interrupts {
         let (ready, started) = mpsc::channel();
         thread::Builder::new().name("signals".into()).spawn(move || heard.run(&ready))?;
         started.recv().unwrap_or_else(|_| Err(io::Error::other("the thread for signals ended")))?;
+        let _ = FIRST.set(interrupts.clone());
         Ok(interrupts)
     }
 

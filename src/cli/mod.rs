@@ -28,10 +28,13 @@ mod prices;
 mod progress;
 mod quantity;
 mod query;
+mod remote;
 mod repl;
 mod report;
 mod rows;
 mod runner;
+mod split;
+mod target;
 mod trace;
 mod ui;
 

@@ -1,7 +1,7 @@
 //! Where answers go, and in which format.
 
 use std::io::{BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -18,13 +18,14 @@ use super::interrupt::Interrupts;
 use super::meter;
 use super::pager::Paged;
 use super::plans::{Plans, are_plans};
+use super::remote;
+use super::split::{self, SplitFile};
+use super::target::Target;
 use super::ui::Ui;
 
 /// The rows of a table that a terminal gets to see unless `--max-rows` says otherwise.
 const ROWS_ON_TERMINAL: usize = 1000;
 const BUFFER: usize = 64 << 10;
-/// Names of stdout.
-const STDOUT: [&str; 4] = ["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"];
 /// The cells that a lone row may take where there is no terminal to measure.
 const WIDE: usize = 160;
 /// The rows by which it is told whether a table is too wide.
@@ -56,6 +57,8 @@ pub struct Encoded {
     pub written: Written,
     /// Its bytes, if there is a use for them.
     pub sum: Option<Sum>,
+    /// The files of a directory.
+    pub files: Vec<SplitFile>,
 }
 
 /// How tables show rows.
@@ -69,17 +72,10 @@ pub enum Rows {
     Auto,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Target {
-    Stdout,
-    /// A file that is replaced when the answer is whole, or a device.
-    File(PathBuf),
-}
-
 impl Output {
     /// Decides on the place and the format. `max_rows` of 0 means all.
     pub fn new(path: Option<&Path>, format: Option<Format>, max_rows: Option<usize>) -> Outcome<Output> {
-        let target = Target::new(path);
+        let target = Target::new(path)?;
         let format = match (format, path) {
             (Some(format), _) => format,
             (None, Some(path)) if target != Target::Stdout => export::format_of(path)?,
@@ -104,12 +100,24 @@ impl Output {
     /// The same with what there is to choose about exports.
     pub fn with(self, options: &export::Options) -> Outcome<Output> {
         options.suits_manifest(self.path())?;
+        let target = match &options.split_by[..] {
+            [] => self.target,
+            names => split::target(self.target.file(), names, self.format)?,
+        };
+        let output = Output { target, ..self };
+        output.with_rest(options)
+    }
+
+    fn with_rest(self, options: &export::Options) -> Outcome<Output> {
         let compression = options.compress.or(self.compression);
-        let style = options.style(self.style);
         let verify = options.verify;
-        if verify && !matches!(&self.target, Target::File(path) if StagedFile::replaces(path)) {
-            return Err(Failure::misuse("only a file can be read back", "name one with -o FILE"));
+        if verify && !self.appears_whole() {
+            return Err(Failure::misuse(
+                "only a file or an object can be read back",
+                "name one with -o FILE",
+            ));
         }
+        let style = options.style(self.style);
         if options.chart && (self.format != Format::Table || self.target != Target::Stdout) {
             return Err(Failure::misuse(
                 "--chart draws bars below a table on stdout, and in no file or other format",
@@ -121,6 +129,16 @@ impl Output {
         let output = Output { compression, style, verify, summed, bars, ..self };
         output.suits_terminal(output.target == Target::Stdout && Ui::stdout_is_terminal())?;
         Ok(output)
+    }
+
+    /// The look of what is written.
+    pub fn style(&self) -> &Style {
+        &self.style
+    }
+
+    /// Whether what is written is to be read back.
+    pub fn is_verified(&self) -> bool {
+        self.verify
     }
 
     /// The same for a report, whose words stand above its page.
@@ -141,12 +159,14 @@ impl Output {
         self.style.section.as_ref().filter(|_| self.format == Format::Html || self.bars.is_some())
     }
 
-    /// The file that is written.
+    /// The file that is written, or the URL of the object.
     pub fn path(&self) -> Option<&Path> {
-        match &self.target {
-            Target::File(path) => Some(path),
-            Target::Stdout => None,
-        }
+        self.target.path()
+    }
+
+    /// The file that is written, if it is one.
+    pub fn file(&self) -> Option<&Path> {
+        self.target.file()
     }
 
     pub fn compression(&self) -> Option<Compression> {
@@ -220,21 +240,7 @@ impl Output {
 
     /// Refuses what would make a heap of several answers.
     pub fn can_hold(&self, answers: usize) -> Outcome<()> {
-        match &self.target {
-            Target::File(path) if answers > 1 => Err(Failure::misuse(
-                format!("{} cannot hold the answers of {answers} statements", path.display()),
-                "run the statements one by one, each with its own -o FILE",
-            )),
-            Target::File(path) if answers == 0 => Err(Failure::misuse(
-                format!("there is no statement whose answer could go to {}", path.display()),
-                "give one with -c SQL, with -f FILE or on stdin",
-            )),
-            Target::Stdout if answers > 1 && self.format.is_binary() => Err(Failure::misuse(
-                format!("one {} output cannot hold the answers of {answers} statements", self.format),
-                "run the statements one by one, or use a text format",
-            )),
-            _ => Ok(()),
-        }
+        self.target.can_hold(answers, self.format)
     }
 
     /// Parts an answer from the one before it, where they would run together.
@@ -253,6 +259,10 @@ impl Output {
         columns: SchemaRef,
         mut next: impl FnMut() -> Outcome<Option<RecordBatch>>,
     ) -> Outcome<Encoded> {
+        if let Target::Directory(path, names) = &self.target {
+            let (written, files) = split::write(self, path, names, &columns, next)?;
+            return Ok(Encoded { columns, written, sum: None, files });
+        }
         // One row that is too wide for a line reads better as a list; nothing is written until there are two.
         let (mut first, mut ended) = (Vec::new(), false);
         while self.format == Format::Table && rows(&first) < 2 && !ended {
@@ -292,12 +302,12 @@ impl Output {
             }
             Ok(written)
         })?;
-        Ok(Encoded { columns, written, sum })
+        Ok(Encoded { columns, written, sum, files: vec![] })
     }
 
     /// Whether nothing of an answer can be seen before all of it is written.
     pub fn appears_whole(&self) -> bool {
-        matches!(&self.target, Target::File(path) if StagedFile::replaces(path))
+        self.target.appears_whole()
     }
 
     /// Whether a table of these rows is wider than a line may be.
@@ -335,15 +345,30 @@ impl Output {
                 let mut staged = StagedFile::beside(path)?;
                 let (value, sum) = self.fill(&mut staged, fill).map_err(|failure| failure.writing(path))?;
                 if let Some(sum) = sum.as_ref().filter(|_| self.verify) {
-                    export::verify(&staged, sum, path)?;
+                    export::verify(staged.read_back()?, sum, path)?;
                 }
                 staged.publish()?;
+                Ok((value, sum))
+            }
+            Target::Directory(..) => Err(Failure::misuse(
+                "only the rows of an answer can be split into files",
+                "leave out --split-by",
+            )),
+            Target::Object(object) => {
+                let mut upload = object.upload(remote::stop())?;
+                let filled = self.fill(&mut upload, fill);
+                let (value, sum) = filled.map_err(|failure| failure.writing(object.as_str().as_ref()))?;
+                upload.publish()?;
+                if let Some(sum) = sum.as_ref().filter(|_| self.verify) {
+                    export::verify_object(object, sum)?;
+                }
                 Ok((value, sum))
             }
         }
     }
 
-    fn fill<T>(
+    /// Fills one of several files.
+    pub fn fill<T>(
         &self,
         out: &mut (dyn Write + Send),
         fill: impl FnOnce(&mut (dyn Write + Send)) -> Outcome<T>,
@@ -360,17 +385,6 @@ impl Output {
 
 fn rows(batches: &[RecordBatch]) -> usize {
     batches.iter().map(RecordBatch::num_rows).sum()
-}
-
-impl Target {
-    fn new(path: Option<&Path>) -> Target {
-        match path {
-            None => Target::Stdout,
-            // Opened by its name, it would have a place in the file of its own.
-            Some(path) if STDOUT.iter().any(|name| path.as_os_str() == *name) => Target::Stdout,
-            Some(path) => Target::File(path.into()),
-        }
-    }
 }
 
 /// Runs `fill` on a buffer before `out` and flushes it: a full disk may show only then.

@@ -187,7 +187,6 @@ impl Runner {
             }
         });
         match ended {
-            Ok(Err(Error::Stopped)) => Err(Failure::Interrupted),
             Ok(done) => Ok(done?),
             Err(error) => {
                 let message = format!("the work panicked: {}", panic_words(error));

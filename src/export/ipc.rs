@@ -60,7 +60,7 @@ impl Encoder for IpcFile<'_> {
 
 /// Copies what view arrays refer to. The writer would write all that their buffers hold, again with every batch: after
 /// a filter or a LIMIT, mostly rows that are not in the answer.
-fn compact(batch: RecordBatch) -> Result<RecordBatch, ArrowError> {
+pub(super) fn compact(batch: RecordBatch) -> Result<RecordBatch, ArrowError> {
     let (schema, columns, rows) = batch.into_parts();
     let columns = columns.into_iter().map(|column| match column.data_type() {
         DataType::Utf8View => Arc::new(column.as_string_view().gc()) as ArrayRef,

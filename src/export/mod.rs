@@ -35,6 +35,7 @@ mod readable;
 mod rows;
 #[cfg(test)]
 mod sample;
+mod split;
 mod table;
 mod time;
 mod units;
@@ -42,6 +43,7 @@ mod value;
 mod xlsx;
 
 pub use html::{Section, page_head, page_tail};
+pub use split::{Part, Split, Values};
 pub use table::{cells, visible};
 
 use std::fmt;

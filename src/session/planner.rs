@@ -277,6 +277,7 @@ fn register_functions(state: &mut SessionState) -> datafusion::common::Result<()
     state.register_udf(arithmetic::checked())?;
     state.register_udaf(sums::wide_sum())?;
     state.register_udaf(distinct::count())?;
+    state.register_udaf(distinct::array_agg())?;
     state.register_function_rewrite(Arc::new(arithmetic::CheckIntegers))?;
     state.register_udf(times::now())?;
     for function in calendar::all() {

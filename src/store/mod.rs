@@ -4,13 +4,16 @@
 
 pub mod backup;
 pub mod config;
+mod directory;
 pub mod layout;
 mod legacy;
 mod links;
 mod lock;
+pub mod object;
 mod publish;
 mod rejects;
 
+pub use directory::StagedDir;
 pub use legacy::LegacyFile;
 use links::Inside;
 pub use lock::WriteLock;

@@ -157,7 +157,7 @@ fn pointed_to(link: &Path) -> io::Result<PathBuf> {
     Err(io::Error::other("too many links that point to links"))
 }
 
-fn directory_of(target: &Path) -> &Path {
+pub(super) fn directory_of(target: &Path) -> &Path {
     match target.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
@@ -173,6 +173,22 @@ fn set_mode(file: &File, target: &Path) -> io::Result<()> {
         Err(_) => 0o666 & !umask(),
     };
     file.set_permissions(fs::Permissions::from_mode(mode))
+}
+
+/// The same for a directory.
+#[cfg(unix)]
+pub(super) fn open_to_others(directory: &Path, target: &Path) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = match fs::metadata(target) {
+        Ok(replaced) => replaced.permissions().mode() & 0o7777,
+        Err(_) => 0o777 & !umask(),
+    };
+    fs::set_permissions(directory, fs::Permissions::from_mode(mode))
+}
+
+#[cfg(not(unix))]
+pub(super) fn open_to_others(_: &Path, _: &Path) -> io::Result<()> {
+    Ok(())
 }
 
 #[cfg(not(unix))]

@@ -10,7 +10,7 @@ use crate::support::repository;
 const ROOMS: [(&str, &[&str], &[&str]); 11] = [
     ("error.rs", &["pin"], &[]),
     ("pin", &["pin"], &["arrow"]),
-    ("store", &["store", "pin", "error"], &[]),
+    ("store", &["store", "pin", "error"], &["object_store"]),
     ("catalog", &["catalog", "store", "pin", "error"], &["arrow", "parquet", "datafusion", "object_store"]),
     (
         "session",

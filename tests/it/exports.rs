@@ -9,10 +9,8 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
+use crate::support::programs::{python, run, skip};
 use crate::support::{place, repository, write, write_with};
-
-/// Set where the tests with other programs must run, as in `.ci/run`.
-const REQUIRED: &str = "PINQL_REQUIRE_INTEROP";
 
 fn pinql(root: &Path, args: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_pinql"));
@@ -208,6 +206,130 @@ fn a_manifest_does_not_take_the_place_of_its_answer() {
     assert_eq!(fs::read_dir(temp.path()).unwrap().count(), 3);
 }
 
+/// The files below a directory, by their paths in it.
+fn files_in(dir: &Path) -> Vec<String> {
+    let mut files = Vec::new();
+    let mut waiting = vec![dir.to_owned()];
+    while let Some(next) = waiting.pop() {
+        for entry in fs::read_dir(next).unwrap() {
+            let path = entry.unwrap().path();
+            match path.is_dir() {
+                true => waiting.push(path),
+                false => files.push(path.strip_prefix(dir).unwrap().to_str().unwrap().to_owned()),
+            }
+        }
+    }
+    files.sort();
+    files
+}
+
+#[test]
+fn an_answer_becomes_a_directory_with_a_file_for_each_value() {
+    let temp = TempDir::new().unwrap();
+    let at = |name: &str| temp.path().join(name).to_str().unwrap().to_owned();
+    let sql = "SELECT backend_name, cid, status, created_at FROM pins ORDER BY created_at NULLS FIRST, cid, backend_name, status";
+    let whole = text(&pinql(&samples(), &["-c", sql, "--format", "csv"]).stdout);
+    let mut wanted = std::collections::BTreeMap::<String, String>::new();
+    for row in whole.lines().skip(1) {
+        let [backend, cid, status, created] = row.split(',').collect::<Vec<_>>()[..] else { panic!("{row}") };
+        let file = format!("backend_name={backend}/status={status}/part-0.csv");
+        let rows = wanted.entry(file).or_insert_with(|| "cid,created_at\n".into());
+        rows.push_str(&format!("{cid},{created}\n"));
+    }
+    assert!(wanted.len() > 15);
+    let (dir, manifest) = (at("out"), at("m.json"));
+    let args = [
+        "-c",
+        sql,
+        "-o",
+        &dir,
+        "--split-by",
+        "backend_name,status",
+        "--format",
+        "csv",
+        "--verify",
+        "--manifest",
+        &manifest,
+    ];
+    // A directory that is empty makes way for it.
+    fs::create_dir(&dir).unwrap();
+    let output = pinql(&samples(), &args);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert_eq!(files_in(dir.as_ref()), wanted.keys().cloned().collect::<Vec<_>>());
+    let said: Value = serde_json::from_slice(&fs::read(&manifest).unwrap()).unwrap();
+    assert_eq!((&said["rows"], &said["sha256"]), (&json!(whole.lines().count() - 1), &Value::Null));
+    assert_eq!(said["columns"].as_array().unwrap().len(), 4);
+    for (said, (file, rows)) in said["files"].as_array().unwrap().iter().zip(&wanted) {
+        assert_eq!(&fs::read_to_string(Path::new(&dir).join(file)).unwrap(), rows, "{file}");
+        let hash: String = Sha256::digest(rows).iter().map(|byte| format!("{byte:02x}")).collect();
+        let values: Vec<&str> = file.split('/').filter_map(|part| Some(part.split_once('=')?.1)).collect();
+        let told = json!({"file": file, "values": values, "rows": rows.lines().count() - 1, "bytes": rows.len(), "sha256": hash});
+        assert_eq!(said, &told);
+    }
+    // Not among other files, which stay as they were; and the other ways to go wrong.
+    let other = at("other");
+    for (args, words) in [
+        (&args[..], "it is there and not empty"),
+        (&["-c", sql, "-o", &other, "--split-by", "status"], "does not say the format of its files"),
+        (&["-c", sql, "-o", &other, "--split-by", "stat", "--format", "csv"], "it has no column `stat`"),
+        (
+            &["-c", sql, "-o", "s3://b/k.csv", "--split-by", "status"],
+            "--split-by makes a directory on this machine",
+        ),
+        (&["-c", sql, "--split-by", "status", "--format", "csv"], "--output"),
+        (
+            &["-c", "SELECT [1] AS a, 2 AS b", "-o", &other, "--split-by", "a", "--format", "csv"],
+            "which is no name",
+        ),
+        (
+            &[
+                "-c",
+                "SELECT 1 AS a, 9223372036854775807 + 1 AS b",
+                "-o",
+                &other,
+                "--split-by",
+                "a",
+                "--format",
+                "csv",
+            ],
+            "verflow",
+        ),
+        (
+            &["-c", "SELECT 1 AS a, 2 AS b, 3 AS b", "-o", &other, "--split-by", "a", "--format", "parquet"],
+            "two columns",
+        ),
+        (
+            &["report", "--list", "--json", "-o", &other, "--split-by", "name", "--format", "json"],
+            "only the rows of an answer",
+        ),
+        (
+            &["-c", sql, "-o", "/nonexistent/x", "--split-by", "status", "--format", "csv"],
+            "no such directory",
+        ),
+    ] {
+        let output = pinql(&samples(), args);
+        assert_eq!(output.status.code(), Some(2), "{args:?}");
+        assert!(text(&output.stderr).contains(words), "{args:?}: {}", text(&output.stderr));
+        assert_eq!(files_in(dir.as_ref()).len(), wanted.len());
+        assert_eq!(fs::read_dir(temp.path()).unwrap().count(), 2, "{args:?} left something");
+    }
+    // No rows still have columns.
+    let none = [
+        "-c",
+        "SELECT 1 AS a, 2 AS b WHERE false",
+        "-o",
+        &other,
+        "--split-by",
+        "a",
+        "--format",
+        "csv",
+        "--compress",
+        "gzip",
+    ];
+    assert_eq!(pinql(&samples(), &none).status.code(), Some(0));
+    assert_eq!(files_in(other.as_ref()), ["part-0.csv.gz"]);
+}
+
 #[test]
 fn the_difference_of_two_sides_is_what_a_recount_finds() {
     let temp = TempDir::new().unwrap();
@@ -286,7 +408,36 @@ fn the_difference_of_two_sides_is_what_a_recount_finds() {
     ] {
         assert_eq!(pinql(&root, args).status.code(), Some(2), "{args:?}");
     }
-    for args in [&["old", root_text], &["old", "nowhere"]] {
+    // The CAR beside the mappings, and copies of it elsewhere, in all its forms.
+    let copy = temp.path().join("other/old.car");
+    assert_eq!(pinql(&root, &["diff", "old@car", "old"]).status.code(), Some(2), "there is none yet");
+    for format in ["car", "json"] {
+        let made = pinql(&root, &["backend", "export-car", "old", "--car-format", format]);
+        assert_eq!(made.status.code(), Some(0), "{}", text(&made.stderr));
+        fs::copy(root.join("backends/old/pin_mappings.car"), &copy).unwrap();
+        let copied = copy.to_str().unwrap();
+        for old in ["old@car", copied] {
+            assert_eq!(rows(&[old, "old"], 0), Vec::<String>::new(), "{format}");
+            assert_eq!(rows(&[old, backup], 0), Vec::<String>::new(), "{format}");
+            assert_eq!(rows(&[old, "new"], 1), wanted("-", false), "{format}");
+            assert_eq!(rows(&["new", old], 1), wanted("-", true), "{format}");
+        }
+        // Of a damaged one nothing is told.
+        let mut bytes = fs::read(&copy).unwrap();
+        let middle = bytes.len() / 2;
+        bytes.truncate(middle);
+        fs::write(&copy, bytes).unwrap();
+        let output = pinql(&root, &["diff", copied, "new"]);
+        assert_eq!(output.status.code(), Some(2), "{format}");
+        assert!(
+            text(&output.stdout).is_empty() && text(&output.stderr).contains("old.car"),
+            "{}",
+            text(&output.stderr)
+        );
+    }
+    fs::remove_file(&copy).unwrap();
+    fs::remove_file(root.join("backends/old/pin_mappings.car")).unwrap();
+    for args in [&["old", root_text], &["old", "nowhere"], &["nowhere@car", "old"]] {
         assert_eq!(pinql(&root, &["diff", args[0], args[1]]).status.code(), Some(2), "{args:?}");
     }
     // Nothing of the comparison is left behind.
@@ -376,22 +527,6 @@ fn bars_are_refused_where_none_can_be_drawn() {
 }
 
 // ---------------------------------------------------------------------------------------------------- other programs
-
-/// What a program prints, or why it failed.
-fn run(command: &mut Command) -> Result<String, String> {
-    let output = command.output().map_err(|error| format!("{command:?}: {error}"))?;
-    match output.status.success() {
-        true => Ok(text(&output.stdout)),
-        false => Err(format!("{command:?}: {}", String::from_utf8_lossy(&output.stderr))),
-    }
-}
-
-/// Says that a test is skipped, where it may be.
-#[allow(clippy::print_stderr)]
-fn skip(why: &str) {
-    assert!(std::env::var_os(REQUIRED).is_none(), "{why}");
-    eprintln!("skipped: {why}");
-}
 
 /// Chromium and the script that drives it, its library installed once.
 fn browser() -> Result<(String, PathBuf), String> {
@@ -498,30 +633,6 @@ fn pages_work_in_a_browser() {
     }
 }
 
-/// A Python with the packages of `tests/readback`.
-fn python() -> Result<PathBuf, String> {
-    if let Some(named) = std::env::var_os("PINQL_PYTHON") {
-        return Ok(named.into());
-    }
-    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("readback");
-    let python = dir.join("bin/python");
-    let wanted =
-        fs::read(repository("tests/readback/requirements.txt")).map_err(|error| error.to_string())?;
-    if fs::read(dir.join("installed.txt")).is_ok_and(|installed| installed == wanted) {
-        return Ok(python);
-    }
-    if std::env::var_os(REQUIRED).is_none() {
-        return Err(format!(
-            "the readers are not installed: set {REQUIRED} to install them, or PINQL_PYTHON"
-        ));
-    }
-    run(Command::new("python3").args(["-m", "venv"]).arg(&dir))?;
-    let list = repository("tests/readback/requirements.txt");
-    run(Command::new(&python).args(["-m", "pip", "install", "--quiet", "-r"]).arg(list))?;
-    fs::write(dir.join("installed.txt"), wanted).map_err(|error| error.to_string())?;
-    Ok(python)
-}
-
 /// A mapping as it is written: CID, path, time, size and metadata.
 type Row<'a> = (String, Option<&'a str>, &'a str, Option<i64>, Option<String>);
 
@@ -575,8 +686,14 @@ fn other_programs_read_what_was_written() {
         let output = pinql(&root, &["-c", sql, "-o", file.to_str().unwrap()]);
         assert_eq!(output.status.code(), Some(0), "{end}: {}", text(&output.stderr));
     }
+    for end in ["csv", "ndjson", "parquet"] {
+        let dir = temp.path().join(format!("split-{end}"));
+        let args = ["-c", sql, "--split-by", "car_file_path", "--format", end, "-o", dir.to_str().unwrap()];
+        let output = pinql(&root, &args);
+        assert_eq!(output.status.code(), Some(0), "{end}: {}", text(&output.stderr));
+    }
     let script = repository("tests/readback/readback.py");
     let read =
         run(Command::new(python).arg(script).arg(temp.path())).unwrap_or_else(|error| panic!("{error}"));
-    assert_eq!(read.lines().count(), 11, "{read}");
+    assert_eq!(read.lines().count(), 15, "{read}");
 }

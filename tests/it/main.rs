@@ -13,6 +13,7 @@ mod limits;
 mod lookup;
 mod merge;
 mod migrate;
+mod objects;
 mod optimize;
 mod pruning;
 mod reading;

@@ -270,6 +270,38 @@ fn agrees(root: &Root, path: &Path) {
     assert_eq!(rows(path, "where-is", &[("cid", LABELS_V1)]), recount::where_is(root, LABELS_V1));
     assert_eq!(rows(path, "status-distribution", &[]), recount::status_distribution(root));
     assert_eq!(rows(path, "backend-summary", &[]), recount::backend_summary(root));
+    // All others but prices, which reads no pins.
+    let prices = money::prices();
+    let away = [("backends", "s3_main")];
+    for (report, values, counted) in [
+        ("redundancy-average", &[][..], contents::redundancy_average(root)),
+        ("over-replicated", &[], contents::over_replicated(root, 3)),
+        ("at-risk-by-backend", &[], contents::at_risk_by_backend(root)),
+        ("without-backend", &away, contents::without_backend(root, &["s3_main"], 2)),
+        ("without-backend-total", &away, contents::without_backend_total(root, &["s3_main"], 2)),
+        ("missing-on", &[("backend", "s3_main")], contents::missing_on(root, "s3_main", &[])),
+        ("status-conflicts", &[], contents::status_conflicts(root)),
+        ("repeated-failures", &[], contents::repeated_failures(root, 2)),
+        ("largest", &[], contents::largest(root, 20)),
+        ("codec-mismatch", &[], contents::codec_mismatch(root)),
+        ("overlap", &[], contents::overlap(root)),
+        ("storage", &[("by", "backend")], of_mappings::storage(root, "backend")),
+        ("growth", &[("by", "month")], of_mappings::growth(root, "month")),
+        ("failures-by-backend", &[], of_mappings::failures_by_backend(root)),
+        ("failure-reasons", &[], of_mappings::failure_reasons(root)),
+        ("oldest", &[], of_mappings::oldest(root, 20, NOW)),
+        ("duplicates", &[], of_mappings::duplicates(root)),
+        ("invalid-cids", &[], of_mappings::invalid_cids(root)),
+        ("bad-metadata", &[], of_mappings::bad_metadata(root)),
+        ("backend-mismatch", &[], of_mappings::backend_mismatch(root)),
+        ("balance", &[], of_mappings::balance(root)),
+        ("cost", &[], money::cost(root, &prices)),
+        ("cost-total", &[], money::cost_total(root, &prices)),
+        ("cost-of-copy", &[("cid", LABELS_V1)], money::cost_of_copy(root, &prices, LABELS_V1)),
+        ("repair-options", &[], money::repair_options(root, &prices, 2)),
+    ] {
+        assert_eq!(rows(path, report, values), counted, "{report}");
+    }
 }
 
 // --------------------------------------------------------------------------------------------------------- random roots

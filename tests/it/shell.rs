@@ -58,6 +58,8 @@ fn commands_show_tables_columns_functions_and_reports() {
         ("\\reports", "under-replicated"),
         ("\\report under-replicated min_copies=x", "no whole number"),
         ("\\report two how-many=5", "5\n(1 row"),
+        ("\\report missing-on backend=s3_mian", "did you mean `s3_main`?"),
+        ("\\report missing-on backend=s3_main", "(31 rows"),
         ("\\format jsn", "did you mean `json`?"),
         ("\\format parquet", "not written to a terminal"),
         ("\\format csv", "the format is csv"),

@@ -5,7 +5,7 @@ DIR has truth.json, rows as lists of cid, car_file_path, created_at, size_bytes 
 
 import csv, gzip, json, os, sys
 
-import duckdb, openpyxl, pandas, pyarrow.ipc, pyarrow.parquet
+import duckdb, openpyxl, pandas, pyarrow.dataset, pyarrow.ipc, pyarrow.parquet
 from openpyxl.utils.escape import unescape
 
 NAMES = ["cid", "car_file_path", "created_at", "size_bytes", "metadata"]
@@ -38,8 +38,8 @@ kinds = "{'cid': 'VARCHAR', 'car_file_path': 'VARCHAR', 'created_at': 'VARCHAR',
 query = f"SELECT * FROM read_csv('pins.csv', header = true, auto_detect = false, delim = ',', quote = '\"', escape = '\"', nullstr = '', allow_quoted_nulls = false, columns = {kinds})"
 same("DuckDB, CSV with NULL and empty text", duckdb.sql(query).fetchall())
 same("DuckDB, NDJSON", duckdb.sql(f"SELECT * FROM read_ndjson('pins.ndjson', columns = {kinds})").fetchall())
-text = "strftime(created_at AT TIME ZONE 'UTC', '%Y-%m-%dT%H:%M:%SZ')"
-query = f"SELECT cid, car_file_path, {text}, size_bytes, metadata FROM 'pins.parquet'"
+text_of_time = "strftime(created_at AT TIME ZONE 'UTC', '%Y-%m-%dT%H:%M:%SZ')"
+query = f"SELECT cid, car_file_path, {text_of_time}, size_bytes, metadata FROM 'pins.parquet'"
 same("DuckDB, Parquet", duckdb.sql(query).fetchall())
 
 frame = pandas.read_csv("pins.csv", dtype=str, keep_default_na=False)
@@ -65,3 +65,16 @@ cells = [[text(cell.value) for cell in row] for row in rows]
 # What a double cannot hold exactly is text.
 wide = [[*row[:3], "" if row[3] is None else row[3] if row[3] < 10**15 else str(row[3]), row[4]] for row in blank]
 same("openpyxl, XLSX", cells, wide)
+
+# A directory for each value of car_file_path, which the files have not.
+QUOTE = "'\"'"
+left = kinds.replace(", 'car_file_path': 'VARCHAR'", "")
+for end, read in [("parquet", "read_parquet('split-parquet/**/*.parquet', "),
+                  ("csv", f"read_csv('split-csv/**/*.csv', header = true, auto_detect = false, delim = ',', quote = {QUOTE}, escape = {QUOTE}, nullstr = '', allow_quoted_nulls = false, columns = {left}, "),
+                  ("ndjson", f"read_ndjson('split-ndjson/**/*.ndjson', columns = {left}, ")]:
+    time_of = text_of_time if end == "parquet" else "created_at"
+    query = f"SELECT cid, car_file_path, {time_of}, size_bytes, metadata FROM {read} hive_partitioning = true, hive_types = {{'car_file_path': VARCHAR}}) ORDER BY cid"
+    same(f"DuckDB, split {end}", duckdb.sql(query).fetchall())
+parts = pyarrow.dataset.partitioning(pyarrow.schema([("car_file_path", pyarrow.string())]), flavor="hive")
+table = pyarrow.dataset.dataset("split-parquet", format="parquet", partitioning=parts).to_table()
+same("pyarrow, split Parquet", ([row["cid"], row["car_file_path"], time(row["created_at"]), row["size_bytes"], row["metadata"]] for row in sorted(table.to_pylist(), key=lambda row: row["cid"])))

@@ -145,6 +145,8 @@ impl Shell<'_> {
     fn report(&mut self, name: &str, values: &[(String, String)]) -> Outcome<()> {
         let report = self.reports.get(name)?;
         let bindings = report::bind(report, values)?;
+        // That nothing is found of a mistyped backend would be no good news.
+        report::check_backends(report, &bindings, self.engine)?;
         self.ask(Asked { passage: report::passage(report), bindings })
     }
 

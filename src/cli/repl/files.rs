@@ -27,7 +27,7 @@ impl Shell<'_> {
         let path = places::at_home(Path::new(file));
         let output = Output::new(Some(&path), None, None)?;
         // Now, and not after a query of minutes. That its directory is one shows only from within.
-        if let Some(parent) = output.path().and_then(Path::parent).filter(|dir| !dir.as_os_str().is_empty()) {
+        if let Some(parent) = output.file().and_then(Path::parent).filter(|dir| !dir.as_os_str().is_empty()) {
             fs::metadata(parent.join(".")).map_err(|source| Error::Write { path: path.clone(), source })?;
         }
         self.once = Some(output);

@@ -77,6 +77,81 @@ fn a_full_disk_is_predicted_and_told_and_changes_nothing() {
     assert_eq!(rows_of(&out.join("finished"), "s3"), rows_of(&clean.root(), "s3"));
 }
 
+/// Writes an answer to a small file system of its own, of each of these sizes.
+const TO_A_SMALL_DISK: &str = r#"
+for size in $SIZES; do
+    mount -t tmpfs -o size=$size tmpfs "$DISK" || exit 77
+    printf old > "$DISK/$NAME.keep"
+    [ -n "$SPLIT" ] || printf old > "$DISK/$NAME"
+    "$PINQL" -c "$SQL" -o "$DISK/$NAME" $SPLIT 2> "$OUT/$size.err"
+    echo $? > "$OUT/$size.code"
+    ls -A "$DISK" > "$OUT/$size.list"
+    [ -n "$SPLIT" ] || head -c 3 "$DISK/$NAME" > "$OUT/$size.old"
+    umount "$DISK" || exit 79
+done
+"#;
+
+#[test]
+fn a_full_disk_is_an_error_wherever_in_a_compressed_answer_it_shows() {
+    let data = Data::new();
+    let place = tempfile::tempdir().unwrap();
+    // Where each is another, nothing can be made small.
+    let sql = "SELECT value % 3 AS part, SHA256(CAST(value AS VARCHAR)) AS words FROM UNNEST(RANGE(0, 6000)) AS t(value)";
+    for (name, split) in [
+        ("a.csv.gz", ""),
+        ("a.csv.zst", ""),
+        ("a.ndjson.gz", ""),
+        ("a.parquet", ""),
+        ("a.arrow.zst", ""),
+        ("a.xlsx", ""),
+        ("parts", "--split-by part --format csv --compress gzip"),
+    ] {
+        let whole = place.path().join(format!("whole-{name}"));
+        let mut ample = vec!["-c", sql, "-o", whole.to_str().unwrap()];
+        ample.extend(split.split_whitespace());
+        assert_eq!(pinql(&data.root(), &ample).output().unwrap().status.code(), Some(0), "{name}");
+        let bytes: u64 = match whole.is_dir() {
+            true => listing(&whole).values().map(|bytes| bytes.len() as u64).sum(),
+            false => fs::metadata(&whole).unwrap().len(),
+        };
+        // In the first buffer, in the middle, and with the very last page: what is kept of the old answer takes two.
+        let page = 4096;
+        let last = bytes.div_ceil(page) * page + 2 * page;
+        let sizes = [4 * page, last / 2 / page * page, last - page, last - 2 * page];
+        let (disk, out) = (place.path().join("disk"), place.path().join(format!("out-{name}")));
+        fs::create_dir_all(&disk).unwrap();
+        fs::create_dir(&out).unwrap();
+        let mut command = Command::new("unshare");
+        command
+            .args(["-rm", "sh", "-c", TO_A_SMALL_DISK])
+            .env("SQL", sql)
+            .env("NAME", name)
+            .env("SPLIT", split);
+        command
+            .env("SIZES", sizes.map(|size| size.to_string()).join(" "))
+            .env("DISK", &disk)
+            .env("OUT", &out);
+        command.env("PINQL_ROOT", data.root()).env("PINQL", env!("CARGO_BIN_EXE_pinql"));
+        match command.output() {
+            Ok(output) if output.status.success() => {}
+            other => {
+                println!("nothing can be mounted here, so no disk was filled: {other:?}");
+                return;
+            }
+        }
+        for size in sizes {
+            let read = |end: &str| fs::read_to_string(out.join(format!("{size}.{end}"))).unwrap();
+            let (code, stderr) = (read("code"), read("err"));
+            assert!(code.trim() == "2" && stderr.contains("cannot write"), "{name}, {size}: {code} {stderr}");
+            assert!(stderr.contains("make room and run this again"), "{name}, {size}: {stderr}");
+            let kept =
+                if split.is_empty() { format!("{name}\n{name}.keep\n") } else { format!("{name}.keep\n") };
+            assert_eq!(read("list"), kept, "{name}, {size}");
+            assert!(!split.is_empty() || read("old") == "old", "{name}, {size}: the old answer is gone");
+        }
+    }
+}
+
 /// Runs the program as somebody who does not own the directory, if this is root, to whom no mode says anything.
 fn as_somebody(root: &Path, args: &[&str]) -> Output {
     let is_root =

@@ -1,6 +1,7 @@
 //! What several rooms' tests need: data directories made of rows, and answers as text.
 
 pub mod cids;
+pub mod programs;
 pub mod terminal;
 pub mod tree;
 
