@@ -212,7 +212,7 @@ fn lists_of_distinct_values_of_many_groups_stay_within_the_memory_limit_and_are_
 #[test]
 fn reports_of_the_backends_of_each_content_need_little_memory() {
     let temp = tempfile::tempdir().unwrap();
-    let spelled = |number: u64| if number % 3 == 0 { cids::v1(number) } else { cids::raw(number) };
+    let spelled = |number: u64| if number.is_multiple_of(3) { cids::v1(number) } else { cids::raw(number) };
     for (backend, every) in [("a", 1), ("b", 2), ("c", 3), ("d", 4), ("e", 5)] {
         let numbers = (0..40_000).filter(|number| number % every == 0);
         // Under two codecs some contents are on two backends.
