@@ -7,8 +7,8 @@ WITH contents AS (  -- in one pass: to find them first and then look for their b
         content,
         MIN(cid) AS cid,
         COUNT(DISTINCT backend_name) FILTER (WHERE status = 'stored') AS copies,
-        ARRAY_AGG(DISTINCT backend_name) AS asked,
         COALESCE(ARRAY_AGG(DISTINCT backend_name) FILTER (WHERE status = 'stored'), []) AS stored,
+        ARRAY_AGG(DISTINCT backend_name) FILTER (WHERE status <> 'stored') AS others,
         MAX(size_bytes) AS size_bytes
     FROM pins
     WHERE content <> X''
@@ -18,7 +18,7 @@ SELECT
     cid,
     copies,
     NULLIF(ARRAY_TO_STRING(ARRAY_SORT(stored), ', '), '') AS stored_on,
-    NULLIF(ARRAY_TO_STRING(ARRAY_SORT(ARRAY_EXCEPT(asked, stored)), ', '), '') AS not_stored_on,
+    NULLIF(ARRAY_TO_STRING(ARRAY_SORT(ARRAY_EXCEPT(others, stored)), ', '), '') AS not_stored_on,
     size_bytes
 FROM contents
 WHERE copies < $min_copies

@@ -3,7 +3,7 @@
 
 use std::fs::{self, File};
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use arrow::error::ArrowError;
@@ -156,12 +156,12 @@ fn side(word: &str, options: &Options, ui: &Ui) -> Outcome<Side> {
     // A file of that name in the working directory is none that was meant, unless no backend was.
     let is_path = path.components().count() > 1;
     if is_path && path.is_file() {
-        return of_backup(path, options, ui);
+        return of_backup(path, None, options, ui);
     }
     let root = places::root(options.root.as_deref(), options.root_default.as_deref());
     let runner = match root {
         Ok(root) => open_at(&root, options, ui)?,
-        Err(_) if path.is_file() => return of_backup(path, options, ui),
+        Err(_) if path.is_file() => return of_backup(path, None, options, ui),
         Err(failure) => return Err(failure),
     };
     let data = runner.session().data_dir();
@@ -174,7 +174,7 @@ fn side(word: &str, options: &Options, ui: &Ui) -> Outcome<Side> {
     if let Some(backend) = word.strip_suffix(CAR).and_then(known) {
         let car = backend.path.join(layout::CAR);
         return match car.is_file() {
-            true => of_backup(&car, options, ui),
+            true => of_backup(&car, Some(&backend.name), options, ui),
             false => Err(Failure::misuse(
                 format!("backend `{}` has no {}", backend.name, layout::CAR),
                 format!("`pinql backend export-car {}` makes it", backend.name),
@@ -182,7 +182,7 @@ fn side(word: &str, options: &Options, ui: &Ui) -> Outcome<Side> {
         };
     }
     match path.is_file() {
-        true => of_backup(path, options, ui),
+        true => of_backup(path, None, options, ui),
         false => Err(Failure::misuse(
             format!("`{word}` is neither a data directory, nor a backup, nor a backend of {root}"),
             "`pinql backend list` names the backends",
@@ -190,7 +190,9 @@ fn side(word: &str, options: &Options, ui: &Ui) -> Outcome<Side> {
     }
 }
 
-fn of_backup(file: &Path, options: &Options, ui: &Ui) -> Outcome<Side> {
+/// A side that is a backup, of this backend if that is known.
+fn of_backup(file: &Path, of: Option<&str>, options: &Options, ui: &Ui) -> Outcome<Side> {
+    let name = of.unwrap_or(BACKUP);
     let failed = |source| Error::Read { path: file.into(), source };
     // A link beside it would be none to follow.
     let file = file.canonicalize().map_err(failed)?;
@@ -198,35 +200,32 @@ fn of_backup(file: &Path, options: &Options, ui: &Ui) -> Outcome<Side> {
     let opened = File::open(&file).and_then(|file| file.take(PARQUET.len() as u64).read_to_end(&mut start));
     opened.map_err(failed)?;
     let is_car = start != PARQUET;
-    let dir = backup(&file, if is_car { layout::CAR } else { layout::MAPPINGS })?;
+    let dir = tempfile::Builder::new().prefix("pinql-diff-").tempdir().map_err(failed)?;
+    let place = dir.path().join(layout::BACKENDS).join(name);
+    let copy = place.join(if is_car { layout::CAR } else { layout::MAPPINGS });
+    backup(&file, &copy)?;
     let mut runner = open_at(dir.path(), options, ui)?;
     if is_car {
         let options = migrate::Options::at(Utc::now().timestamp_micros());
         let from = RestoreFrom::Car { salvage: false };
-        let restored = runner.work(
-            &Arc::new(Progress::default()),
-            |_| {},
-            move |session, progress| migrate::restore(session, BACKUP, &from, &options, progress),
-        );
+        let restored = runner.work(&Arc::new(Progress::default()), |_| {}, {
+            let name = name.to_owned();
+            move |session, progress| migrate::restore(session, &name, &from, &options, progress)
+        });
         // What is wrong with the copy is wrong with the file.
-        let restored = restored.map_err(|failure| failure.about(&place(&dir).join(layout::CAR), &file))?;
-        restored.notes.iter().for_each(|note| ui.say(&one_line(&format!("{}: {note}", file.display()))));
+        let restored = restored.map_err(|failure| failure.about(&copy, &file))?;
+        // Of one that could be anybody's, they say that its mappings name another backend.
+        let notes = restored.notes.iter().filter(|_| of.is_some());
+        notes.for_each(|note| ui.say(&one_line(&format!("{}: {note}", file.display()))));
     }
-    Ok(Side { runner, backend: Some(BACKUP.into()), _dir: Some(dir) })
+    Ok(Side { runner, backend: Some(name.into()), _dir: Some(dir) })
 }
 
-/// A data directory with this file under this name in its only backend, in the place for temporary files, for a comparison
-/// writes nothing beside data: linked where that is possible, else copied.
-fn backup(file: &Path, name: &str) -> Outcome<TempDir> {
-    let failed = |source| Error::Write { path: file.into(), source };
-    let dir = tempfile::Builder::new().prefix("pinql-diff-").tempdir().map_err(failed)?;
-    fs::create_dir_all(place(&dir)).map_err(failed)?;
-    let target = place(&dir).join(name);
-    fs::hard_link(file, &target).or_else(|_| fs::copy(file, &target).map(drop)).map_err(failed)?;
-    Ok(dir)
-}
-
-/// The directory of that backend.
-fn place(dir: &TempDir) -> PathBuf {
-    dir.path().join(layout::BACKENDS).join(BACKUP)
+/// Puts a file into a data directory that is there for a comparison only, for that writes nothing beside data: linked where
+/// that is possible, else copied.
+fn backup(file: &Path, copy: &Path) -> Outcome<()> {
+    let failed = |source| Error::Write { path: copy.into(), source };
+    fs::create_dir_all(copy.parent().unwrap_or(copy)).map_err(failed)?;
+    fs::hard_link(file, copy).or_else(|_| fs::copy(file, copy).map(drop)).map_err(failed)?;
+    Ok(())
 }

@@ -164,6 +164,81 @@ fn distinct_values_of_many_groups_stay_within_the_memory_limit_and_are_right() {
 }
 
 #[test]
+fn lists_of_distinct_values_are_those_of_any_other_way() {
+    let lists = |distinct: &str| {
+        format!(
+            "SELECT g, {distinct} AS all_of_them FROM (VALUES (1, 'a'), (1, NULL), (1, 'b'), (1, 'a'), (2, NULL), (2, NULL), \
+             (3, 'c'), (4, 'd')) AS t (g, v) GROUP BY g ORDER BY g"
+        )
+    };
+    runtime().block_on(async {
+        let session = Session::open(&repository("examples/ipfs_kit"), options()).unwrap();
+        for (sql, wanted) in [
+            ("ARRAY_TO_STRING(ARRAY_SORT(ARRAY_AGG(DISTINCT v)), ',', '-')", "\"-,a,b\" - c d"),
+            (
+                "ARRAY_TO_STRING(ARRAY_SORT(ARRAY_AGG(DISTINCT v) FILTER (WHERE v <> 'c')), ',', '-')",
+                "\"a,b\" \"NULL\" \"NULL\" d",
+            ),
+            ("CARDINALITY(ARRAY_AGG(DISTINCT v))", "3 1 1 1"),
+            ("ARRAY_TO_STRING(ARRAY_AGG(DISTINCT v ORDER BY v DESC), ',', '-')", "\"-,b,a\" - c d"),
+        ] {
+            let sql = format!(
+                "SELECT COALESCE(CAST(all_of_them AS VARCHAR), 'NULL') AS l FROM ({}) ORDER BY g",
+                lists(sql)
+            );
+            let answer = as_csv(session.query(&sql).await.unwrap()).await.unwrap();
+            assert_eq!(answer.lines().skip(1).collect::<Vec<_>>().join(" "), wanted, "{sql}");
+        }
+    });
+}
+
+#[test]
+fn lists_of_distinct_values_of_many_groups_stay_within_the_memory_limit_and_are_right() {
+    for limit in [None, Some(64 << 20), Some(24 << 20), Some(12 << 20)] {
+        runtime().block_on(async {
+            let options = Options { memory_limit: limit, ..options() };
+            let session = Session::open(&repository("examples/ipfs_kit"), options).unwrap();
+            let sql = "SELECT l, f, COUNT(*) AS groups FROM ( \
+                       SELECT value % 200000 AS g, ARRAY_TO_STRING(ARRAY_SORT(ARRAY_AGG(DISTINCT 'v' || CAST(value / 200000 % 3 AS VARCHAR))), ' ') AS l, \
+                       ARRAY_TO_STRING(ARRAY_SORT(ARRAY_AGG(DISTINCT value / 200000) FILTER (WHERE value % 2 = 0)), ' ') AS f \
+                       FROM generate_series(0, 799999) GROUP BY 1) GROUP BY l, f ORDER BY l, f";
+            let answer = as_csv(session.query(sql).await.unwrap()).await;
+            let answer = answer.unwrap_or_else(|error| panic!("{limit:?}: {error}\n{:?}", error.hint()));
+            assert_eq!(answer, "l,f,groups\nv0 v1 v2,0 1 2 3,100000\nv0 v1 v2,,100000", "{limit:?}");
+        });
+    }
+}
+
+#[test]
+fn reports_of_the_backends_of_each_content_need_little_memory() {
+    let temp = tempfile::tempdir().unwrap();
+    let spelled = |number: u64| if number.is_multiple_of(3) { cids::v1(number) } else { cids::raw(number) };
+    for (backend, every) in [("a", 1), ("b", 2), ("c", 3), ("d", 4), ("e", 5)] {
+        let numbers = (0..40_000).filter(|number| number % every == 0);
+        // Under two codecs some contents are on two backends.
+        let cids: Vec<_> =
+            numbers.map(|number| if backend == "d" { cids::raw(number) } else { spelled(number) }).collect();
+        let state = |at: usize| if at % 10 == 9 { "failed" } else { "stored" };
+        let rows: Vec<_> = cids.iter().enumerate().map(|(at, cid)| (cid.as_str(), state(at))).collect();
+        write(temp.path(), backend, &mappings(backend, &rows));
+    }
+    let reports = Reports::built_in();
+    for name in ["under-replicated", "over-replicated", "codec-mismatch", "overlap", "repair-options"] {
+        let report = reports.get(name).unwrap();
+        let bindings = report.bind(&[], chrono::DateTime::UNIX_EPOCH).unwrap();
+        let answers = [None, Some(16_000_000)].map(|memory_limit| {
+            runtime().block_on(async {
+                let session = Session::open(temp.path(), Options { memory_limit, ..options() }).unwrap();
+                let answer = as_csv(session.query_with(&report.sql, &bindings).await.unwrap()).await;
+                answer.unwrap_or_else(|error| panic!("{name}, {memory_limit:?}: {error} {:?}", error.hint()))
+            })
+        });
+        assert!(answers[0].lines().count() > 5, "{name}");
+        assert!(answers[0] == answers[1], "{name}: another answer in little memory");
+    }
+}
+
+#[test]
 fn the_contents_of_each_backend_are_counted_in_little_memory() {
     let temp = tempfile::tempdir().unwrap();
     let cids: Vec<_> = (0..40_000).map(cids::raw).collect();
