@@ -435,7 +435,7 @@ fn the_difference_of_two_sides_is_what_a_recount_finds() {
             text(&output.stderr)
         );
     }
-    let quiet = pinql(&samples(), &["diff", "s3_main@car", "s3_main"]);
+    let quiet = pinql(&samples(), &["diff", "github_mirror@car", "github_mirror"]);
     assert_eq!((quiet.status.code(), text(&quiet.stderr).as_str()), (Some(0), ""));
     fs::remove_file(&copy).unwrap();
     fs::remove_file(root.join("backends/old/pin_mappings.car")).unwrap();
