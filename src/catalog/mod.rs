@@ -1,7 +1,7 @@
 //! Tables: backends as the engine sees them.
 //!
-//! A query sees a [`Snapshot`] through a [`PinCatalog`]: `pins`, `records`, `rejects` and `backends` in the default schema,
-//! and one table for each backend in the schema `backends`. To add a system table: a provider like [`system`]'s, and its name in
+//! A query sees a [`Snapshot`] through a [`PinCatalog`]: `pins`, `records`, `rejects`, `backends`, `history` and
+//! `backend_history` in the default schema, and one table for each backend in the schema `backends`. To add a system table: a provider like [`system`]'s, and its name in
 //! [`TABLES`].
 
 mod adapter;
@@ -9,6 +9,7 @@ mod derive;
 mod facts;
 mod file;
 pub(crate) mod functions;
+mod history;
 mod notes;
 mod ranges;
 mod reader;
@@ -34,6 +35,7 @@ use datafusion::catalog::{CatalogProvider, SchemaProvider, TableProvider};
 use datafusion::common::Result;
 
 use crate::store::Mappings;
+use history::HistoryTable;
 use system::BackendsTable;
 use table::{PinTable, external};
 
@@ -48,7 +50,7 @@ pub(crate) const BACKENDS: &str = "backends";
 pub(crate) const REMEMBERED: &str = "_";
 
 /// The tables of [`MAIN`].
-const TABLES: [&str; 4] = ["backends", "pins", "records", "rejects"];
+const TABLES: [&str; 6] = ["backend_history", "backends", "history", "pins", "records", "rejects"];
 
 /// Further tables of [`MAIN`] by name, which are the same in every snapshot.
 pub(crate) type Tables = Arc<Vec<(&'static str, Arc<dyn TableProvider>)>>;
@@ -114,6 +116,8 @@ impl SchemaProvider for MainSchema {
             "records" => Some(Arc::new(PinTable::records(snapshot))),
             "rejects" => Some(Arc::new(PinTable::rejects(snapshot))),
             "backends" => Some(Arc::new(BackendsTable::new(snapshot))),
+            "history" => Some(Arc::new(HistoryTable::totals(self.snapshot.dir().clone()))),
+            "backend_history" => Some(Arc::new(HistoryTable::of_backends(self.snapshot.dir().clone()))),
             REMEMBERED => self.remembered.clone(),
             name => self.given.iter().find(|(given, _)| *given == name).map(|(_, table)| Arc::clone(table)),
         })

@@ -7,6 +7,7 @@ pub mod cid;
 mod count;
 mod fast;
 pub mod mapping;
+pub mod observation;
 pub(crate) mod reason;
 pub mod schema;
 pub mod size;

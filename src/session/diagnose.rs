@@ -60,6 +60,9 @@ fn foreign(cause: &(dyn std::error::Error + Send + Sync + 'static)) -> Error {
         Some(Error::Read { path, source }) => {
             Error::Read { path: path.clone(), source: source.kind().into() }
         }
+        Some(Error::Format { path, place, problem }) => {
+            Error::Format { path: path.clone(), place: place.clone(), problem: problem.clone() }
+        }
         _ => Error::Engine { message: cause.to_string() },
     }
 }

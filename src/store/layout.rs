@@ -5,6 +5,19 @@ pub const BACKENDS: &str = "backends";
 /// Under the root: one YAML or JSON file for each backend, with secrets in it.
 pub const BACKEND_CONFIGS: &str = "backend_configs";
 
+/// Under the root: what a daemon keeps there: `.pinql/daemon`.
+pub const DAEMON: [&str; 2] = [".pinql", "daemon"];
+/// In a daemon's directory: what it knows at the moment, as long as it runs.
+pub const STATUS: &str = "status.json";
+/// In a daemon's directory: the number of its process.
+pub const PID: &str = "pid";
+/// In a daemon's directory: what its alerts are at, and what is still to be told.
+pub const ALERTS: &str = "alerts.json";
+/// In a daemon's directory: what it writes for people where it has no terminal.
+pub const LOG: &str = "daemon.log";
+/// In a daemon's directory: its observations, files called `<first>-<last>.parquet` by number.
+pub const HISTORY: &str = "history";
+
 /// In a backend's directory: the mappings, a file or a directory of part files.
 pub const MAPPINGS: &str = "pin_mappings.parquet";
 /// In a backend's directory: the same mappings as content-addressed backup.
@@ -25,6 +38,10 @@ pub const STAGED: &str = ".tmp";
 /// Whether a file is one in the making that nobody will finish, if nobody is writing.
 pub fn is_leftover(name: &str) -> bool {
     let ours = [MAPPINGS, CAR, REJECTS, LEGACY];
-    let rest = name.strip_prefix('.').and_then(|name| name.strip_suffix(STAGED));
-    rest.is_some_and(|rest| ours.iter().any(|file| rest.starts_with(file)))
+    staged(name).is_some_and(|rest| ours.iter().any(|file| rest.starts_with(file)))
+}
+
+/// What the name of a file in the making holds between its dot and its end: the name that it will have, and more.
+pub(super) fn staged(name: &str) -> Option<&str> {
+    name.strip_prefix('.').and_then(|name| name.strip_suffix(STAGED))
 }

@@ -8,6 +8,7 @@ pub mod layout;
 mod legacy;
 mod links;
 mod lock;
+pub mod observations;
 mod publish;
 mod rejects;
 
