@@ -57,6 +57,8 @@ pub(super) struct Planner {
     pub options: Options,
     /// The table `_`.
     pub remembered: Remembered,
+    /// What all queries see, if it is not a new one each time.
+    snapshot: Option<Arc<Snapshot>>,
 }
 
 /// One statement, planned.
@@ -98,7 +100,8 @@ impl Planner {
             .build();
         register_functions(&mut state).map_err(broken)?;
         let given = Arc::new(prices::tables(&options.prices).map_err(broken)?);
-        Ok(Planner { dir, store, state, given, caution, options, remembered: Remembered::default() })
+        let remembered = Remembered::default();
+        Ok(Planner { dir, store, state, given, caution, options, remembered, snapshot: None })
     }
 
     /// The same for [`Session::faithful`](super::Session::faithful).
@@ -107,9 +110,21 @@ impl Planner {
         // Several partitions would come as they are done.
         state.config_mut().options_mut().execution.target_partitions = 1;
         let options = Options { skip_unreadable: false, threads: Some(1), ..self.options.clone() };
+        self.like(state, options, None)
+    }
+
+    /// The same for [`Session::at_once`](super::Session::at_once).
+    pub fn at_once(&self) -> Planner {
+        let options = Options { skip_unreadable: true, ..self.options.clone() };
+        let snapshot = Snapshot::new(self.dir.clone(), Arc::clone(&self.store), Unreadable::Skip);
+        self.like(self.state.clone(), options, Some(Arc::new(snapshot)))
+    }
+
+    /// The same with these parts in the place of its own.
+    fn like(&self, state: SessionState, options: Options, snapshot: Option<Arc<Snapshot>>) -> Planner {
         let (dir, store, caution) = (self.dir.clone(), Arc::clone(&self.store), self.caution.clone());
-        let given = Arc::clone(&self.given);
-        Planner { dir, store, state, given, caution, options, remembered: Remembered::default() }
+        let (given, remembered) = (Arc::clone(&self.given), Remembered::default());
+        Planner { dir, store, state, given, caution, options, remembered, snapshot }
     }
 
     /// The functions and settings of all queries.
@@ -124,7 +139,8 @@ impl Planner {
     /// A snapshot of the data directory, and a state whose tables are over it.
     fn begin(&self) -> (Arc<Snapshot>, SessionState) {
         let unreadable = if self.options.skip_unreadable { Unreadable::Skip } else { Unreadable::Fail };
-        let snapshot = Arc::new(Snapshot::new(self.dir.clone(), Arc::clone(&self.store), unreadable));
+        let new = || Arc::new(Snapshot::new(self.dir.clone(), Arc::clone(&self.store), unreadable));
+        let snapshot = self.snapshot.clone().unwrap_or_else(new);
         let catalogs = MemoryCatalogProviderList::new();
         catalogs.register_catalog(
             catalog::CATALOG.to_owned(),

@@ -418,7 +418,7 @@ fn status_distribution_agrees_with_a_recount() {
     });
 }
 
-fn prop_same(report: Vec<Value>, recount: Vec<Value>) -> Result<(), TestCaseError> {
+pub fn prop_same(report: Vec<Value>, recount: Vec<Value>) -> Result<(), TestCaseError> {
     // The order of an object's keys does not count in comparing values, and must be the report's all the same.
     let columns =
         |rows: &[Value]| rows.first().map(|row| row.as_object().unwrap().keys().cloned().collect::<Vec<_>>());
@@ -428,7 +428,7 @@ fn prop_same(report: Vec<Value>, recount: Vec<Value>) -> Result<(), TestCaseErro
 }
 
 /// Checks random roots, each with a number below 8 that may choose a parameter.
-fn for_random_roots(check: impl Fn(&Root, &Path, usize) -> Result<(), TestCaseError>) {
+pub fn for_random_roots(check: impl Fn(&Root, &Path, usize) -> Result<(), TestCaseError>) {
     let config = Config { cases: 64, max_shrink_iters: 200, failure_persistence: None, ..Config::default() };
     let outcome = TestRunner::new(config).run(&(roots(), 0..8usize), |(root, choice)| {
         let temp = TempDir::new().unwrap();

@@ -1,0 +1,3 @@
+//! What `pinql daemon` knows of all backends.
+
+mod analysis;
