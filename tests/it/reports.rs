@@ -112,6 +112,7 @@ fn snapshots(name: &str, root: &str, cid: &str, backend: &str, other: &str) {
             "where-is" | "cost-of-copy" => &[("cid", cid)],
             "without-backend" | "without-backend-total" => &[("backends", backend)],
             "missing-on" => &[("backend", other)],
+            "capacity" => &[("backend", backend), ("capacity", "5000000000000")],
             _ => &[],
         };
         let [table, json] = [Format::Table, Format::Json].map(|format| {
