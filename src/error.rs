@@ -47,6 +47,24 @@ pub enum Error {
         path: PathBuf,
     },
 
+    /// A daemon is at work on the data directory already.
+    #[error("a daemon works on {} already, process {pid}", path.display())]
+    Running {
+        /// The data directory.
+        path: PathBuf,
+        /// Its process, or `?`.
+        pid: String,
+    },
+
+    /// Nobody can be listened to at an address.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// The address.
+        address: std::net::SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+
     /// A file that is not what its name says, and the place where that shows.
     #[error("{}, {place}: {problem}", path.display())]
     Format {
@@ -240,6 +258,9 @@ impl Error {
                 false => format!("raise --memory-limit, or ask for less at once ({detail})"),
             }),
             Error::Locked { .. } => Some("wait until it is done, then run this again".into()),
+            Error::Running { .. } => {
+                Some("`pinql daemon stop` ends it, `pinql daemon status` tells what it does".into())
+            }
             Error::Refused { hint, .. } => Some(hint.clone()),
             Error::Write { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
                 Some("what was there is still there: make room and run this again".into())

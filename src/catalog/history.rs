@@ -124,11 +124,12 @@ impl HistoryTable {
                 (owners.len(), found)
             }
         };
-        let column = |field: &Arc<arrow::datatypes::Field>| {
-            match found.iter().find(|(name, _)| name == field.name()) {
-                Some((_, values)) => cast(values, field.data_type()),
-                None => Ok(new_null_array(field.data_type(), rows)),
-            }
+        let column = |field: &Arc<arrow::datatypes::Field>| match found
+            .iter()
+            .find(|(name, _)| name == field.name())
+        {
+            Some((_, values)) => cast(values, field.data_type()),
+            None => Ok(new_null_array(field.data_type(), rows)),
         };
         let arrays = columns.fields().iter().map(column).collect::<Result<Vec<_>, _>>()?;
         let rows = RecordBatchOptions::new().with_row_count(Some(rows));

@@ -78,7 +78,12 @@ pub fn list(dir: &Path) -> Result<Listing> {
             Some((first, last)) => {
                 // One that has just been removed is in another.
                 let Ok(metadata) = entry.metadata() else { continue };
-                listing.files.push(ObservationsFile { path: entry.path(), first, last, size: metadata.len() });
+                listing.files.push(ObservationsFile {
+                    path: entry.path(),
+                    first,
+                    last,
+                    size: metadata.len(),
+                });
             }
             None if name.to_str().and_then(layout::staged).is_some() => listing.leftovers.push(entry.path()),
             None => {}
