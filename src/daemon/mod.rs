@@ -1,13 +1,35 @@
-//! What is true of all backends now: the analysis that a daemon takes again and again, and what it makes of it.
+//! What is true of all backends now, and a process that watches over them.
 //!
 //! [`analyze`] reads the whole data directory once and gives an [`Analysis`]; [`analyze_backend`] and [`analyze_redundancy`]
 //! read its parts anew where only something has changed. The library reads no clock: whoever asks says what time it is.
+//!
+//! [`run()`] is the daemon: it notices changes ([`watch`]), reads what has changed (`seen`), keeps observations (`history`),
+//! asks what an operator wants to be told of ([`alerts`]), probes places ([`probes`]), and shows what it knows: `status.json`,
+//! and over HTTP (`metrics`, `http`), all made of one `picture`. What it is told to do is a [`config`].
 
+pub mod alerts;
 mod analysis;
+mod clock;
+pub mod config;
+mod history;
+mod hold;
+mod http;
+mod metrics;
 mod observe;
+mod picture;
+pub mod probes;
+mod record;
 mod rows;
+mod run;
+mod seen;
+mod surroundings;
+pub mod watch;
 
+pub use alerts::check_questions;
 pub use analysis::{
     Analysis, BackendAnalysis, BackendFiles, BackendState, Contents, PinCounts, Redundancy, StatusCounts,
 };
+pub use hold::{running, status};
 pub use observe::{analyze, analyze_backend, analyze_redundancy};
+pub use run::run;
+pub use surroundings::{Clock, Order, Surroundings, Usage};

@@ -1,3 +1,10 @@
-//! What `pinql daemon` knows of all backends.
+//! What `pinql daemon` knows of all backends, and the process that watches over them.
 
+mod alerts;
 mod analysis;
+mod metrics;
+mod process;
+mod running;
+#[cfg(target_os = "linux")]
+mod soak;
+mod trends;
