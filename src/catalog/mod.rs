@@ -1,17 +1,19 @@
 //! Tables: backends as the engine sees them.
 //!
-//! A query sees a [`Snapshot`] through a [`PinCatalog`]: `pins`, `records`, `rejects` and `backends` in the default schema,
-//! and one table for each backend in the schema `backends`. To add a system table: a provider like [`system`]'s, and its name in
+//! A query sees a [`Snapshot`] through a [`PinCatalog`]: `pins`, `records`, `rejects`, `backends` and what other tools have
+//! left word of ([`registries`]) in the default schema, and one table for each backend in the schema `backends`. To add a system table: a provider like [`system`]'s, and its name in
 //! [`TABLES`].
 
 mod adapter;
 mod derive;
 mod facts;
 mod file;
+mod foreign;
 pub(crate) mod functions;
 mod notes;
 mod ranges;
 mod reader;
+mod registries;
 mod runs;
 mod snapshot;
 mod sought;
@@ -34,6 +36,7 @@ use datafusion::catalog::{CatalogProvider, SchemaProvider, TableProvider};
 use datafusion::common::Result;
 
 use crate::store::Mappings;
+use registries::{Registries, RegistryTable};
 use system::BackendsTable;
 use table::{PinTable, external};
 
@@ -48,7 +51,8 @@ pub(crate) const BACKENDS: &str = "backends";
 pub(crate) const REMEMBERED: &str = "_";
 
 /// The tables of [`MAIN`].
-const TABLES: [&str; 4] = ["backends", "pins", "records", "rejects"];
+pub(crate) const TABLES: [&str; 7] =
+    ["backends", "buckets", "dirty", "pins", "records", "registry", "rejects"];
 
 /// Further tables of [`MAIN`] by name, which are the same in every snapshot.
 pub(crate) type Tables = Arc<Vec<(&'static str, Arc<dyn TableProvider>)>>;
@@ -109,6 +113,9 @@ impl SchemaProvider for MainSchema {
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
         let snapshot = Arc::clone(&self.snapshot);
+        if let Some(of) = Registries::named(name) {
+            return Ok(Some(Arc::new(RegistryTable::new(snapshot, of))));
+        }
         Ok(match name {
             "pins" => Some(Arc::new(PinTable::pins(snapshot))),
             "records" => Some(Arc::new(PinTable::records(snapshot))),

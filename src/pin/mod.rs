@@ -9,6 +9,7 @@ mod fast;
 pub mod mapping;
 pub(crate) mod reason;
 pub mod schema;
+pub(crate) mod secret;
 pub mod size;
 pub(crate) mod sought;
 pub mod status;

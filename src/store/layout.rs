@@ -5,6 +5,28 @@ pub const BACKENDS: &str = "backends";
 /// Under the root: one YAML or JSON file for each backend, with secrets in it.
 pub const BACKEND_CONFIGS: &str = "backend_configs";
 
+/// Under the root: what a daemon keeps there: `.pinql/daemon`.
+pub const DAEMON: [&str; 2] = [".pinql", "daemon"];
+/// In a daemon's directory: what it knows at the moment, as long as it runs.
+pub const STATUS: &str = "status.json";
+
+/// Under the root: what older tools know of their backends, in [`BACKEND_REGISTRY`] and [`DIRTY_METADATA`].
+pub const BACKEND_INDEX: &str = "backend_index";
+/// Under [`BACKEND_INDEX`]: one row for each backend that a tool has registered.
+pub const BACKEND_REGISTRY: &str = "backend_registry.parquet";
+/// Under [`BACKEND_INDEX`]: what of each backend waits to be synced.
+pub const DIRTY_METADATA: &str = "dirty_metadata";
+/// Under the root: the same, as another tool notes it.
+pub const BACKEND_STATE: &str = "backend_state";
+/// How the name of such a note ends behind that of the backend.
+pub const DIRTY_NOTE: &str = "_dirty.json";
+/// How the name of an empty file ends that says no more than that a backend is dirty.
+pub const DIRTY_FLAG: &str = ".dirty";
+/// Under the root: what older tools know of their buckets, in [`BUCKET_REGISTRY`].
+pub const BUCKET_INDEX: &str = "bucket_index";
+/// Under [`BUCKET_INDEX`], or under the root itself: one row for each bucket.
+pub const BUCKET_REGISTRY: &str = "bucket_registry.parquet";
+
 /// In a backend's directory: the mappings, a file or a directory of part files.
 pub const MAPPINGS: &str = "pin_mappings.parquet";
 /// In a backend's directory: the same mappings as content-addressed backup.
