@@ -8,6 +8,7 @@ mod bars;
 mod car;
 mod completions;
 mod config;
+mod daemon;
 mod dashboard;
 mod diff;
 mod excerpt;
@@ -163,6 +164,7 @@ fn dispatch(
             completions::man(reports, given, &output(&args.options)?).map(|()| Exit::Done)
         }
         Some(("diff", given)) => diff::run(&args.options, given, ui),
+        Some(("daemon", given)) => daemon::run(&args.options, given, ui),
         Some(("dashboard", _)) => dashboard::run(&args.options, reports, ui),
         Some(("prices", _)) => prices::run(&args.options),
         Some((name, _)) => unreachable!("clap knows no command {name}"),
