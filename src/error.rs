@@ -118,6 +118,15 @@ pub enum Error {
         reason: String,
     },
 
+    /// What another tool noted of its backends or buckets cannot be read. No pin is lost with it.
+    #[error("cannot read {path}: {reason}")]
+    UnreadableRegistry {
+        /// The file, relative to the root.
+        path: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+
     /// A backend that was to be skipped if it cannot be read turned out to be damaged when rows had been handed over already.
     #[error("backend `{backend}` turned out to be damaged after rows had been handed over: {path}: {reason}")]
     DamagedLate {
@@ -252,6 +261,9 @@ impl Error {
             Error::UnreadableBackend { .. } => Some(
                 "see `SELECT name, state, reason FROM backends`; --skip-unreadable goes on without it".into(),
             ),
+            Error::UnreadableRegistry { .. } => {
+                Some("move it away: the tool that keeps it writes it anew, and pins do not need it".into())
+            }
             Error::Sql { hint, .. } => hint.clone(),
             Error::Memory { detail, .. } => Some(match detail.is_empty() {
                 true => "raise --memory-limit, or ask for less at once".into(),

@@ -1,18 +1,21 @@
 //! Tables: backends as the engine sees them.
 //!
-//! A query sees a [`Snapshot`] through a [`PinCatalog`]: `pins`, `records`, `rejects`, `backends`, `history` and
-//! `backend_history` in the default schema, and one table for each backend in the schema `backends`. To add a system table: a provider like [`system`]'s, and its name in
+//! A query sees a [`Snapshot`] through a [`PinCatalog`]: `pins`, `records`, `rejects`, `backends`, what a daemon has observed
+//! ([`history`]) and what other tools have left word of ([`registries`]) in the default schema, and one table for each backend in
+//! the schema `backends`. To add a system table: a provider like [`system`]'s, and its name in
 //! [`TABLES`].
 
 mod adapter;
 mod derive;
 mod facts;
 mod file;
+mod foreign;
 pub(crate) mod functions;
 mod history;
 mod notes;
 mod ranges;
 mod reader;
+mod registries;
 mod runs;
 mod snapshot;
 mod sought;
@@ -36,6 +39,7 @@ use datafusion::common::Result;
 
 use crate::store::Mappings;
 use history::HistoryTable;
+use registries::{Registries, RegistryTable};
 use system::BackendsTable;
 use table::{PinTable, external};
 
@@ -50,7 +54,8 @@ pub(crate) const BACKENDS: &str = "backends";
 pub(crate) const REMEMBERED: &str = "_";
 
 /// The tables of [`MAIN`].
-const TABLES: [&str; 6] = ["backend_history", "backends", "history", "pins", "records", "rejects"];
+pub(crate) const TABLES: [&str; 9] =
+    ["backend_history", "backends", "buckets", "dirty", "history", "pins", "records", "registry", "rejects"];
 
 /// Further tables of [`MAIN`] by name, which are the same in every snapshot.
 pub(crate) type Tables = Arc<Vec<(&'static str, Arc<dyn TableProvider>)>>;
@@ -111,6 +116,9 @@ impl SchemaProvider for MainSchema {
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
         let snapshot = Arc::clone(&self.snapshot);
+        if let Some(of) = Registries::named(name) {
+            return Ok(Some(Arc::new(RegistryTable::new(snapshot, of))));
+        }
         Ok(match name {
             "pins" => Some(Arc::new(PinTable::pins(snapshot))),
             "records" => Some(Arc::new(PinTable::records(snapshot))),

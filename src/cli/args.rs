@@ -49,7 +49,11 @@ Examples:
   pinql daemon run --config /etc/pinql/daemon.toml     # in the foreground
   pinql daemon run --config daemon.toml --check
   pinql daemon start
-  pinql daemon status --json";
+  pinql daemon status --json
+  pinql daemon intelligent status
+  pinql daemon intelligent insights --json | jq .pin_mapping_analysis
+  pinql daemon intelligent health                       # exit 1 if a backend is not healthy
+  pinql daemon intelligent analyze --backend s3_main";
 
 const CAR_EXAMPLES: &str = "\
 Examples:

@@ -273,7 +273,7 @@ fn backends(page: &mut Page, picture: &Picture) {
         let Some(health) = observed.health.get(&backend.name) else { continue };
         for word in HEALTH {
             let labels = [("backend", backend.name.as_str()), ("health", word)];
-            page.value("pinql_backend_health", &labels, f64::from(u8::from(word == *health)));
+            page.value("pinql_backend_health", &labels, f64::from(u8::from(word == health.state.word())));
         }
     }
     page.metric("pinql_pins", "gauge", "Mappings by backend and status.");

@@ -9,16 +9,24 @@
 
 pub mod alerts;
 mod analysis;
+mod backend_report;
+mod backup;
 mod clock;
 pub mod config;
+mod documents;
+mod facts;
+mod findings;
+mod health;
 mod history;
 mod hold;
 mod http;
+mod json;
 mod metrics;
 mod observe;
 mod picture;
 pub mod probes;
 mod record;
+mod registries;
 mod rows;
 mod run;
 mod seen;
@@ -29,7 +37,13 @@ pub use alerts::check_questions;
 pub use analysis::{
     Analysis, BackendAnalysis, BackendFiles, BackendState, Contents, PinCounts, Redundancy, StatusCounts,
 };
+pub use backend_report::{BackendReport, Cost, Mappings, Month, Reason};
+pub use backup::Backup;
+pub use facts::{ByText, Detail, Facts};
+pub use findings::{Finding, Severity};
+pub use health::{BackendHealth, Check, Evidence, Health, HealthThresholds, Limits, ServiceCheck, judge_all};
 pub use hold::{running, status};
 pub use observe::{analyze, analyze_backend, analyze_redundancy};
+pub use registries::{Bucket, Registered, Registries, UnreadableFile};
 pub use run::run;
 pub use surroundings::{Clock, Order, Surroundings, Usage};

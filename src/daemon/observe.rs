@@ -256,7 +256,7 @@ impl PinCounts {
 }
 
 impl Contents {
-    fn of(row: &Row<'_>) -> Contents {
+    pub(super) fn of(row: &Row<'_>) -> Contents {
         Contents {
             contents: row.count("contents"),
             bytes: row.sum("bytes").unwrap_or_default(),

@@ -50,8 +50,6 @@ pub struct Picture {
     pub observation: Option<Arc<Observation>>,
     /// What probes have found, which goes on changing.
     pub answers: Answers,
-    /// Why backends are not well, by name.
-    pub health_reasons: BTreeMap<String, Vec<String>>,
     /// What alerts are at, with how bad each is.
     pub alerts: BTreeMap<String, (&'static str, State)>,
     /// What became of notices.
@@ -213,14 +211,14 @@ impl Picture {
 
     fn backend(&self, backend: &BackendAnalysis, reached: Option<&Reached>) -> Value {
         let counts = backend.counts();
-        let observed = self.observation.as_ref();
+        let health = self.observation.as_ref().and_then(|observed| observed.health.get(&backend.name));
         json!({
             "name": backend.name,
             "type": backend.kind,
             "state": backend.state.word(),
             "reason": backend.reason,
-            "health": observed.and_then(|observed| observed.health.get(&backend.name)),
-            "health_reasons": self.health_reasons.get(&backend.name).cloned().unwrap_or_default(),
+            "health": health.map(|health| health.state.word()),
+            "health_reasons": health.map(|health| health.reasons()).unwrap_or_default(),
             "read_at": micros(Some(backend.observed_at)),
             "pins": counts.map(|counts| counts.pins),
             "by_status": counts.map(|counts| counts.by_status.iter().map(|(status, of)| (status, of.pins)).collect::<BTreeMap<_, _>>()),

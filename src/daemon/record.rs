@@ -13,7 +13,7 @@ use arrow::datatypes::{DataType, Field};
 use arrow::error::ArrowError;
 
 use super::probes::Reached;
-use super::{Analysis, BackendAnalysis};
+use super::{Analysis, BackendAnalysis, BackendHealth};
 use crate::pin::observation;
 
 /// Why an observation was made.
@@ -49,8 +49,8 @@ pub struct Observation {
     pub analysis: Arc<Analysis>,
     /// What probes have found, by backend.
     pub reached: BTreeMap<String, Reached>,
-    /// How backends are, in one word each.
-    pub health: BTreeMap<String, &'static str>,
+    /// How well backends are, and why.
+    pub health: BTreeMap<String, BackendHealth>,
     /// Alerts that fired when it was made.
     pub alerts_firing: u64,
 }
@@ -170,7 +170,7 @@ impl Observation {
             number(&|counts| counts.stored.unknown_sizes),
             Cell::Time(counts.and_then(super::PinCounts::oldest)),
             Cell::Time(counts.and_then(super::PinCounts::newest)),
-            Cell::Text(self.health.get(&backend.name).map(|word| (*word).to_owned())),
+            Cell::Text(self.health.get(&backend.name).map(|health| health.state.word().to_owned())),
             Cell::Truth(reached.map(|reached| reached.reachable)),
             Cell::Float(reached.map(|reached| reached.milliseconds)),
         ]

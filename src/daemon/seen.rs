@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::picture::Counts;
 use super::watch::Sight;
 use super::{
-    Analysis, BackendAnalysis, BackendState, Redundancy, analyze, analyze_backend, analyze_redundancy,
+    Analysis, BackendAnalysis, BackendState, Backup, Redundancy, analyze, analyze_backend, analyze_redundancy,
 };
 use crate::error::{Error, Result};
 use crate::session::Session;
@@ -22,6 +22,8 @@ pub(super) struct Seen {
     sight: Sight,
     backends: BTreeMap<String, BackendAnalysis>,
     redundancy: Option<Redundancy>,
+    /// What a glance at their backups told.
+    backups: BTreeMap<String, Backup>,
 }
 
 impl Seen {
@@ -64,8 +66,27 @@ impl Seen {
         self.backends =
             analysis.backends.iter().map(|backend| (backend.name.clone(), backend.clone())).collect();
         self.redundancy = Some(analysis.redundancy.clone());
+        self.glance(session.data_dir(), changed).await?;
         self.sight = sight;
         Ok(analysis)
+    }
+
+    /// What a glance at the backup of a backend has told.
+    pub fn backup(&self, name: &str) -> Option<&Backup> {
+        self.backups.get(name)
+    }
+
+    /// Looks at the backups of those that have changed.
+    async fn glance(&mut self, data: &DataDir, changed: BTreeSet<String>) -> Result<()> {
+        self.backups.retain(|name, _| self.backends.contains_key(name));
+        let data = data.clone();
+        let glanced = tokio::task::spawn_blocking(move || -> Result<Vec<_>> {
+            let dirs = data.backends()?.into_iter().filter(|dir| changed.contains(&dir.name));
+            Ok(dirs.map(|dir| (dir.name.clone(), Backup::glance(&dir))).collect())
+        });
+        let glanced = glanced.await.map_err(|error| Error::Engine { message: error.to_string() })?;
+        self.backups.extend(glanced?);
+        Ok(())
     }
 
     /// What could not be read may be readable by now, without a change of its own: then it has changed.

@@ -10,6 +10,7 @@ pub mod mapping;
 pub mod observation;
 pub(crate) mod reason;
 pub mod schema;
+pub(crate) mod secret;
 pub mod size;
 pub(crate) mod sought;
 pub mod status;

@@ -18,6 +18,23 @@ pub const LOG: &str = "daemon.log";
 /// In a daemon's directory: its observations, files called `<first>-<last>.parquet` by number.
 pub const HISTORY: &str = "history";
 
+/// Under the root: what older tools know of their backends, in [`BACKEND_REGISTRY`] and [`DIRTY_METADATA`].
+pub const BACKEND_INDEX: &str = "backend_index";
+/// Under [`BACKEND_INDEX`]: one row for each backend that a tool has registered.
+pub const BACKEND_REGISTRY: &str = "backend_registry.parquet";
+/// Under [`BACKEND_INDEX`]: what of each backend waits to be synced.
+pub const DIRTY_METADATA: &str = "dirty_metadata";
+/// Under the root: the same, as another tool notes it.
+pub const BACKEND_STATE: &str = "backend_state";
+/// How the name of such a note ends behind that of the backend.
+pub const DIRTY_NOTE: &str = "_dirty.json";
+/// How the name of an empty file ends that says no more than that a backend is dirty.
+pub const DIRTY_FLAG: &str = ".dirty";
+/// Under the root: what older tools know of their buckets, in [`BUCKET_REGISTRY`].
+pub const BUCKET_INDEX: &str = "bucket_index";
+/// Under [`BUCKET_INDEX`], or under the root itself: one row for each bucket.
+pub const BUCKET_REGISTRY: &str = "bucket_registry.parquet";
+
 /// In a backend's directory: the mappings, a file or a directory of part files.
 pub const MAPPINGS: &str = "pin_mappings.parquet";
 /// In a backend's directory: the same mappings as content-addressed backup.

@@ -3,20 +3,21 @@
 //! [`DataDir::backends`] looks at names and file metadata only; what is inside the files is the catalog's to read.
 
 pub mod backup;
+mod beside;
 pub mod config;
+pub mod dirty;
 pub mod layout;
 mod legacy;
 mod links;
 mod lock;
 pub mod observations;
 mod publish;
-mod rejects;
 
+pub(crate) use beside::Unreachable;
 pub use legacy::LegacyFile;
 use links::Inside;
 pub use lock::WriteLock;
 pub use publish::StagedFile;
-pub(crate) use rejects::Unreachable;
 
 use std::collections::HashSet;
 use std::fs;

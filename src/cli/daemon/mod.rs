@@ -1,5 +1,6 @@
 //! `pinql daemon`: a process that watches over all backends, and what it tells.
 
+mod intelligent;
 mod log;
 mod run;
 mod start;
@@ -19,6 +20,9 @@ use super::ui::Ui;
 use super::{Exit, places};
 
 pub use log::start as start_log;
+
+/// How long `intelligent stop` waits.
+const STOPPING: Duration = Duration::from_secs(30);
 
 #[derive(Debug, Subcommand)]
 enum DaemonCommand {
@@ -40,16 +44,34 @@ enum DaemonCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Tell how all backends are: the older tool's commands, and its JSON.
+    #[command(subcommand)]
+    Intelligent(Older),
 }
 
-#[derive(Debug, clap::Args)]
+/// The older tool's commands.
+#[derive(Debug, Subcommand)]
+enum Older {
+    /// Start the daemon: in the foreground, or with --detach in the background.
+    Start {
+        /// In the background, as `pinql daemon start` does.
+        #[arg(short = 'd', long)]
+        detach: bool,
+    },
+    /// The same as `pinql daemon stop`.
+    Stop,
+    #[command(flatten)]
+    Asked(intelligent::Intelligent),
+}
+
+#[derive(Debug, Default, clap::Args)]
 struct ConfigArgs {
     /// The configuration [default: $XDG_CONFIG_HOME/pinql/daemon.toml, if it is there].
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 }
 
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 struct RunArgs {
     #[command(flatten)]
     config: ConfigArgs,
@@ -64,7 +86,7 @@ struct RunArgs {
 /// The subcommand.
 pub fn command() -> Command {
     let command = Command::new("daemon")
-        .about("Watch over all backends: history, alerts, metrics")
+        .about("Watch over all backends: how they are, history, alerts, metrics")
         .subcommand_required(true)
         .arg_required_else_help(true);
     DaemonCommand::augment_subcommands(command)
@@ -72,20 +94,36 @@ pub fn command() -> Command {
 
 /// Where the log of `daemon run` goes, if that is what is asked: `None` within is stderr.
 pub fn log_of(matches: &ArgMatches) -> Option<Option<PathBuf>> {
-    let run = matches.subcommand_matches("daemon")?.subcommand_matches("run")?;
-    Some(run.get_one::<PathBuf>("log").cloned())
+    match matches.subcommand_matches("daemon")?.subcommand()? {
+        ("run", run) => Some(run.get_one::<PathBuf>("log").cloned()),
+        ("intelligent", older) => {
+            let start = older.subcommand_matches("start")?;
+            (!start.get_flag("detach")).then_some(None)
+        }
+        _ => None,
+    }
 }
 
 /// Does what the command line asks.
 pub fn run(options: &Options, reports: &Reports, given: &ArgMatches, ui: &mut Ui) -> Outcome<Exit> {
     let command = DaemonCommand::from_arg_matches(given)
         .map_err(|error| super::failure::Failure::misuse(error.to_string(), "see `pinql daemon --help`"))?;
+    let command = match command {
+        DaemonCommand::Intelligent(Older::Asked(asked)) => return intelligent::run(&asked, options, ui),
+        DaemonCommand::Intelligent(Older::Start { detach: true }) => {
+            DaemonCommand::Start(ConfigArgs::default())
+        }
+        DaemonCommand::Intelligent(Older::Start { detach: false }) => DaemonCommand::Run(RunArgs::default()),
+        DaemonCommand::Intelligent(Older::Stop) => DaemonCommand::Stop { wait: STOPPING },
+        command => command,
+    };
     let root = places::root(options.root.as_deref(), options.root_default.as_deref())?;
     match command {
         DaemonCommand::Run(args) => run::run(&root, &args, options, reports, ui),
         DaemonCommand::Start(args) => start::start(&DataDir::open(&root)?, &args, options, reports, ui),
         DaemonCommand::Stop { wait } => start::stop(&DataDir::open(&root)?, wait, ui),
         DaemonCommand::Reload => start::reload(&DataDir::open(&root)?, ui),
+        DaemonCommand::Intelligent(_) => unreachable!("these have been replaced"),
         DaemonCommand::Status { json } => status::tell(&DataDir::open(&root)?, json, options, ui),
     }
 }

@@ -16,6 +16,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::HealthThresholds;
 use super::alerts::When;
 use super::probes::Probe;
 use crate::error::{Error, Result};
@@ -31,6 +32,8 @@ pub struct Config {
     pub limits: Limits,
     /// How much of the past is kept.
     pub history: History,
+    /// From where on a backend is not well any more.
+    pub health: HealthThresholds,
     /// Where it answers to others.
     pub http: Http,
     /// Whether backends can be reached.

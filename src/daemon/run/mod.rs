@@ -1,5 +1,6 @@
 //! The daemon's course: look, read what has changed, keep it, ask the alerts, say so, wait.
 
+mod health;
 mod reload;
 mod show;
 mod times;
@@ -251,7 +252,7 @@ impl Daemon {
         };
         self.not_observed = None;
         let firing = self.alerts.states().values().filter(|state| state.firing).count() as u64;
-        let health = std::collections::BTreeMap::new();
+        let health = self.judge(&analysis).await;
         let observation = Observation {
             cause,
             took: since.elapsed(),

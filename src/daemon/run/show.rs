@@ -44,7 +44,6 @@ impl Daemon {
             poll: self.config.observe.poll.0,
             observation: self.observation.clone(),
             answers: self.answers.clone(),
-            health_reasons: Default::default(),
             alerts: alerts.collect(),
             delivery: self.alerts.delivery(),
             history: PastKept {

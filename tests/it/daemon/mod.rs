@@ -2,8 +2,11 @@
 
 mod alerts;
 mod analysis;
+mod intelligent;
+mod kit;
 mod metrics;
 mod process;
+mod registries;
 mod running;
 #[cfg(target_os = "linux")]
 mod soak;
