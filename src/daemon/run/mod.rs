@@ -274,22 +274,24 @@ impl Daemon {
 
     /// Keeps an observation, and what is kept in bounds.
     fn keep(&mut self, observation: &Observation, now: DateTime<Utc>) {
-        let kept = tokio::task::block_in_place(|| {
-            let row = observation.row().map_err(|error| Error::Engine { message: error.to_string() })?;
-            self.history.append(&row)?;
-            let since = self.clock.is_steady(Instant::now()).then(|| {
-                let keep =
-                    chrono::TimeDelta::from_std(self.config.history.keep.0).unwrap_or(chrono::TimeDelta::MAX);
-                now.checked_sub_signed(keep).map(|since| since.timestamp_micros())
-            });
-            self.history.tidy(since.flatten(), self.config.history.most.0)
+        let steady = self.clock.is_steady(Instant::now());
+        let (kept, tidied) = tokio::task::block_in_place(|| {
+            let row = observation.row().map_err(|error| Error::Engine { message: error.to_string() });
+            let kept = row.and_then(|row| self.history.append(&row));
+            let keep = chrono::TimeDelta::from_std(self.config.history.keep.0).ok();
+            let since = keep.filter(|_| steady).and_then(|keep| now.checked_sub_signed(keep));
+            let since = since.map(|since| since.timestamp_micros());
+            (kept, self.history.tidy(since, self.config.history.most.0))
         });
-        let problem = kept.err().map(|error| alerts::sentence(&error));
-        if let Some(problem) = &problem {
-            self.counts.not_kept += 1;
-            if self.not_kept.as_ref() != Some(problem) {
-                tracing::error!(%problem, "the observation could not be kept");
-            }
+        self.counts.not_kept += u64::from(kept.is_err());
+        let what = if kept.is_err() {
+            "the observation could not be kept"
+        } else {
+            "the history could not be tidied"
+        };
+        let problem = kept.and(tidied).err().map(|error| alerts::sentence(&error));
+        if let Some(problem) = problem.as_ref().filter(|_| problem != self.not_kept) {
+            tracing::error!(%problem, "{what}");
         }
         self.not_kept = problem;
     }
