@@ -149,6 +149,9 @@ fn tables_columns_functions_and_keywords_are_completed_where_they_can_stand() {
     records   the same, with what the files themselves say
     backends  the backends and their states; backends.NAME is one of them
     rejects   entries of a pins.json that are no pins
+    registry  what other tools know of their backends
+    buckets   what other tools know of their buckets
+    dirty     what waits to be synced, as other tools noted it
     ");
     shell.keys(&format!("backends.kub{TAB} k WHERE k.cre{TAB} IS NOT NULL{TAB}"));
     shell.shows("FROM backends.kubo_office k WHERE k.created_at IS NOT NULL");
