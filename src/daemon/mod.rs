@@ -2,6 +2,9 @@
 //!
 //! [`analyze`] reads the whole data directory once and gives an [`Analysis`]; [`analyze_backend`] and [`analyze_redundancy`]
 //! read its parts anew where only something has changed. The library reads no clock: whoever asks says what time it is.
+//!
+//! [`Registries`] are what other tools have left word of, [`Backup`] what is known of a backup; [`BackendHealth`] judges by all of
+//! these. [`Facts`] hold everything about all backends and [`BackendReport`] about one: what `pinql daemon intelligent` tells.
 
 mod analysis;
 mod backend_report;
@@ -14,6 +17,7 @@ mod json;
 mod observe;
 mod registries;
 mod rows;
+mod status_document;
 
 pub use analysis::{
     Analysis, BackendAnalysis, BackendFiles, BackendState, Contents, PinCounts, Redundancy, StatusCounts,
