@@ -4,6 +4,7 @@
 //! Columns with secrets in them (`config`, `metadata`) are never read. A file that is damaged is an error that names it; one
 //! that is not there is a table without rows.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -32,6 +33,9 @@ const DAEMON: &str = "daemon";
 const CLI: &str = "cli";
 /// The registry in the root.
 const BUCKET_MANAGER: &str = "bucket manager";
+
+/// What the column with a bucket's name is called.
+const BUCKET_NAMES: [&str; 2] = ["bucket_name", "name"];
 
 /// One of the three tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,9 +115,13 @@ impl Registries {
             }
             Registries::Buckets => {
                 let [index, root] = dir.bucket_registries();
-                let index = read(index)?.map(|rows| buckets(&rows, written_by(&rows)));
-                let root = read(root)?.map(|rows| buckets(&rows, BUCKET_MANAGER));
-                index.into_iter().chain(root).collect()
+                let (index, root) = (read(index)?, read(root)?);
+                // Both may have the same bucket, which is one.
+                let known: HashSet<String> =
+                    index.iter().flat_map(|rows| rows.texts(&BUCKET_NAMES)).flatten().collect();
+                let root = root.map(|rows| rows.without(&BUCKET_NAMES, &known));
+                let root = root.map(|rows| buckets(&rows, BUCKET_MANAGER));
+                index.map(|rows| buckets(&rows, written_by(&rows))).into_iter().chain(root).collect()
             }
             Registries::Dirty => vec![dirty(&dir.dirty()?)],
         };
@@ -173,7 +181,7 @@ fn buckets(rows: &ForeignRows, written_by: &str) -> Vec<ArrayRef> {
         backends.append(true);
     }
     vec![
-        texts(rows.texts(&["bucket_name", "name"])),
+        texts(rows.texts(&BUCKET_NAMES)),
         texts(rows.texts(&["type", "bucket_type"])),
         Arc::new(backends.finish()),
         statuses(rows.texts(&["health_status"])),

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::json::{contents, date, statuses};
 use super::registries::Registered;
-use super::{Backup, Facts, Health};
+use super::{BackendState, Facts, Health};
 use crate::pin::{counted, time};
 
 /// A bucket that was backed up longer ago needs it again; in microseconds.
@@ -51,6 +51,7 @@ impl Facts {
             "at_risk_by_backend": redundancy.only_on.iter().map(|(name, of)| (name, contents(*of))).collect::<BTreeMap<_, _>>(),
             "by_cid_text": by_text,
             "complete": analysis.is_complete(),
+            "not_migrated_backends": self.not_migrated(),
             "unreadable_backends": self.unreadable_backends(),
         })
     }
@@ -69,86 +70,18 @@ impl Facts {
         })
     }
 
-    /// What `status` says.
-    pub fn status(&self) -> Value {
-        let pins = self.pin_mapping_analysis();
-        let running = self.daemon.is_some();
-        let runs = running.then_some(true);
-        let of = |state: Health| -> Vec<&str> {
-            self.health.iter().filter(|one| one.state == state).map(|one| one.name.as_str()).collect()
-        };
-        let healthy = of(Health::Healthy).len();
-        let total = self.health.len();
-        let unhealthy = of(Health::Unhealthy);
-        let dirty = self.registries.dirty_backends();
-        let average = (self.analysis.redundancy.average().unwrap_or_default() * 100.0).round() / 100.0;
-        let last_check = self.registries.registered.iter().filter_map(|backend| backend.last_check).max();
-        let interval =
-            |key: &str| self.daemon.as_ref().map_or(Value::Null, |daemon| daemon["intervals"][key].clone());
-        let (observes, looks) = (interval("observe_seconds"), interval("poll_seconds"));
-        let zero = running.then_some(0);
+    /// What `health` says.
+    pub fn health_document(&self) -> Value {
+        let count = |state: Health| self.health.iter().filter(|one| one.state == state).count();
         json!({
             "observed_at": time::format(self.analysis.observed_at),
-            "running": running,
-            "thread_status": {
-                "metadata_reader": runs, "dirty_monitor": runs, "health_monitor": runs, "task_executor": null,
-            },
-            "metadata_driven_stats": {
-                "total_buckets": self.registries.buckets.len(),
-                "total_backends": total,
-                "dirty_backends": dirty,
-                "dirty_count": dirty.len(),
-                "unhealthy_backends": unhealthy,
-                "unhealthy_count": unhealthy.len(),
-                "degraded_backends": of(Health::Degraded),
-                "unknown_backends": of(Health::Unknown),
-                "filesystem_backends": self.on_disk(),
-                "last_bucket_scan": self.analysis.observed_at as f64 / 1e6,
-                "bucket_scan_age_seconds": 0.0,
-            },
-            "task_management": {
-                "active_tasks": zero, "queued_tasks": zero, "completed_tasks": zero,
-                "active_task_ids": running.then_some(json!([])),
-            },
-            "pin_mapping_summary": {
-                "total_pins": pins["total_pins"],
-                "backends_with_pins": pins["backends_with_pins"],
-                "total_unique_cids": pins["total_unique_cids"],
-                "average_redundancy": average,
-                "status_distribution": pins["pin_status_distribution"],
-                "failed_pin_backends": self.with_status("failed").len(),
-                "pending_pin_backends": self.with_status("pending").len(),
-                "complete": pins["complete"],
-            },
-            "backend_health_summary": {
-                "healthy_backends": healthy,
-                "total_monitored": total,
-                "health_percentage": 100.0 * healthy as f64 / total.max(1) as f64,
-            },
-            "intervals": {
-                "bucket_scan_seconds": observes, "dirty_check_seconds": looks, "health_check_seconds": observes,
-                "task_check_seconds": null, "backup_check_seconds": observes,
-            },
-            "last_health_check": last_check.map(time::format),
-            "backend_status_details": self.health.iter().map(|one| (&one.name, self.details(&one.name))).collect::<BTreeMap<_, _>>(),
-            "daemon": self.daemon,
-            "unreadable": self.unreadable_files(),
-        })
-    }
-
-    /// What `health` says, of all backends or of one.
-    pub fn health_document(&self, only: Option<&str>) -> Value {
-        let chosen = || self.health.iter().filter(|one| only.is_none_or(|name| one.name == name));
-        let count = |state: Health| chosen().filter(|one| one.state == state).count();
-        json!({
-            "observed_at": time::format(self.analysis.observed_at),
-            "healthy": chosen().all(|one| one.state == Health::Healthy),
+            "healthy": self.health.iter().all(|one| one.state == Health::Healthy),
             "healthy_backends": count(Health::Healthy),
             "degraded_backends": count(Health::Degraded),
             "unhealthy_backends": count(Health::Unhealthy),
             "unknown_backends": count(Health::Unknown),
-            "total_monitored": chosen().count(),
-            "backends": chosen().map(|one| json!({
+            "total_monitored": self.health.len(),
+            "backends": self.health.iter().map(|one| json!({
                 "name": one.name, "state": one.state, "reasons": one.reasons(), "checks": one.checks,
             })).collect::<Vec<_>>(),
             "unreadable": self.unreadable_files(),
@@ -303,7 +236,7 @@ impl Facts {
     }
 
     /// The backends that lie on a disk, to which metadata can be copied.
-    fn on_disk(&self) -> Vec<&str> {
+    pub(super) fn on_disk(&self) -> Vec<&str> {
         let is = |name: &&str| {
             let kind = self.kind(name).unwrap_or_default().to_lowercase();
             // `filecoin` is none.
@@ -322,25 +255,11 @@ impl Facts {
         self.analysis.backends.iter().filter(has).map(|backend| backend.name.as_str()).collect()
     }
 
-    fn details(&self, name: &str) -> Value {
-        let health = self.health.iter().find(|one| one.name == name);
-        let found = self.registries.registered(name);
-        let state = health.map(|one| one.state);
-        let reasons = health.map(super::BackendHealth::reasons).unwrap_or_default();
-        let lacks_backup =
-            matches!(self.backup(name), Some(Backup::Missing | Backup::Differs(_) | Backup::Unreadable(_)));
-        let healthy = state.filter(|state| *state != Health::Unknown).map(|state| state == Health::Healthy);
-        json!({
-            "healthy": healthy,
-            "last_check": found.and_then(|found| found.last_check).map(time::format),
-            "response_time_ms": found.and_then(|found| found.response_time_ms),
-            "pin_count": self.analysis.backend(name).and_then(|one| one.counts()).map(|counts| counts.pins),
-            "needs_sync": self.needing_sync().contains(&name),
-            "needs_backup": lacks_backup,
-            "error": found.and_then(|found| found.error.as_deref()).or(reasons.first().copied()),
-            "state": state,
-            "reasons": reasons,
-        })
+    /// Backends whose pins are in no number, for they have only a `pins.json` or a backup.
+    pub fn not_migrated(&self) -> Vec<&str> {
+        let waits =
+            |one: &&super::BackendAnalysis| matches!(one.state, BackendState::Legacy | BackendState::CarOnly);
+        self.analysis.backends.iter().filter(waits).map(|one| one.name.as_str()).collect()
     }
 
     fn unreadable_backends(&self) -> Value {
@@ -348,7 +267,7 @@ impl Facts {
         named.collect()
     }
 
-    fn unreadable_files(&self) -> Value {
+    pub(super) fn unreadable_files(&self) -> Value {
         let backends = self
             .analysis
             .unreadable()

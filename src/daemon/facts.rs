@@ -6,7 +6,8 @@ use serde_json::Value;
 
 use super::rows::Rows;
 use super::{
-    Analysis, BackendHealth, BackendState, Backup, HealthThresholds, Registries, analyze, judge_all,
+    Analysis, BackendHealth, BackendState, Backup, HealthThresholds, Redundancy, Registries, analyze,
+    analyze_backend, judge_all,
 };
 use crate::error::{Error, Result};
 use crate::migrate::Progress;
@@ -71,6 +72,36 @@ impl Facts {
         let health = judge_all(&analysis, &backups, &registries, thresholds);
         let daemon = super::hold::status(session.data_dir());
         Ok(Facts { analysis, registries, backups, health, by_text, daemon })
+    }
+
+    /// Reads what tells how well one backend is: no other is opened, and copies are not counted.
+    ///
+    /// # Errors
+    /// If there is no such backend and none is registered, and as [`analyze_backend`].
+    pub async fn gather_one(
+        session: &Session,
+        name: &str,
+        now: i64,
+        thresholds: &HealthThresholds,
+        detail: Detail,
+    ) -> Result<Facts> {
+        let registries = Registries::read(session).await?;
+        let backends = match analyze_backend(session, name, now).await {
+            Err(Error::Unknown { .. }) if registries.registered(name).is_some() => vec![],
+            backend => vec![backend?],
+        };
+        let analysis = Analysis::of(now, backends, Redundancy::default());
+        let backups = backups(session, &analysis, now, detail).await?;
+        let mut health = judge_all(&analysis, &backups, &registries, thresholds);
+        health.retain(|one| one.name == name);
+        Ok(Facts {
+            analysis,
+            registries,
+            backups,
+            health,
+            by_text: None,
+            daemon: super::hold::status(session.data_dir()),
+        })
     }
 
     /// Whether something could not be read, so that numbers lack it.

@@ -96,6 +96,7 @@ fn of_files(report: &BackendReport) -> Vec<Finding> {
         );
     }
     match &report.backup {
+        Backup::Missing if analysis.counts().is_some_and(|counts| counts.pins == 0) => {}
         Backup::Missing => {
             add(
                 Severity::Warning,

@@ -166,7 +166,9 @@ impl BackendHealth {
         now: i64,
     ) -> BackendHealth {
         let mut checks = vec![mappings(backend)];
-        checks.extend(evidence.backup.filter(|_| backend.pins.is_some()).and_then(backup));
+        // No mappings need no backup.
+        let has_pins = backend.counts().is_some_and(|counts| counts.pins > 0);
+        checks.extend(evidence.backup.filter(|_| has_pins).and_then(backup));
         checks.extend(shares(backend, thresholds));
         checks.extend(age(backend, thresholds, now));
         checks.extend(sync(&backend.name, evidence, thresholds));
@@ -392,8 +394,9 @@ mod tests {
             (BackendState::CarOnly, Health::Degraded),
             (BackendState::Unreadable, Health::Unhealthy),
         ] {
-            let one = BackendAnalysis { state, pins: None, ..fine.clone() };
-            assert_eq!(judge(&one, None, &none).0, health, "{state:?}");
+            let pins = (state == BackendState::Empty).then(PinCounts::default);
+            let one = BackendAnalysis { state, pins, ..fine.clone() };
+            assert_eq!(judge(&one, Some(&Backup::Missing), &none).0, health, "{state:?}");
         }
     }
 

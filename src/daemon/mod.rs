@@ -3,6 +3,9 @@
 //! [`analyze`] reads the whole data directory once and gives an [`Analysis`]; [`analyze_backend`] and [`analyze_redundancy`]
 //! read its parts anew where only something has changed. The library reads no clock: whoever asks says what time it is.
 //!
+//! [`Registries`] are what other tools have left word of, [`Backup`] what is known of a backup; [`BackendHealth`] judges by all of
+//! these. [`Facts`] hold everything about all backends and [`BackendReport`] about one: what `pinql daemon intelligent` tells.
+//!
 //! [`run()`] is the daemon: it notices changes ([`watch`]), reads what has changed (`seen`), keeps observations (`history`),
 //! asks what an operator wants to be told of ([`alerts`]), probes places ([`probes`]), and shows what it knows: `status.json`,
 //! and over HTTP (`metrics`, `http`), all made of one `picture`. What it is told to do is a [`config`].
@@ -30,6 +33,7 @@ mod registries;
 mod rows;
 mod run;
 mod seen;
+mod status_document;
 mod surroundings;
 pub mod watch;
 

@@ -217,7 +217,7 @@ fn the_last_result_and_its_columns_are_completed() {
     for column in ["first_one", "second_one"] {
         shell.run(&format!("SELECT 'x' AS {column};"));
         shell.keys("SELECT * FROM ");
-        complete(&mut shell, "_         the last answer");
+        complete(&mut shell, "_                the last answer");
         let begin = &column[..3];
         shell.keys(CTRL_C);
         shell.prompt();

@@ -189,6 +189,7 @@ fn numbers_are_those_of_the_files() {
     assert_eq!((&pins["total_unique_cids"], &pins["average_redundancy"]), (&json!(4), &json!(1.0)));
     assert_eq!(pins["oldest_pin_date"], "2024-05-01 10:00:00+00:00");
     assert_eq!((&pins["invalid_cids"], &pins["complete"]), (&json!(1), &json!(true)));
+    assert_eq!(pins["not_migrated_backends"], json!(["legacy_box"]));
     // By text, version 0 and version 1 of a content are two, and what is no CID is one.
     assert_eq!(
         pins["by_cid_text"],
@@ -317,10 +318,10 @@ fn no_root_is_exit_2_and_misuse_is_told() {
         let (code, words) = run(&[command, "--root", "/nowhere"]);
         assert!(code == 2 && words.contains("no data directory at /nowhere"), "{words}");
     }
-    let (code, words) = run(&["analyze", "--backend", "s4"]);
-    assert!(code == 2 && words.contains("`s4` is not a backend"), "{words}");
-    let (code, words) = run(&["health", "--backend", "s4"]);
-    assert!(code == 2 && words.contains("there is no backend named `s4`"), "{words}");
+    for command in ["analyze", "health"] {
+        let (code, words) = run(&[command, "--backend", "s4"]);
+        assert!(code == 2 && words.contains("`s4` is not a backend"), "{words}");
+    }
     let (code, words) = run(&["status", "--format", "csv"]);
     assert!(code == 2 && words.contains("csv has no form for this"), "{words}");
 }
@@ -374,6 +375,12 @@ fn health_is_judged_by_evidence() {
     tree.write("empty", "notes.txt", "");
     let (health, _) = ask(&tree, &["health", "--json", "--backend", "empty"]);
     assert_eq!((&health["backends"][0]["state"], &health["total_monitored"]), (&json!("unknown"), &json!(1)));
+    // One that only the registry knows can be asked for, too.
+    let (health, code) = ask(&kit(By::Daemon), &["health", "--json", "--backend", "elsewhere"]);
+    assert_eq!(
+        (code, &health["backends"][0]["state"], &health["total_monitored"]),
+        (1, &json!("unknown"), &json!(1))
+    );
 }
 
 #[test]

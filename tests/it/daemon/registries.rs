@@ -1,10 +1,12 @@
 //! The tables `registry`, `buckets` and `dirty`: both sets of columns, damage, and no secrets.
 
 use std::fs;
+use std::sync::Arc;
 
+use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use pinql::session::{Options, Session};
 
-use super::kit::{By, SECRETS, kit};
+use super::kit::{By, SECRETS, kit, parquet};
 use crate::support::tree::Tree;
 use crate::support::{csv, error, runtime, try_csv};
 
@@ -41,6 +43,23 @@ fn buckets_read_the_same_whoever_wrote_them() {
         "name,type,backends,status,pin_count,file_count,size_bytes,needs_backup,last_backup,last_updated,written_by\n\
          papers,standard,[],,,0,0,,,2025-07-30T10:00:00Z,cli\n\
          photos,standard,\"[\"\"s3_main\"\",\"\"local_disk\"\"]\",,,3,1024,,,2025-07-30T10:00:00Z,cli"
+    );
+}
+
+#[test]
+fn a_bucket_of_both_registries_is_one() {
+    let tree = kit(By::Daemon);
+    let texts = |values: &[&str]| -> ArrayRef { Arc::new(StringArray::from(values.to_vec())) };
+    let columns = [
+        ("bucket_name", texts(&["photos", "attic"])),
+        ("backend", texts(&["s3_main", "local_disk"])),
+        ("bucket_type", texts(&["standard", "archive"])),
+        ("backend_config_json", texts(&["{\"token\": \"hunter2\"}", "{}"])),
+    ];
+    parquet(&tree.root(), "bucket_registry.parquet", RecordBatch::try_from_iter(columns).unwrap());
+    assert_eq!(
+        csv(&tree.root(), "SELECT name, type, backends[1] AS backend, written_by FROM buckets ORDER BY name"),
+        "name,type,backend,written_by\nattic,archive,local_disk,bucket manager\npapers,,github,daemon\nphotos,,s3_main,daemon"
     );
 }
 

@@ -13,11 +13,11 @@ use pinql::export::Format;
 use serde_json::Value;
 
 use crate::cli::args::Options;
-use crate::cli::failure::{Failure, Outcome, did_you_mean};
+use crate::cli::failure::{Failure, Outcome};
 use crate::cli::output::Output;
 use crate::cli::runner::Runner;
 use crate::cli::ui::{Ui, one_line};
-use crate::cli::{Exit, named, open, output};
+use crate::cli::{Exit, open, output};
 use page::Page;
 
 #[derive(Debug, clap::Subcommand)]
@@ -61,54 +61,31 @@ struct Told<'o> {
 
 /// Runs what the command line says.
 pub fn run(command: &Intelligent, options: &Options, ui: &mut Ui) -> Outcome<Exit> {
-    let (Intelligent::Insights(asked) | Intelligent::Status(asked)) = command else {
-        let (Intelligent::Health(of) | Intelligent::Analyze(of)) = command else {
-            unreachable!("there are four")
-        };
-        return run_of(command, of, options, ui);
+    let (asked, name) = match command {
+        Intelligent::Insights(asked) | Intelligent::Status(asked) => (asked, None),
+        Intelligent::Health(of) | Intelligent::Analyze(of) => (&of.asked, of.backend.as_deref()),
     };
     let output = output(options)?;
     let told = Told::new(asked, &output)?;
     let mut runner = open(options, ui)?;
-    let facts = gather(&mut runner, &told, ui)?;
-    match command {
-        Intelligent::Status(_) => {
-            told.tell(|| facts.status(), |page| status::fill(page, &facts, told.detailed), ui)?
-        }
-        _ => told.tell(|| facts.insights(), |page| insights::fill(page, &facts), ui)?,
-    }
-    Ok(exit(ui))
-}
-
-/// Those that can be asked of one backend.
-fn run_of(command: &Intelligent, of: &AskedOf, options: &Options, ui: &mut Ui) -> Outcome<Exit> {
-    let output = output(options)?;
-    let told = Told::new(&of.asked, &output)?;
-    let mut runner = open(options, ui)?;
-    let name = of.backend.as_deref();
     if let (Intelligent::Analyze(_), Some(name)) = (command, name) {
         return backend::run(&mut runner, name, &told, ui);
     }
-    let facts = gather(&mut runner, &told, ui)?;
-    if let Some(name) = name.filter(|name| !facts.names().contains(name)) {
-        let known = facts.names();
-        let hint = did_you_mean(name, &known).unwrap_or_else(|| named::hint(&known));
-        return Err(Failure::misuse(format!("there is no backend named `{name}`"), hint));
-    }
+    let facts = gather(&mut runner, name, &told, ui)?;
     match command {
-        Intelligent::Analyze(_) => {
-            told.tell(|| facts.analysis_document(), |page| analysis::fill(page, &facts), ui)?
+        Intelligent::Insights(_) => {
+            told.tell(|| facts.insights(), |page| insights::fill(page, &facts), ui)?
         }
-        _ => {
-            told.tell(
-                || facts.health_document(name),
-                |page| health::fill(page, &facts, name, told.detailed),
-                ui,
-            )?;
-            let ill = |one: &&pinql::daemon::BackendHealth| {
-                one.state != Health::Healthy && name.is_none_or(|name| one.name == name)
-            };
-            if facts.health.iter().any(|one| ill(&one)) {
+        Intelligent::Status(_) => {
+            told.tell(|| facts.status(), |page| status::fill(page, &facts, told.detailed), ui)?;
+        }
+        Intelligent::Analyze(_) => {
+            told.tell(|| facts.analysis_document(), |page| analysis::fill(page, &facts), ui)?;
+        }
+        Intelligent::Health(_) => {
+            let in_full = told.detailed || name.is_some();
+            told.tell(|| facts.health_document(), |page| health::fill(page, &facts, in_full), ui)?;
+            if facts.health.iter().any(|one| one.state != Health::Healthy) {
                 ui.has_found();
             }
         }
@@ -116,12 +93,16 @@ fn run_of(command: &Intelligent, of: &AskedOf, options: &Options, ui: &mut Ui) -
     Ok(exit(ui))
 }
 
-/// Reads all there is, and says what cannot be read.
-fn gather(runner: &mut Runner, told: &Told<'_>, ui: &mut Ui) -> Outcome<Facts> {
+/// Reads all there is, or what tells how well one backend is; and says what cannot be read.
+fn gather(runner: &mut Runner, name: Option<&str>, told: &Told<'_>, ui: &mut Ui) -> Outcome<Facts> {
     let detail = if told.detailed { Detail::Full } else { Detail::Plain };
-    let now = Utc::now().timestamp_micros();
+    let (now, name) = (Utc::now().timestamp_micros(), name.map(str::to_owned));
     let facts = runner.ask(move |session| async move {
-        Facts::gather(&session, now, &HealthThresholds::default(), detail).await
+        let thresholds = HealthThresholds::default();
+        match name {
+            None => Facts::gather(&session, now, &thresholds, detail).await,
+            Some(name) => Facts::gather_one(&session, &name, now, &thresholds, detail).await,
+        }
     })?;
     facts.unreadable().iter().for_each(|words| ui.say(&one_line(words)));
     if !facts.is_complete() {

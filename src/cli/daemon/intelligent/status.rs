@@ -24,6 +24,7 @@ pub fn fill(page: &mut Page, facts: &Facts, detailed: bool) {
     page.line("unsynced actions", &unsynced.to_string());
     page.line("failed pins on", &names(&facts.with_status("failed")));
     page.line("pending pins on", &names(&facts.with_status("pending")));
+    page.line("to be migrated", &names(&facts.not_migrated()));
     page.line(
         "not to be read",
         &names(&facts.analysis.unreadable().map(|one| one.name.as_str()).collect::<Vec<_>>()),
