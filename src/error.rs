@@ -58,6 +58,24 @@ pub enum Error {
         path: PathBuf,
     },
 
+    /// A daemon is at work on the data directory already.
+    #[error("a daemon works on {} already, process {pid}", path.display())]
+    Running {
+        /// The data directory.
+        path: PathBuf,
+        /// Its process, or `?`.
+        pid: String,
+    },
+
+    /// Nobody can be listened to at an address.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// The address.
+        address: std::net::SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+
     /// A file that is not what its name says, and the place where that shows.
     #[error("{}, {place}: {problem}", path.display())]
     Format {
@@ -106,6 +124,15 @@ pub enum Error {
         /// The backend's name.
         backend: String,
         /// Its file, relative to the root.
+        path: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+
+    /// What another tool noted of its backends or buckets cannot be read. No pin is lost with it.
+    #[error("cannot read {path}: {reason}")]
+    UnreadableRegistry {
+        /// The file, relative to the root.
         path: String,
         /// What is wrong with it.
         reason: String,
@@ -274,6 +301,9 @@ impl Error {
             Error::UnreadableBackend { .. } => Some(
                 "see `SELECT name, state, reason FROM backends`; --skip-unreadable goes on without it".into(),
             ),
+            Error::UnreadableRegistry { .. } => {
+                Some("move it away: the tool that keeps it writes it anew, and pins do not need it".into())
+            }
             Error::Sql { hint, .. } => hint.clone(),
             Error::Memory { detail, .. } => Some(match detail.is_empty() {
                 true => "raise --memory-limit, or ask for less at once".into(),
@@ -282,6 +312,9 @@ impl Error {
             Error::Locked { .. } => Some("wait until it is done, then run this again".into()),
             Error::Refused { hint, .. } | Error::Url { hint, .. } | Error::Split { hint, .. } => {
                 Some(hint.clone())
+            }
+            Error::Running { .. } => {
+                Some("`pinql daemon stop` ends it, `pinql daemon status` tells what it does".into())
             }
             Error::Write { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
                 Some("what was there is still there: make room and run this again".into())

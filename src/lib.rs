@@ -18,10 +18,11 @@
 //!
 //! The rooms: [`pin`] is the vocabulary, [`store`] the data directory on disk, [`session`] the engine over its tables
 //! (which the private room `catalog` makes), [`report`] the canned questions, [`export`] the encoders for answers,
-//! [`diff`] what has changed, and [`error`] what can go wrong. A query goes from [`Session::query`](session::Session::query) to an
+//! [`diff`] what has changed, [`daemon`] what is true of all backends now, and [`error`] what can go wrong. A query goes from [`Session::query`](session::Session::query) to an
 //! [`Answer`](session::Answer), a stream of Arrow record batches, and through an [`Encoder`](export::Encoder) to bytes.
 
 mod catalog;
+pub mod daemon;
 pub mod diff;
 pub mod error;
 pub mod export;

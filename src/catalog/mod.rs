@@ -1,7 +1,8 @@
 //! Tables: backends as the engine sees them.
 //!
-//! A query sees a [`Snapshot`] through a [`PinCatalog`]: `pins`, `records`, `rejects` and `backends` in the default schema,
-//! and one table for each backend in the schema `backends`. To add a system table: a provider like [`system`]'s, and its name in
+//! A query sees a [`Snapshot`] through a [`PinCatalog`]: `pins`, `records`, `rejects`, `backends`, what a daemon has observed
+//! ([`history`]) and what other tools have left word of ([`registries`]) in the default schema, and one table for each backend in
+//! the schema `backends`. To add a system table: a provider like [`system`]'s, and its name in
 //! [`TABLES`].
 
 mod adapter;
@@ -9,10 +10,13 @@ mod derive;
 mod facts;
 mod file;
 mod footer;
+mod foreign;
 pub(crate) mod functions;
+mod history;
 mod notes;
 mod ranges;
 mod reader;
+mod registries;
 mod runs;
 mod snapshot;
 mod sought;
@@ -36,6 +40,8 @@ use datafusion::catalog::{CatalogProvider, SchemaProvider, TableProvider};
 use datafusion::common::Result;
 
 use crate::store::Mappings;
+use history::HistoryTable;
+use registries::{Registries, RegistryTable};
 use system::BackendsTable;
 use table::{PinTable, external};
 
@@ -50,7 +56,8 @@ pub(crate) const BACKENDS: &str = "backends";
 pub(crate) const REMEMBERED: &str = "_";
 
 /// The tables of [`MAIN`].
-const TABLES: [&str; 4] = ["backends", "pins", "records", "rejects"];
+pub(crate) const TABLES: [&str; 9] =
+    ["backend_history", "backends", "buckets", "dirty", "history", "pins", "records", "registry", "rejects"];
 
 /// Further tables of [`MAIN`] by name, which are the same in every snapshot.
 pub(crate) type Tables = Arc<Vec<(&'static str, Arc<dyn TableProvider>)>>;
@@ -111,11 +118,16 @@ impl SchemaProvider for MainSchema {
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
         let snapshot = Arc::clone(&self.snapshot);
+        if let Some(of) = Registries::named(name) {
+            return Ok(Some(Arc::new(RegistryTable::new(snapshot, of))));
+        }
         Ok(match name {
             "pins" => Some(Arc::new(PinTable::pins(snapshot))),
             "records" => Some(Arc::new(PinTable::records(snapshot))),
             "rejects" => Some(Arc::new(PinTable::rejects(snapshot))),
             "backends" => Some(Arc::new(BackendsTable::new(snapshot))),
+            "history" => Some(Arc::new(HistoryTable::totals(self.snapshot.dir().clone()))),
+            "backend_history" => Some(Arc::new(HistoryTable::of_backends(self.snapshot.dir().clone()))),
             REMEMBERED => self.remembered.clone(),
             name => self.given.iter().find(|(given, _)| *given == name).map(|(_, table)| Arc::clone(table)),
         })

@@ -11,14 +11,21 @@ use async_trait::async_trait;
 use datafusion::catalog::{MemTable, Session, TableProvider};
 use datafusion::common::Result;
 use datafusion::datasource::TableType;
-use datafusion::logical_expr::Expr;
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
 use datafusion::physical_plan::ExecutionPlan;
 use futures::{StreamExt, stream};
 
 use super::snapshot::Snapshot;
-use super::table::external;
+use super::table::{external, is_only_of, keep};
 use crate::pin::schema;
 use crate::store::{BackendDir, Mappings};
+
+/// The column that tells the rows apart.
+const NAME: &str = "name";
+
+fn name() -> Field {
+    Field::new(NAME, DataType::Utf8View, false)
+}
 
 /// The table `backends`.
 #[derive(Debug)]
@@ -44,7 +51,7 @@ struct Row {
 impl BackendsTable {
     pub fn new(snapshot: Arc<Snapshot>) -> BackendsTable {
         let schema = Schema::new(vec![
-            Field::new("name", DataType::Utf8View, false),
+            name(),
             Field::new("type", DataType::Utf8View, true),
             Field::new("state", DataType::Utf8View, false),
             Field::new("reason", DataType::Utf8View, true),
@@ -97,8 +104,8 @@ impl BackendsTable {
         row
     }
 
-    async fn batch(&self) -> Result<RecordBatch> {
-        let backends = self.snapshot.backends().map_err(external)?;
+    /// The rows of these backends.
+    async fn batch(&self, backends: &[BackendDir]) -> Result<RecordBatch> {
         let rows: Vec<_> = backends.iter().map(|backend| self.row(backend)).collect();
         let rows: Vec<Row> = stream::iter(rows).buffered(64).collect().await;
         let text = |column: fn(&Row) -> Option<&str>| -> ArrayRef {
@@ -137,6 +144,16 @@ impl TableProvider for BackendsTable {
         TableType::Base
     }
 
+    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
+        Ok(filters
+            .iter()
+            .map(|filter| match is_only_of(filter, NAME) {
+                true => TableProviderFilterPushDown::Exact,
+                false => TableProviderFilterPushDown::Unsupported,
+            })
+            .collect())
+    }
+
     async fn scan(
         &self,
         state: &dyn Session,
@@ -144,8 +161,11 @@ impl TableProvider for BackendsTable {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let rows = MemTable::try_new(Arc::clone(&self.schema), vec![vec![self.batch().await?]])?;
-        rows.scan(state, projection, filters, limit).await
+        // Files of backends that nobody asks for stay closed.
+        let backends = self.snapshot.backends().map_err(external)?;
+        let backends = keep(state, backends.to_vec(), filters, name())?;
+        let rows = MemTable::try_new(Arc::clone(&self.schema), vec![vec![self.batch(&backends).await?]])?;
+        rows.scan(state, projection, &[], limit).await
     }
 }
 

@@ -161,7 +161,7 @@ impl TableProvider for PinTable {
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let (names, others): (Vec<_>, Vec<_>) = filters.iter().cloned().partition(chooses_backends);
-        let backends = keep(state, self.backends()?, &names)?;
+        let backends = keep(state, self.backends()?, &names, schema::backend_name())?;
         let files = match self.of {
             Of::Rejects => self.snapshot.rejects(&backends).await,
             Of::All | Of::Backend(_) => self.snapshot.files(&backends).await,
@@ -214,9 +214,14 @@ fn marked(fields: Fields, kind: &str) -> SchemaRef {
 
 /// Whether a filter speaks of `backend_name` alone, so that it can be settled without opening a file.
 fn chooses_backends(filter: &Expr) -> bool {
+    is_only_of(filter, schema::BACKEND_NAME)
+}
+
+/// Whether a filter speaks of one column alone, and says the same whenever it is asked.
+pub(super) fn is_only_of(filter: &Expr, column: &str) -> bool {
     let columns = filter.column_refs();
     !columns.is_empty()
-        && columns.iter().all(|column| column.name == schema::BACKEND_NAME)
+        && columns.iter().all(|found| found.name == column)
         && !filter.is_volatile()
         && !has_subquery(filter)
 }
@@ -228,10 +233,15 @@ fn has_subquery(filter: &Expr) -> bool {
     filter.exists(is_subquery).unwrap_or(true)
 }
 
-/// The backends for whose names all the filters hold.
-fn keep(state: &dyn Session, backends: Vec<BackendDir>, filters: &[Expr]) -> Result<Vec<BackendDir>> {
+/// The backends for whose names, as a column like `name`, all the filters hold.
+pub(super) fn keep(
+    state: &dyn Session,
+    backends: Vec<BackendDir>,
+    filters: &[Expr],
+    name: Field,
+) -> Result<Vec<BackendDir>> {
     let names: StringViewArray = backends.iter().map(|backend| Some(backend.name.as_str())).collect();
-    let schema = Arc::new(Schema::new(vec![schema::backend_name()]));
+    let schema = Arc::new(Schema::new(vec![name]));
     let names = RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(names)])?;
     let df_schema = DFSchema::try_from(schema)?;
     let mut kept = vec![true; backends.len()];

@@ -12,7 +12,7 @@ use pinql::report::Reports;
 
 use super::quantity::{self, MemoryLimit};
 use super::ui::When;
-use super::{backend, car, completions, dashboard, diff, export, gate, lookup, prices, report};
+use super::{backend, car, completions, daemon, dashboard, diff, export, gate, lookup, prices, report};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -43,6 +43,17 @@ Examples:
   pinql backend migrate-pin-mappings --dry-run
   pinql backend optimize s3_main
   pinql backend restore s3_main --from car";
+
+const DAEMON_EXAMPLES: &str = "\
+Examples:
+  pinql daemon run --config /etc/pinql/daemon.toml     # in the foreground
+  pinql daemon run --config daemon.toml --check
+  pinql daemon start
+  pinql daemon status --json
+  pinql daemon intelligent status
+  pinql daemon intelligent insights --json | jq .pin_mapping_analysis
+  pinql daemon intelligent health                       # exit 1 if a backend is not healthy
+  pinql daemon intelligent analyze --backend s3_main";
 
 const CAR_EXAMPLES: &str = "\
 Examples:
@@ -167,6 +178,7 @@ pub fn command(reports: &Reports) -> clap::Command {
         .subcommand(prices::command())
         .subcommand(diff::command())
         .subcommand(dashboard::command())
+        .subcommand(daemon::command().after_help(DAEMON_EXAMPLES))
         .subcommands(completions::commands())
 }
 

@@ -8,6 +8,7 @@ mod bars;
 mod car;
 mod completions;
 mod config;
+mod daemon;
 mod dashboard;
 mod diff;
 mod excerpt;
@@ -104,7 +105,10 @@ fn parse_and_dispatch(words: &[OsString], early: &Early, config: &Config, ui: &m
         Ok((mut args, matches)) => {
             config.tell(opens_shell(&args, &matches), ui)?;
             config.fill(&mut args.options);
-            trace::start(args.options.verbose, ui.stderr_colors())?;
+            match daemon::log_of(&matches) {
+                Some(file) => daemon::start_log(file.as_deref(), args.options.verbose, ui.stderr_colors())?,
+                None => trace::start(args.options.verbose, ui.stderr_colors())?,
+            }
             ui.set_verbose(args.options.verbose > 0);
             dispatch(&args, &matches, &reports, config, ui)
         }
@@ -166,6 +170,7 @@ fn dispatch(
             completions::man(reports, given, &output(&args.options)?).map(|()| Exit::Done)
         }
         Some(("diff", given)) => diff::run(&args.options, given, ui),
+        Some(("daemon", given)) => daemon::run(&args.options, reports, given, ui),
         Some(("dashboard", _)) => dashboard::run(&args.options, reports, ui),
         Some(("prices", _)) => prices::run(&args.options),
         Some((name, _)) => unreachable!("clap knows no command {name}"),

@@ -42,6 +42,12 @@ pub fn config() -> Option<PathBuf> {
     Some(config.join("pinql").join("config.toml"))
 }
 
+/// The configuration of a daemon. It need not be there.
+pub fn daemon_config() -> Option<PathBuf> {
+    let config = etcetera::choose_base_strategy().ok()?.config_dir();
+    Some(config.join("pinql").join("daemon.toml"))
+}
+
 /// The directory of the user's own reports, if it is there.
 pub fn user_queries() -> Option<PathBuf> {
     let config = etcetera::choose_base_strategy().ok()?.config_dir();

@@ -195,6 +195,35 @@ impl Runner {
         }
     }
 
+    /// Waits for what the session is asked in one task. Ctrl-C ends it at once: it must change nothing.
+    pub fn ask<T, F>(&mut self, task: impl FnOnce(Arc<Session>) -> F) -> Outcome<T>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, Error>> + Send + 'static,
+    {
+        let workers = self.workers.as_ref().expect("only drop takes the workers away");
+        let mut asked = workers.spawn(task(Arc::clone(&self.session)));
+        let ended = self.front.block_on(async {
+            tokio::select! {
+                biased;
+                () = self.interrupts.pending() => None,
+                ended = &mut asked => Some(ended),
+            }
+        });
+        match ended {
+            None => {
+                asked.abort();
+                self.abandoned = true;
+                Err(Failure::Interrupted)
+            }
+            Some(Ok(answer)) => Ok(answer?),
+            Some(Err(error)) => {
+                let message = format!("the engine panicked: {}", panic_words(error));
+                Err(Error::Engine { message }.into())
+            }
+        }
+    }
+
     /// Runs a query whose answer is small, to its end.
     pub fn collect(&mut self, sql: &str, bindings: &Bindings) -> Outcome<(SchemaRef, Vec<RecordBatch>)> {
         let mut running = self.start(sql, bindings)?;

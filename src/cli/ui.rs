@@ -103,6 +103,11 @@ impl Ui {
         }
     }
 
+    /// Whether a page on stdout gets colour.
+    pub fn stdout_colors(&self) -> bool {
+        self.colors(Ui::stdout_is_terminal())
+    }
+
     /// Whether words get colour.
     pub fn stderr_colors(&self) -> bool {
         self.colors(Ui::stderr_is_terminal())

@@ -4,4 +4,5 @@ pub mod car;
 pub mod envelope;
 pub mod json;
 pub mod legacy;
+pub(crate) mod observations;
 pub mod parquet;

@@ -11,7 +11,7 @@ const UNITS: [(&[&str], i64); 6] = [
 ];
 
 /// Microseconds. `None` if the text is no length of time, or one beyond 64 bits.
-pub(super) fn parse(text: &str) -> Option<i64> {
+pub(crate) fn parse(text: &str) -> Option<i64> {
     match text.strip_prefix(['P', 'p']) {
         Some(iso) => {
             let lower = iso.to_ascii_lowercase();

@@ -1,7 +1,7 @@
 //! Canned reports: the SQL files of `queries/`. To add one, drop a file there and list it in [`BUILT_IN`].
 
 mod header;
-mod interval;
+pub(crate) mod interval;
 mod params;
 pub mod prices;
 
@@ -16,25 +16,28 @@ use chrono::{DateTime, Utc};
 use crate::error::{Error, Result};
 
 /// The reports that come with pinql: name and file.
-const BUILT_IN: [(&str, &str); 35] = [
+const BUILT_IN: [(&str, &str); 38] = [
     ("at-risk", include_str!("../../queries/at-risk.sql")),
     ("at-risk-by-backend", include_str!("../../queries/at-risk-by-backend.sql")),
     ("backend-mismatch", include_str!("../../queries/backend-mismatch.sql")),
     ("backend-summary", include_str!("../../queries/backend-summary.sql")),
     ("bad-metadata", include_str!("../../queries/bad-metadata.sql")),
     ("balance", include_str!("../../queries/balance.sql")),
+    ("capacity", include_str!("../../queries/capacity.sql")),
     ("codec-mismatch", include_str!("../../queries/codec-mismatch.sql")),
     ("cost", include_str!("../../queries/cost.sql")),
     ("cost-of-copy", include_str!("../../queries/cost-of-copy.sql")),
     ("cost-total", include_str!("../../queries/cost-total.sql")),
     ("duplicates", include_str!("../../queries/duplicates.sql")),
     ("failed-pins", include_str!("../../queries/failed-pins.sql")),
+    ("failure-change", include_str!("../../queries/failure-change.sql")),
     ("failure-reasons", include_str!("../../queries/failure-reasons.sql")),
     ("failures-by-backend", include_str!("../../queries/failures-by-backend.sql")),
     ("growth", include_str!("../../queries/growth.sql")),
     ("invalid-cids", include_str!("../../queries/invalid-cids.sql")),
     ("largest", include_str!("../../queries/largest.sql")),
     ("missing-on", include_str!("../../queries/missing-on.sql")),
+    ("observed-growth", include_str!("../../queries/observed-growth.sql")),
     ("oldest", include_str!("../../queries/oldest.sql")),
     ("over-replicated", include_str!("../../queries/over-replicated.sql")),
     ("overlap", include_str!("../../queries/overlap.sql")),

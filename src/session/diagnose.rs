@@ -13,7 +13,7 @@ use super::calls::refused_call;
 use super::dialect::PinqlDialect;
 use super::options::Options;
 use super::places::{end_of, find_last_word, find_number, find_word, place_in_tree};
-use crate::catalog::{Snapshot, UnreadableFile};
+use crate::catalog::{Snapshot, TABLES, UnreadableFile};
 use crate::error::{Error, Place};
 use crate::pin::counted;
 
@@ -59,6 +59,12 @@ fn foreign(cause: &(dyn std::error::Error + Send + Sync + 'static)) -> Error {
     match cause.downcast_ref::<Error>() {
         Some(Error::Read { path, source }) => {
             Error::Read { path: path.clone(), source: source.kind().into() }
+        }
+        Some(Error::Format { path, place, problem }) => {
+            Error::Format { path: path.clone(), place: place.clone(), problem: problem.clone() }
+        }
+        Some(Error::UnreadableRegistry { path, reason }) => {
+            Error::UnreadableRegistry { path: path.clone(), reason: reason.clone() }
         }
         _ => Error::Engine { message: cause.to_string() },
     }
@@ -273,7 +279,7 @@ fn table(name: &str, span: Option<Place>, sql: &str, snapshot: &Snapshot) -> Err
         true => format!("backends.{}", always_quoted(name)),
         false => name.to_owned(),
     };
-    let known = ["pins", "backends", "records", "rejects"].into_iter().chain(backends.iter().copied());
+    let known = TABLES.into_iter().chain(backends.iter().copied());
     let hint = match nearest(last, known) {
         Some(name) => format!("did you mean `{}`?", spelled(name)),
         None => "known tables: pins, backends, records, rejects, and backends.\"NAME\" for each backend"

@@ -97,6 +97,14 @@ impl Session {
         Session { planner: Arc::new(self.planner.faithful()) }
     }
 
+    /// The same for several queries that are to agree with each other: all of them see the files as they are at the first one.
+    /// Backends that cannot be read are skipped whatever the options say; each answer names those that were skipped until then.
+    ///
+    /// What was opened stays open as long as the session is kept.
+    pub(crate) fn at_once(&self) -> Session {
+        Session { planner: Arc::new(self.planner.at_once()) }
+    }
+
     /// Plans one statement and starts it. The answer sees the files as they are now, whatever happens to them later.
     ///
     /// # Errors

@@ -58,6 +58,8 @@ pub(super) struct Planner {
     pub options: Options,
     /// The table `_`.
     pub remembered: Remembered,
+    /// What all queries see, if it is not a new one each time.
+    snapshot: Option<Arc<Snapshot>>,
 }
 
 /// One statement, planned.
@@ -100,8 +102,8 @@ impl Planner {
         register_functions(&mut state).map_err(broken)?;
         let given = Arc::new(prices::tables(&options.prices).map_err(broken)?);
         let footers = Arc::new(Footers::new(options.memory_limit));
-        let remembered = Remembered::default();
-        Ok(Planner { dir, store, footers, state, given, caution, options, remembered })
+        let (remembered, snapshot) = (Remembered::default(), None);
+        Ok(Planner { dir, store, footers, state, given, caution, options, remembered, snapshot })
     }
 
     /// The same for [`Session::faithful`](super::Session::faithful).
@@ -110,10 +112,26 @@ impl Planner {
         // Several partitions would come as they are done.
         state.config_mut().options_mut().execution.target_partitions = 1;
         let options = Options { skip_unreadable: false, threads: Some(1), ..self.options.clone() };
+        self.like(state, options, None)
+    }
+
+    /// The same for [`Session::at_once`](super::Session::at_once).
+    pub fn at_once(&self) -> Planner {
+        let options = Options { skip_unreadable: true, ..self.options.clone() };
+        self.like(self.state.clone(), options, Some(Arc::new(self.look(Unreadable::Skip))))
+    }
+
+    /// A snapshot of the data directory as it is now.
+    fn look(&self, unreadable: Unreadable) -> Snapshot {
+        Snapshot::new(self.dir.clone(), Arc::clone(&self.store), Arc::clone(&self.footers), unreadable)
+    }
+
+    /// The same with these parts in the place of its own.
+    fn like(&self, state: SessionState, options: Options, snapshot: Option<Arc<Snapshot>>) -> Planner {
         let (dir, store, caution) = (self.dir.clone(), Arc::clone(&self.store), self.caution.clone());
         let (given, footers) = (Arc::clone(&self.given), Arc::clone(&self.footers));
         let remembered = Remembered::default();
-        Planner { dir, store, footers, state, given, caution, options, remembered }
+        Planner { dir, store, footers, state, given, caution, options, remembered, snapshot }
     }
 
     /// The functions and settings of all queries.
@@ -128,12 +146,7 @@ impl Planner {
     /// A snapshot of the data directory, and a state whose tables are over it.
     fn begin(&self) -> (Arc<Snapshot>, SessionState) {
         let unreadable = if self.options.skip_unreadable { Unreadable::Skip } else { Unreadable::Fail };
-        let snapshot = Arc::new(Snapshot::new(
-            self.dir.clone(),
-            Arc::clone(&self.store),
-            Arc::clone(&self.footers),
-            unreadable,
-        ));
+        let snapshot = self.snapshot.clone().unwrap_or_else(|| Arc::new(self.look(unreadable)));
         let catalogs = MemoryCatalogProviderList::new();
         catalogs.register_catalog(
             catalog::CATALOG.to_owned(),

@@ -51,7 +51,9 @@ fn condition(
     columns: &SchemaRef,
 ) -> Result<Arc<dyn PhysicalExpr>, DataFusionError> {
     let schema = Arc::new(DFSchema::try_from(columns.as_ref().clone())?);
-    let state = planner.state();
+    let mut state = planner.state().clone();
+    // now() is the moment from which on the condition is asked.
+    state.mark_start_execution();
     let written = state.create_logical_expr(sql, &schema)?;
     if written.exists(|part| Ok(speaks_of_others(part)))? {
         return Err(DataFusionError::Plan("it is no condition on a single row".into()));

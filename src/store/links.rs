@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::{BackendDir, DataDir, Mappings, layout, plain};
@@ -14,7 +15,11 @@ pub(super) struct Inside {
 
 impl DataDir {
     pub(super) fn inside(&self) -> std::io::Result<Inside> {
-        let backends = fs::canonicalize(self.root.join(layout::BACKENDS))?;
+        let place = self.root.join(layout::BACKENDS);
+        let backends = match fs::canonicalize(&place) {
+            Err(error) if error.kind() == ErrorKind::NotFound => place,
+            found => found?,
+        };
         Ok(Inside { root: self.root.clone(), backends })
     }
 

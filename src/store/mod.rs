@@ -3,22 +3,24 @@
 //! [`DataDir::backends`] looks at names and file metadata only; what is inside the files is the catalog's to read.
 
 pub mod backup;
+mod beside;
 pub mod config;
 mod directory;
+pub mod dirty;
 pub mod layout;
 mod legacy;
 mod links;
 mod lock;
 pub mod object;
+pub mod observations;
 mod publish;
-mod rejects;
 
+pub(crate) use beside::Unreachable;
 pub use directory::StagedDir;
 pub use legacy::LegacyFile;
 use links::Inside;
 pub use lock::WriteLock;
 pub use publish::StagedFile;
-pub(crate) use rejects::Unreachable;
 
 use std::collections::HashSet;
 use std::fs;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::support::repository;
 
 /// What each room may import of ours, and the engine's crates that only some rooms may name.
-const ROOMS: [(&str, &[&str], &[&str]); 11] = [
+const ROOMS: [(&str, &[&str], &[&str]); 12] = [
     ("error.rs", &["pin"], &[]),
     ("pin", &["pin"], &["arrow"]),
     ("store", &["store", "pin", "error"], &["object_store"]),
@@ -24,6 +24,14 @@ const ROOMS: [(&str, &[&str], &[&str]); 11] = [
     // `session` to read what a backend has already: the engine reads what any tool has written.
     ("migrate", &["migrate", "session", "format", "store", "pin", "error"], &["arrow", "parquet"]),
     ("diff.rs", &["diff", "error"], &["arrow"]),
+    (
+        "daemon",
+        &[
+            "daemon", "migrate", "session", "catalog", "report", "export", "format", "diff", "store", "pin",
+            "error",
+        ],
+        &["arrow"],
+    ),
     ("cli", &["cli"], &["arrow"]),
 ];
 

@@ -38,6 +38,8 @@ fn gates_tell_findings_from_health_and_from_breakage() {
             "gate: 1 row with copies = 0",
         ),
         (&["report", "redundancy", "--fail-if", "copies > 5"], 0, ""),
+        (&["report", "redundancy", "--fail-if", "now() > TIMESTAMP '2020-01-01'"], 1, "gate: 6 rows"),
+        (&["report", "redundancy", "--fail-if", "current_date < DATE '2020-01-01'"], 0, ""),
         // NULL is not true.
         (&["report", "cost", "--fail-if", "month_usd > 1"], 0, ""),
         (&["report", "redundancy", "--fail-if", "nonsense > 5"], 2, "No field named nonsense"),

@@ -5,6 +5,7 @@ mod architecture;
 mod car;
 mod cli;
 mod commands;
+mod daemon;
 mod exports;
 #[cfg(target_os = "linux")]
 mod faults;

@@ -85,7 +85,7 @@ impl Root {
         })
     }
 
-    fn contents(&self) -> BTreeMap<Vec<u8>, Content> {
+    pub fn contents(&self) -> BTreeMap<Vec<u8>, Content> {
         let mut contents: BTreeMap<Vec<u8>, Content> = BTreeMap::new();
         for (backend, mapping) in self.mappings() {
             let Some(name) = mapping.content() else { continue };
@@ -118,12 +118,12 @@ impl Root {
 
 /// All that is known of one content.
 #[derive(Debug, Clone, Default)]
-struct Content {
+pub struct Content {
     cid: String,
-    size: Option<i64>,
+    pub size: Option<i64>,
     /// Backends with a mapping of it, in whatever state.
     asked: BTreeSet<String>,
-    stored_on: BTreeSet<String>,
+    pub stored_on: BTreeSet<String>,
     pending: usize,
     failed: usize,
 }

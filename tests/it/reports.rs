@@ -112,6 +112,7 @@ fn snapshots(name: &str, root: &str, cid: &str, backend: &str, other: &str) {
             "where-is" | "cost-of-copy" => &[("cid", cid)],
             "without-backend" | "without-backend-total" => &[("backends", backend)],
             "missing-on" => &[("backend", other)],
+            "capacity" => &[("backend", backend), ("capacity", "5000000000000")],
             _ => &[],
         };
         let [table, json] = [Format::Table, Format::Json].map(|format| {
@@ -450,7 +451,7 @@ fn status_distribution_agrees_with_a_recount() {
     });
 }
 
-fn prop_same(report: Vec<Value>, recount: Vec<Value>) -> Result<(), TestCaseError> {
+pub fn prop_same(report: Vec<Value>, recount: Vec<Value>) -> Result<(), TestCaseError> {
     // The order of an object's keys does not count in comparing values, and must be the report's all the same.
     let columns =
         |rows: &[Value]| rows.first().map(|row| row.as_object().unwrap().keys().cloned().collect::<Vec<_>>());
@@ -460,7 +461,7 @@ fn prop_same(report: Vec<Value>, recount: Vec<Value>) -> Result<(), TestCaseErro
 }
 
 /// Checks random roots, each with a number below 8 that may choose a parameter.
-fn for_random_roots(check: impl Fn(&Root, &Path, usize) -> Result<(), TestCaseError>) {
+pub fn for_random_roots(check: impl Fn(&Root, &Path, usize) -> Result<(), TestCaseError>) {
     let config = Config { cases: 64, max_shrink_iters: 200, failure_persistence: None, ..Config::default() };
     let outcome = TestRunner::new(config).run(&(roots(), 0..8usize), |(root, choice)| {
         let temp = TempDir::new().unwrap();

@@ -141,14 +141,19 @@ fn tables_columns_functions_and_keywords_are_completed_where_they_can_stand() {
     starts_with(      starts_with(str, substr)  Tests if a string starts with a substring
     ");
     shell.keys(&format!("{TAB} FROM {TAB}"));
-    let screen = shell.settles_on("the mappings of all backends");
+    let screen = shell.settles_on("what waits to be synced");
     assert_snapshot!(screen, @"
     pinql 0.1.0. End statements with a semicolon; \\? lists the commands, Tab completes.
     pinql> SELECT cid, status FROM
-    pins      the mappings of all backends
-    records   the same, with what the files themselves say
-    backends  the backends and their states; backends.NAME is one of them
-    rejects   entries of a pins.json that are no pins
+    pins             the mappings of all backends
+    records          the same, with what the files themselves say
+    backends         the backends and their states; backends.NAME is one of them
+    rejects          entries of a pins.json that are no pins
+    history          what a daemon has observed of all backends
+    backend_history  what a daemon has observed of each backend
+    registry         what other tools know of their backends
+    buckets          what other tools know of their buckets
+    dirty            what waits to be synced, as other tools noted it
     ");
     shell.keys(&format!("backends.kub{TAB} k WHERE k.cre{TAB} IS NOT NULL{TAB}"));
     shell.shows("FROM backends.kubo_office k WHERE k.created_at IS NOT NULL");
@@ -212,7 +217,7 @@ fn the_last_result_and_its_columns_are_completed() {
     for column in ["first_one", "second_one"] {
         shell.run(&format!("SELECT 'x' AS {column};"));
         shell.keys("SELECT * FROM ");
-        complete(&mut shell, "_         the last answer");
+        complete(&mut shell, "_                the last answer");
         let begin = &column[..3];
         shell.keys(CTRL_C);
         shell.prompt();

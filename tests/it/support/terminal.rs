@@ -33,10 +33,22 @@ pub struct Terminal {
 
 impl Terminal {
     /// Starts the program in a terminal of this size, with nothing of the user's in its environment.
-    pub fn open(home: &Path, root: &Path, (columns, rows): (u16, u16), more: &[(&str, &str)]) -> Terminal {
+    pub fn open(home: &Path, root: &Path, size: (u16, u16), more: &[(&str, &str)]) -> Terminal {
+        Terminal::with(&[], home, root, size, more)
+    }
+
+    /// The same with words on its command line.
+    pub fn with(
+        args: &[&str],
+        home: &Path,
+        root: &Path,
+        (columns, rows): (u16, u16),
+        more: &[(&str, &str)],
+    ) -> Terminal {
         let size = PtySize { rows, cols: columns, pixel_width: 0, pixel_height: 0 };
         let pair = native_pty_system().openpty(size).expect("a pseudo-terminal");
         let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_pinql"));
+        command.args(args);
         command.env_clear();
         command.cwd(home);
         let path = std::env::var("PATH").unwrap_or_default();

@@ -30,11 +30,16 @@ const BUDGET: Duration = Duration::from_millis(50);
 /// Values that are offered at most.
 const MOST: usize = 100;
 /// The tables without a schema, and what they are.
-const TABLES: [(&str, &str); 4] = [
+const TABLES: [(&str, &str); 9] = [
     ("pins", "the mappings of all backends"),
     ("records", "the same, with what the files themselves say"),
     ("backends", "the backends and their states; backends.NAME is one of them"),
     ("rejects", "entries of a pins.json that are no pins"),
+    ("history", "what a daemon has observed of all backends"),
+    ("backend_history", "what a daemon has observed of each backend"),
+    ("registry", "what other tools know of their backends"),
+    ("buckets", "what other tools know of their buckets"),
+    ("dirty", "what waits to be synced, as other tools noted it"),
 ];
 /// The last result, once there is one.
 const LAST: (&str, &str) = ("_", "the last answer");

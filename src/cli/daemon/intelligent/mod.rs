@@ -1,0 +1,142 @@
+//! `pinql daemon intelligent`: pages for people, and JSON with every key that the older tool's commands had.
+
+mod analysis;
+mod backend;
+mod health;
+mod insights;
+mod page;
+mod status;
+
+use chrono::Utc;
+use pinql::daemon::{Detail, Facts, Health, HealthThresholds};
+use pinql::export::Format;
+use serde_json::Value;
+
+use crate::cli::args::Options;
+use crate::cli::failure::{Failure, Outcome};
+use crate::cli::output::Output;
+use crate::cli::runner::Runner;
+use crate::cli::ui::{Ui, one_line};
+use crate::cli::{Exit, open, output};
+use page::Page;
+
+#[derive(Debug, clap::Subcommand)]
+pub enum Intelligent {
+    /// Pins, buckets, backends, and what waits to be synced.
+    Insights(Asked),
+    /// The same in short, with the health of each backend and whether a daemon runs.
+    Status(Asked),
+    /// How well each backend is and why; exit code 1 if one is not healthy.
+    Health(AskedOf),
+    /// All mappings; or with --backend all that is known of one, and what to do about it.
+    Analyze(AskedOf),
+}
+
+/// How it is told.
+#[derive(Debug, clap::Args)]
+pub struct Asked {
+    /// Tell it as JSON.
+    #[arg(short = 'j', long, visible_alias = "json-output")]
+    json: bool,
+    /// Read more: all backups against their mappings, and CIDs by their text.
+    #[arg(short = 'd', long)]
+    detailed: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct AskedOf {
+    #[command(flatten)]
+    asked: Asked,
+    /// Only this backend.
+    #[arg(long, value_name = "NAME")]
+    backend: Option<String>,
+}
+
+/// Where and how it is told.
+struct Told<'o> {
+    output: &'o Output,
+    json: bool,
+    detailed: bool,
+}
+
+/// Runs what the command line says.
+pub fn run(command: &Intelligent, options: &Options, ui: &mut Ui) -> Outcome<Exit> {
+    let (asked, name) = match command {
+        Intelligent::Insights(asked) | Intelligent::Status(asked) => (asked, None),
+        Intelligent::Health(of) | Intelligent::Analyze(of) => (&of.asked, of.backend.as_deref()),
+    };
+    let output = output(options)?;
+    let told = Told::new(asked, &output)?;
+    let mut runner = open(options, ui)?;
+    if let (Intelligent::Analyze(_), Some(name)) = (command, name) {
+        return backend::run(&mut runner, name, &told, ui);
+    }
+    let facts = gather(&mut runner, name, &told, ui)?;
+    match command {
+        Intelligent::Insights(_) => {
+            told.tell(|| facts.insights(), |page| insights::fill(page, &facts), ui)?
+        }
+        Intelligent::Status(_) => {
+            told.tell(|| facts.status(), |page| status::fill(page, &facts, told.detailed), ui)?;
+        }
+        Intelligent::Analyze(_) => {
+            told.tell(|| facts.analysis_document(), |page| analysis::fill(page, &facts), ui)?;
+        }
+        Intelligent::Health(_) => {
+            let in_full = told.detailed || name.is_some();
+            told.tell(|| facts.health_document(), |page| health::fill(page, &facts, in_full), ui)?;
+            if facts.health.iter().any(|one| one.state != Health::Healthy) {
+                ui.has_found();
+            }
+        }
+    }
+    Ok(exit(ui))
+}
+
+/// Reads all there is, or what tells how well one backend is; and says what cannot be read.
+fn gather(runner: &mut Runner, name: Option<&str>, told: &Told<'_>, ui: &mut Ui) -> Outcome<Facts> {
+    let detail = if told.detailed { Detail::Full } else { Detail::Plain };
+    let (now, name) = (Utc::now().timestamp_micros(), name.map(str::to_owned));
+    let facts = runner.ask(move |session| async move {
+        let thresholds = HealthThresholds::default();
+        match name {
+            None => Facts::gather(&session, now, &thresholds, detail).await,
+            Some(name) => Facts::gather_one(&session, &name, now, &thresholds, detail).await,
+        }
+    })?;
+    facts.unreadable().iter().for_each(|words| ui.say(&one_line(words)));
+    if !facts.is_complete() {
+        ui.has_found();
+    }
+    Ok(facts)
+}
+
+fn exit(ui: &Ui) -> Exit {
+    if ui.tells_something() { Exit::Found } else { Exit::Done }
+}
+
+impl<'o> Told<'o> {
+    fn new(asked: &Asked, output: &'o Output) -> Outcome<Told<'o>> {
+        let format = output.format();
+        if !matches!(format, Format::Table | Format::Json) {
+            return Err(Failure::misuse(
+                format!("{format} has no form for this"),
+                "it is a page for people, or --json; tables of it are in SQL: backends, registry, buckets, dirty",
+            ));
+        }
+        Ok(Told { output, json: asked.json || format == Format::Json, detailed: asked.detailed })
+    }
+
+    /// Writes the document or the page.
+    fn tell(&self, document: impl FnOnce() -> Value, fill: impl FnOnce(&mut Page), ui: &Ui) -> Outcome<()> {
+        let text = match self.json {
+            true => format!("{:#}\n", document()),
+            false => {
+                let mut page = Page::new(self.output.path().is_none(), ui);
+                fill(&mut page);
+                page.finish()
+            }
+        };
+        self.output.write(|out| out.write_all(text.as_bytes()).map_err(Failure::output))
+    }
+}

@@ -1,0 +1,349 @@
+//! Alerts: conditions over SQL and reports that are asked again and again, and who is told when they hold.
+//!
+//! What each alert is at, and what still waits to be delivered, stands in `alerts.json`, so that a restart neither forgets an
+//! alert nor tells it twice. A notice is delivered at least once.
+
+mod ask;
+mod deliver;
+mod notice;
+mod state;
+mod when;
+
+pub(super) use deliver::deliver_always;
+pub use notice::Notice;
+pub use state::{Condition, Finding, Kind, State};
+pub use when::{Compare, Question, Test, When};
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use super::config::{Config, Rule};
+use crate::error::{Error, Result};
+use crate::report::Reports;
+use crate::session::{self, Session};
+use crate::store::StagedFile;
+use notice::Outbox;
+
+/// The version of `alerts.json`.
+const VERSION: u32 = 1;
+
+/// What all alerts are at. Cheap to clone: clones share it.
+#[derive(Debug, Clone)]
+pub struct Alerts(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    path: PathBuf,
+    root: String,
+    book: Mutex<Book>,
+    /// Held while the file is written, so that an older one never replaces a newer one.
+    writing: Mutex<()>,
+    more: Notify,
+    counts: Counts,
+}
+
+/// What the file holds.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Book {
+    version: u32,
+    /// The number of the next notice.
+    next: u64,
+    alerts: BTreeMap<String, State>,
+    #[serde(default)]
+    waiting: Outbox,
+    /// When each was last asked, while this process runs.
+    #[serde(skip)]
+    asked: BTreeMap<String, Instant>,
+    /// Why the file cannot be written, if so.
+    #[serde(skip)]
+    problem: Option<String>,
+}
+
+/// How many notices went which way.
+#[derive(Debug, Default)]
+struct Counts {
+    delivered: AtomicU64,
+    failed: AtomicU64,
+    given_up: AtomicU64,
+}
+
+/// The same as numbers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Delivery {
+    /// Notices that were delivered.
+    pub delivered: u64,
+    /// Attempts that failed.
+    pub failed_attempts: u64,
+    /// Notices that were given up.
+    pub given_up: u64,
+    /// Notices that wait.
+    pub waiting: u64,
+}
+
+/// The sessions that alerts ask.
+pub struct Asked<'a> {
+    /// One that fails where a backend cannot be read.
+    pub strict: &'a Session,
+    /// One that goes on without it.
+    pub lenient: &'a Session,
+    /// The reports that there are.
+    pub reports: &'a Reports,
+    /// What time it is.
+    pub now: DateTime<Utc>,
+}
+
+impl Alerts {
+    /// Reads what a daemon before this one left. A file that cannot be read is told and begun anew, and kept beside.
+    pub fn open(path: PathBuf, root: String) -> Alerts {
+        let read = match std::fs::read(&path) {
+            Ok(bytes) => serde_json::from_slice::<Book>(&bytes).map_err(|error| error.to_string()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Book::default()),
+            Err(error) => Err(error.to_string()),
+        };
+        let book = read.unwrap_or_else(|problem| {
+            let kept = path.with_extension("json.damaged");
+            tracing::error!(file = %path.display(), %problem, kept = %kept.display(), "alerts begin anew");
+            let _ = std::fs::rename(&path, kept);
+            Book::default()
+        });
+        let shared = Shared {
+            path,
+            root,
+            book: Mutex::new(book),
+            writing: Mutex::default(),
+            more: Notify::new(),
+            counts: Counts::default(),
+        };
+        Alerts(Arc::new(shared))
+    }
+
+    fn book(&self) -> MutexGuard<'_, Book> {
+        self.0.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What each alert is at.
+    pub fn states(&self) -> BTreeMap<String, State> {
+        self.book().alerts.clone()
+    }
+
+    /// What became of notices since the process began.
+    pub fn delivery(&self) -> Delivery {
+        let Counts { delivered, failed, given_up } = &self.0.counts;
+        let [delivered, failed_attempts, given_up] =
+            [delivered, failed, given_up].map(|count| count.load(Ordering::Relaxed));
+        Delivery { delivered, failed_attempts, given_up, waiting: self.book().waiting.len() as u64 }
+    }
+
+    /// Why what they are at cannot be kept, if so.
+    pub fn problem(&self) -> Option<String> {
+        self.book().problem.clone()
+    }
+
+    /// Forgets alerts and channels that a configuration does not have.
+    pub fn follow(&self, config: &Config) {
+        let dropped = {
+            let mut book = self.book();
+            book.alerts.retain(|name, _| config.alerts.iter().any(|rule| rule.name.get_ref() == name));
+            book.waiting.keep(|channel| config.channels.contains_key(channel))
+        };
+        if dropped > 0 {
+            tracing::warn!(dropped, "notices are dropped: their channels are not configured any more");
+        }
+        self.0.counts.given_up.fetch_add(dropped as u64, Ordering::Relaxed);
+        self.save();
+    }
+
+    /// Asks all alerts that are due, and puts what is to be told into the queues of who is told.
+    pub async fn ask(&self, config: &Config, asked: &Asked<'_>) {
+        let mut changed = false;
+        for rule in &config.alerts {
+            let name = rule.name.get_ref();
+            let last = self.book().asked.get(name).copied();
+            let elapsed = last.map(|last| last.elapsed());
+            if rule.every.zip(elapsed).is_some_and(|(every, elapsed)| elapsed < every.0) {
+                continue;
+            }
+            let session = if rule.skip_unreadable { asked.lenient } else { asked.strict };
+            let found = ask::ask(session, rule.when.get_ref(), asked.reports, asked.now).await;
+            let found = found.map_err(|error| sentence(&error));
+            changed |= self.find(config, rule, &found, elapsed.unwrap_or_default(), asked.now);
+        }
+        if changed {
+            self.save();
+            self.0.more.notify_waiters();
+        }
+    }
+
+    /// Whether there is anything new to keep.
+    fn find(
+        &self,
+        config: &Config,
+        rule: &Rule,
+        found: &Result<Finding, String>,
+        elapsed: Duration,
+        now: DateTime<Utc>,
+    ) -> bool {
+        let name = rule.name.get_ref();
+        let hold = rule.hold.map_or(Duration::ZERO, |hold| hold.0);
+        let mut book = self.book();
+        book.asked.insert(name.clone(), Instant::now());
+        let state = book.alerts.entry(name.clone()).or_default();
+        let before = state.clone();
+        state.find(found, elapsed, hold, now);
+        let (was, is) = (before.word(), state.word());
+        if was != is {
+            tracing::info!(alert = %name, was, is, rows = state.rows, problem = state.problem.as_deref(), "alert");
+        }
+        if config.silences.iter().any(|silence| silence.covers(name, now)) {
+            return *state != before;
+        }
+        if let Some(kind) = state.due(hold, rule.repeat.map(|repeat| repeat.0), now) {
+            state.tell(kind, now);
+            let state = state.clone();
+            let notice = self.notice(rule, kind, &state, found, now, book.next);
+            book.next += 1;
+            log(&notice);
+            for channel in &rule.notify {
+                if let Some(gone) = book.waiting.add(channel.get_ref(), notice.clone()) {
+                    tracing::error!(channel = %channel.get_ref(), alert = %gone.alert, "too many notices wait: one is given up");
+                    self.0.counts.given_up.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+        }
+        true
+    }
+
+    fn notice(
+        &self,
+        rule: &Rule,
+        kind: Kind,
+        state: &State,
+        found: &Result<Finding, String>,
+        now: DateTime<Utc>,
+        number: u64,
+    ) -> Notice {
+        let (sample, skipped_backends) = match found {
+            Ok(Finding { sample, skipped, .. }) => (sample.clone(), skipped.clone()),
+            Err(_) => Default::default(),
+        };
+        Notice {
+            version: VERSION,
+            id: format!("{}-{}-{number}", rule.name.get_ref(), now.timestamp_micros()),
+            kind,
+            alert: rule.name.get_ref().clone(),
+            severity: rule.severity.as_str().into(),
+            description: rule.description.clone(),
+            when: rule.when.get_ref().text.clone(),
+            since: state.since,
+            at: now,
+            rows: state.rows,
+            value: state.value,
+            sample,
+            problem: state.problem.clone(),
+            skipped_backends,
+            root: self.0.root.clone(),
+        }
+    }
+
+    /// Waits for the next notice for a channel. Gives how many attempts have failed, too.
+    async fn next_for(&self, channel: &str) -> (Notice, u32) {
+        loop {
+            let mut more = std::pin::pin!(self.0.more.notified());
+            // From here on, so that none is missed that comes between the look and the wait.
+            more.as_mut().enable();
+            if let Some(waiting) = self.book().waiting.next(channel) {
+                return (waiting.notice.clone(), waiting.attempts);
+            }
+            more.await;
+        }
+    }
+
+    fn delivered(&self, channel: &str, id: &str) {
+        self.book().waiting.take(channel, id);
+        self.0.counts.delivered.fetch_add(1, Ordering::Relaxed);
+        self.save();
+    }
+
+    fn not_delivered(&self, channel: &str, notice: &Notice, retry_for: Duration) {
+        self.0.counts.failed.fetch_add(1, Ordering::Relaxed);
+        let attempts = self.book().waiting.failed(channel, &notice.id);
+        // By the attempts, not by the clock: it may jump.
+        if deliver::waited(attempts) >= retry_for {
+            tracing::error!(channel, alert = %notice.alert, attempts, "a notice is given up");
+            self.0.counts.given_up.fetch_add(1, Ordering::Relaxed);
+            self.book().waiting.take(channel, &notice.id);
+        }
+        self.save();
+    }
+
+    /// Keeps it all in the file. Where that fails, it is told once, and the next change tries again.
+    pub fn save(&self) {
+        let _writing = self.0.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let text = {
+            let mut book = self.book();
+            book.version = VERSION;
+            serde_json::to_vec_pretty(&*book)
+        };
+        let saved = text.map_err(|error| Error::Engine { message: error.to_string() }).and_then(|text| {
+            let mut staged = StagedFile::beside(&self.0.path)?;
+            let failed = |source| Error::Write { path: self.0.path.clone(), source };
+            staged.write_all(&text).map_err(failed)?;
+            staged.publish()
+        });
+        let problem = saved.err().map(|error| sentence(&error));
+        let mut book = self.book();
+        if let Some(problem) = problem.as_deref().filter(|_| problem != book.problem) {
+            tracing::error!(%problem, "what alerts are at cannot be kept");
+        }
+        book.problem = problem;
+    }
+}
+
+/// Looks whether the questions of all alerts can be asked, of a data directory as it is now.
+///
+/// # Errors
+/// If one cannot, with its place in the configuration. That a backend cannot be read is no fault of the question.
+pub async fn check_questions(root: &Path, config: &Config, reports: &Reports) -> Result<()> {
+    let session = Session::open(root, session::Options::default())?;
+    for rule in &config.alerts {
+        // Any time will do.
+        match ask::plan(&session, rule.when.get_ref(), reports, DateTime::UNIX_EPOCH).await {
+            Ok(_) | Err(Error::UnreadableBackend { .. } | Error::Read { .. } | Error::Format { .. }) => {}
+            Err(error) => {
+                let problem =
+                    format!("alert `{}` cannot be asked: {}", rule.name.get_ref(), sentence(&error));
+                return Err(config.wrong_condition(rule, problem));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// An error and its causes in one line.
+pub(super) fn sentence(error: &Error) -> String {
+    let causes = std::iter::successors(std::error::Error::source(error), |&cause| cause.source());
+    let causes = causes.map(ToString::to_string);
+    std::iter::once(error.to_string()).chain(causes).collect::<Vec<_>>().join(": ")
+}
+
+/// The log is always told.
+fn log(notice: &Notice) {
+    let Notice { alert, kind, severity, rows, value, problem, description, .. } = notice;
+    let problem = problem.as_deref();
+    match (kind, severity.as_str()) {
+        (Kind::Recovered, _) => tracing::info!(%alert, "recovered"),
+        (Kind::Unknown, _) => tracing::warn!(%alert, %severity, problem, "nobody knows"),
+        (_, "info") => tracing::info!(%alert, %severity, rows, value, %description, "firing"),
+        (_, "warning") => tracing::warn!(%alert, %severity, rows, value, %description, "firing"),
+        _ => tracing::error!(%alert, %severity, rows, value, %description, "firing"),
+    }
+}

@@ -1,0 +1,181 @@
+//! All that is known of a data directory at one time: what the documents and pages of `daemon intelligent` are made of.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::rows::Rows;
+use super::{
+    Analysis, BackendHealth, BackendState, Backup, HealthThresholds, Redundancy, Registries, analyze,
+    analyze_backend, judge_all,
+};
+use crate::error::{Error, Result};
+use crate::migrate::Progress;
+use crate::session::Session;
+
+/// How much is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Detail {
+    /// What is cheap enough to be asked every minute.
+    Plain,
+    /// Also all backups against their mappings, and CIDs by their text, for which nothing is sorted.
+    Full,
+}
+
+/// All that is known.
+#[derive(Debug, Clone)]
+pub struct Facts {
+    /// The mappings.
+    pub analysis: Analysis,
+    /// What other tools have left word of.
+    pub registries: Registries,
+    /// The backups by backend.
+    pub backups: Vec<(String, Backup)>,
+    /// How well each backend is, by name.
+    pub health: Vec<BackendHealth>,
+    /// CIDs by their text, as the older tool counted them; only with [`Detail::Full`].
+    pub by_text: Option<ByText>,
+    /// What a daemon that runs says of itself.
+    pub daemon: Option<Value>,
+}
+
+/// CIDs counted by their text: `Qm…` and `bafybei…` of one block are two, and what is no CID is one as well.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ByText {
+    /// Texts by the number of backends that have a mapping with it, whatever its status.
+    pub by_backends: BTreeMap<u64, u64>,
+}
+
+const TEXTS: &str = "
+SELECT backends, COUNT(*) AS cids
+FROM (SELECT cid, COUNT(DISTINCT backend_name) AS backends FROM pins WHERE cid IS NOT NULL GROUP BY cid)
+GROUP BY backends";
+
+impl Facts {
+    /// Reads all there is, at a time in microseconds since 1970.
+    ///
+    /// # Errors
+    /// As [`analyze`]. What cannot be read of one backend or registry is told in the facts.
+    pub async fn gather(
+        session: &Session,
+        now: i64,
+        thresholds: &HealthThresholds,
+        detail: Detail,
+    ) -> Result<Facts> {
+        let analysis = analyze(session, now).await?;
+        let registries = Registries::read(session).await?;
+        let by_text = match detail {
+            Detail::Plain => None,
+            Detail::Full => Some(ByText::read(session).await?),
+        };
+        let backups = backups(session, &analysis, now, detail).await?;
+        let health = judge_all(&analysis, &backups, &registries, thresholds);
+        let daemon = super::hold::status(session.data_dir());
+        Ok(Facts { analysis, registries, backups, health, by_text, daemon })
+    }
+
+    /// Reads what tells how well one backend is: no other is opened, and copies are not counted.
+    ///
+    /// # Errors
+    /// If there is no such backend and none is registered, and as [`analyze_backend`].
+    pub async fn gather_one(
+        session: &Session,
+        name: &str,
+        now: i64,
+        thresholds: &HealthThresholds,
+        detail: Detail,
+    ) -> Result<Facts> {
+        let registries = Registries::read(session).await?;
+        let backends = match analyze_backend(session, name, now).await {
+            Err(Error::Unknown { .. }) if registries.registered(name).is_some() => vec![],
+            backend => vec![backend?],
+        };
+        let analysis = Analysis::of(now, backends, Redundancy::default());
+        let backups = backups(session, &analysis, now, detail).await?;
+        let mut health = judge_all(&analysis, &backups, &registries, thresholds);
+        health.retain(|one| one.name == name);
+        Ok(Facts {
+            analysis,
+            registries,
+            backups,
+            health,
+            by_text: None,
+            daemon: super::hold::status(session.data_dir()),
+        })
+    }
+
+    /// Whether something could not be read, so that numbers lack it.
+    pub fn is_complete(&self) -> bool {
+        self.analysis.is_complete() && self.registries.unreadable.is_empty()
+    }
+
+    /// What could not be read, a line each.
+    pub fn unreadable(&self) -> Vec<String> {
+        let backends = self.analysis.unreadable().map(|backend| {
+            format!("unreadable backend {}: {}", backend.name, backend.reason.as_deref().unwrap_or("unknown"))
+        });
+        let files = self.registries.unreadable.iter();
+        backends.chain(files.map(|file| format!("unreadable, for {}: {}", file.what, file.reason))).collect()
+    }
+
+    /// The names of all backends: those with a directory, and those that only the registry knows.
+    pub fn names(&self) -> Vec<&str> {
+        self.health.iter().map(|backend| backend.name.as_str()).collect()
+    }
+
+    /// The type of a backend, as its configuration or else the registry says.
+    pub fn kind(&self, name: &str) -> Option<&str> {
+        let own = self.analysis.backend(name).and_then(|backend| backend.kind.as_deref());
+        own.or_else(|| self.registries.registered(name)?.kind.as_deref())
+    }
+
+    /// The backup of a backend.
+    pub fn backup(&self, name: &str) -> Option<&Backup> {
+        self.backups.iter().find(|(of, _)| of == name).map(|(_, backup)| backup)
+    }
+}
+
+impl ByText {
+    async fn read(session: &Session) -> Result<ByText> {
+        let rows = Rows::of(&session.at_once(), TEXTS, vec![]).await?;
+        Ok(ByText {
+            by_backends: rows.iter().map(|row| (row.count("backends"), row.count("cids"))).collect(),
+        })
+    }
+
+    /// Different texts.
+    pub fn cids(&self) -> u64 {
+        self.by_backends.values().sum()
+    }
+
+    /// Backends for each text on average; `None` if there are no texts.
+    pub fn average(&self) -> Option<f64> {
+        let backends: u64 = self.by_backends.iter().map(|(backends, cids)| backends * cids).sum();
+        (self.cids() > 0).then(|| backends as f64 / self.cids() as f64)
+    }
+}
+
+/// The backups of all backends with mappings of their own.
+async fn backups(
+    session: &Session,
+    analysis: &Analysis,
+    now: i64,
+    detail: Detail,
+) -> Result<Vec<(String, Backup)>> {
+    let own = |name: &str| {
+        let state = analysis.backend(name).map(|backend| backend.state);
+        matches!(state, Some(BackendState::Ready | BackendState::Empty))
+    };
+    let session = session.clone();
+    let dirs: Vec<_> = session.data_dir().backends()?.into_iter().filter(|dir| own(&dir.name)).collect();
+    let looked = tokio::task::spawn_blocking(move || {
+        let look = |dir: &crate::store::BackendDir| match detail {
+            Detail::Plain => Ok(Backup::glance(dir)),
+            Detail::Full => Backup::compare(&session, dir, now, &Progress::default()),
+        };
+        dirs.iter().map(|dir| Ok((dir.name.clone(), look(dir)?))).collect::<Result<Vec<_>>>()
+    });
+    looked
+        .await
+        .unwrap_or_else(|failed| Err(Error::Engine { message: format!("the work panicked: {failed}") }))
+}

@@ -1,0 +1,133 @@
+//! The one daemon of a data directory: its lock, its number, and how others find it.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::Duration;
+
+use crate::error::{Error, Result};
+use crate::store::{DataDir, StagedFile, WriteLock, layout};
+
+/// How often the lock is tried: who looks whether a daemon runs holds it for a moment.
+const ATTEMPTS: u32 = 20;
+const PAUSE: Duration = Duration::from_millis(25);
+
+/// The right to be the daemon of a data directory, until it is dropped or the process ends.
+#[derive(Debug)]
+pub struct Hold {
+    dir: PathBuf,
+    _lock: WriteLock,
+}
+
+impl Hold {
+    /// Takes it, and leaves the number of the process for others.
+    ///
+    /// # Errors
+    /// [`Error::Running`] if another process has it, and if the daemon's directory cannot be written.
+    pub fn take(data: &DataDir, process: u32) -> Result<Hold> {
+        let dir = data.daemon();
+        fs::create_dir_all(&dir).map_err(|source| Error::Write { path: dir.clone(), source })?;
+        let lock = locked(&dir).map_err(|error| match error {
+            Error::Locked { .. } => Error::Running {
+                path: data.root().into(),
+                pid: pid(&dir).map_or("?".into(), |pid| pid.to_string()),
+            },
+            error => error,
+        })?;
+        let hold = Hold { dir, _lock: lock };
+        hold.write(layout::PID, format!("{process}\n").as_bytes())?;
+        Ok(hold)
+    }
+
+    /// The daemon's directory.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Puts a file of the daemon in place, whole.
+    ///
+    /// # Errors
+    /// If it cannot be written; the one before it is still there.
+    pub fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        let path = self.dir.join(name);
+        let mut staged = StagedFile::in_place_of(&path)?;
+        staged.write_all(bytes).map_err(|source| Error::Write { path: path.clone(), source })?;
+        staged.publish()
+    }
+}
+
+impl Drop for Hold {
+    /// What is true only of a daemon that runs does not outlive it.
+    fn drop(&mut self) {
+        for name in [layout::STATUS, layout::PID] {
+            let _ = fs::remove_file(self.dir.join(name));
+        }
+    }
+}
+
+fn locked(dir: &Path) -> Result<WriteLock> {
+    for _ in 1..ATTEMPTS {
+        match WriteLock::take(dir) {
+            Err(Error::Locked { .. }) => sleep(PAUSE),
+            taken => return taken,
+        }
+    }
+    WriteLock::take(dir)
+}
+
+/// The process of the daemon of a data directory; `None` if none runs. What a killed one has left is not believed.
+pub fn running(data: &DataDir) -> Option<u32> {
+    let dir = data.daemon();
+    match WriteLock::take(&dir) {
+        // It takes the lock before it writes its number.
+        Err(Error::Locked { .. }) => (0..ATTEMPTS).find_map(|_| {
+            let found = pid(&dir);
+            if found.is_none() {
+                sleep(PAUSE);
+            }
+            found
+        }),
+        _ => None,
+    }
+}
+
+/// What a daemon that runs says of itself; `None` if none runs, or it has said nothing yet.
+pub fn status(data: &DataDir) -> Option<serde_json::Value> {
+    let process = running(data)?;
+    let text = fs::read(data.daemon().join(layout::STATUS)).ok()?;
+    let status: serde_json::Value = serde_json::from_slice(&text).ok()?;
+    // One that a killed daemon has left is of another process.
+    (status["pid"] == process).then_some(status)
+}
+
+fn pid(dir: &Path) -> Option<u32> {
+    fs::read_to_string(dir.join(layout::PID)).ok()?.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_is_one_daemon_and_what_a_killed_one_left_is_not_believed() {
+        let temp = tempfile::tempdir().unwrap();
+        let data = DataDir::open(temp.path()).unwrap();
+        assert_eq!(running(&data), None);
+        let hold = Hold::take(&data, 42).unwrap();
+        assert_eq!(running(&data), Some(42));
+        assert_eq!(status(&data), None);
+        hold.write(layout::STATUS, br#"{"pid": 41}"#).unwrap();
+        assert_eq!(status(&data), None);
+        hold.write(layout::STATUS, br#"{"pid": 42}"#).unwrap();
+        assert_eq!(status(&data).unwrap()["pid"], 42);
+        let error = Hold::take(&data, 43).unwrap_err().to_string();
+        assert!(error.contains("already, process 42"), "{error}");
+        let dir = data.daemon();
+        drop(hold);
+        assert!(!dir.join(layout::PID).exists());
+        fs::write(dir.join(layout::PID), "1").unwrap();
+        assert_eq!(running(&data), None);
+        Hold::take(&data, 44).unwrap();
+    }
+}

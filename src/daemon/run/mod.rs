@@ -1,0 +1,317 @@
+//! The daemon's course: look, read what has changed, keep it, ask the alerts, say so, wait.
+
+mod health;
+mod reload;
+mod show;
+mod times;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use reqwest::Client;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
+
+use crate::daemon::alerts::{self, Alerts, Asked, deliver_always};
+use crate::daemon::clock::Steadiness;
+use crate::daemon::config::Config;
+use crate::daemon::history::History;
+use crate::daemon::hold::Hold;
+use crate::daemon::http::Server;
+use crate::daemon::picture::{Counts, Picture};
+use crate::daemon::probes::{self, Answers};
+use crate::daemon::record::{Cause, Observation};
+use crate::daemon::seen::Seen;
+use crate::daemon::surroundings::{Order, Surroundings};
+use crate::daemon::watch::Ear;
+use crate::error::{Error, Result};
+use crate::report::prices::Prices;
+use crate::session::{self, Session};
+use crate::store::{DataDir, layout};
+use times::Times;
+
+/// Runs until it is told to stop. Needs a multi-threaded runtime, and the data directory to itself: one daemon for each.
+///
+/// # Errors
+/// If it cannot begin: another daemon is there, its directory cannot be written, or its address not be listened on. Once it
+/// has begun it goes on, whatever happens, and says what is wrong.
+pub async fn run(
+    root: &Path,
+    config: Config,
+    world: Surroundings,
+    orders: mpsc::Receiver<Order>,
+) -> Result<()> {
+    let data = DataDir::open(root)?;
+    let hold = Hold::take(&data, world.process)?;
+    let (pictures, seen) = watch::channel(None);
+    let server = Server::start(&config.http, seen).await?;
+    let mut daemon = Daemon::new(data, hold, config, world, pictures, server)?;
+    tracing::info!(root = %daemon.data.root().display(), watching = daemon.ear.how(), "the daemon begins");
+    daemon.course(orders).await;
+    tracing::info!("the daemon ends");
+    Ok(())
+}
+
+struct Daemon {
+    data: DataDir,
+    hold: Hold,
+    config: Config,
+    config_problem: Option<String>,
+    world: Surroundings,
+    strict: Session,
+    lenient: Session,
+    ear: Ear,
+    seen: Seen,
+    history: History,
+    alerts: Alerts,
+    answers: Answers,
+    client: Client,
+    /// Probes, and who delivers notices.
+    tasks: JoinSet<()>,
+    server: Option<Server>,
+    pictures: watch::Sender<Option<Arc<Picture>>>,
+    started_at: DateTime<Utc>,
+    observation: Option<Arc<Observation>>,
+    counts: Counts,
+    /// Why the latest observation failed, or could not be kept, or the status not be written.
+    not_observed: Option<String>,
+    not_kept: Option<String>,
+    not_told: Option<String>,
+    clock: Steadiness,
+}
+
+/// What wakes it.
+enum Wake {
+    Order(Option<Order>),
+    Heard,
+    Poll,
+    Due,
+    Interval,
+}
+
+impl Daemon {
+    fn new(
+        data: DataDir,
+        hold: Hold,
+        config: Config,
+        world: Surroundings,
+        pictures: watch::Sender<Option<Arc<Picture>>>,
+        server: Option<Server>,
+    ) -> Result<Daemon> {
+        let mut history = History::open(&hold.dir().join(layout::HISTORY))?;
+        let now = world.clock.now();
+        let clock = Steadiness::new(now, Instant::now(), history.newest());
+        let alerts = Alerts::open(hold.dir().join(layout::ALERTS), data.root().display().to_string());
+        let (strict, lenient) = sessions(data.root(), &config, &world.prices)?;
+        // Neither proxies nor anything else of the environment.
+        let client =
+            Client::builder().no_proxy().user_agent(concat!("pinql/", env!("CARGO_PKG_VERSION"))).build();
+        let client =
+            client.map_err(|error| Error::Engine { message: format!("cannot ask over HTTP: {error}") })?;
+        let mut daemon = Daemon {
+            ear: Ear::new(data.root(), config.observe.watch),
+            data,
+            hold,
+            config,
+            config_problem: None,
+            world,
+            strict,
+            lenient,
+            seen: Seen::default(),
+            history,
+            alerts,
+            answers: Answers::default(),
+            client,
+            tasks: JoinSet::new(),
+            server,
+            pictures,
+            started_at: now,
+            observation: None,
+            counts: Counts::default(),
+            not_observed: None,
+            not_kept: None,
+            not_told: None,
+            clock,
+        };
+        daemon.begin_tasks();
+        Ok(daemon)
+    }
+
+    /// Starts probes and deliveries as the configuration has them, in the place of those before.
+    fn begin_tasks(&mut self) {
+        self.alerts.follow(&self.config);
+        self.tasks = JoinSet::new();
+        self.answers.clear();
+        for (number, probe) in self.config.probes.iter().enumerate() {
+            let (client, clock, answers) =
+                (self.client.clone(), Arc::clone(&self.world.clock), self.answers.clone());
+            self.tasks.spawn(probes::ask_always(probe.clone(), number, client, clock, answers));
+        }
+        for (name, channel) in &self.config.channels {
+            let (alerts, client) = (self.alerts.clone(), self.client.clone());
+            self.tasks.spawn(deliver_always(alerts, name.clone(), channel.clone(), client));
+        }
+    }
+
+    async fn course(&mut self, mut orders: mpsc::Receiver<Order>) {
+        let mut left = self.until_ordered(&mut orders, Cause::Start).await;
+        let mut times = Times::after(Duration::ZERO, &self.config.observe);
+        loop {
+            // An order that came in the middle of an observation goes first.
+            let wake = match left.take() {
+                Some(order) => Wake::Order(order),
+                None => self.next(&mut orders, &times).await,
+            };
+            self.clock_check();
+            let cause = match wake {
+                Wake::Order(None | Some(Order::Stop)) => return,
+                Wake::Order(Some(Order::Reload(config))) => {
+                    self.reload(*config).await;
+                    times.interval = Instant::now();
+                    None
+                }
+                Wake::Order(Some(Order::KeepConfig(problem))) => {
+                    tracing::error!(%problem, "the configuration stays what it was");
+                    self.config_problem = Some(problem);
+                    self.show();
+                    None
+                }
+                Wake::Heard => {
+                    times.touch();
+                    None
+                }
+                Wake::Poll => {
+                    self.ear.listen();
+                    times.poll = Instant::now() + self.config.observe.poll.0;
+                    if self.seen.has_changed(&self.data).await {
+                        times.touch();
+                    }
+                    None
+                }
+                Wake::Due => {
+                    times.pending = None;
+                    self.seen.has_changed(&self.data).await.then_some(Cause::Change)
+                }
+                Wake::Interval => Some(Cause::Interval),
+            };
+            if let Some(cause) = cause {
+                let since = Instant::now();
+                left = self.until_ordered(&mut orders, cause).await;
+                times = Times::after(since.elapsed(), &self.config.observe);
+            }
+        }
+    }
+
+    async fn next(&self, orders: &mut mpsc::Receiver<Order>, times: &Times) -> Wake {
+        let due = times.due(&self.config.observe);
+        tokio::select! {
+            biased;
+            order = orders.recv() => Wake::Order(order),
+            () = sleep_until(times.interval) => Wake::Interval,
+            () = sleep_until(due.unwrap_or(times.interval)), if due.is_some() => Wake::Due,
+            () = self.ear.heard() => Wake::Heard,
+            () = sleep_until(times.poll) => Wake::Poll,
+        }
+    }
+
+    /// Observes, unless an order comes first: that is given back, and what was begun is left.
+    async fn until_ordered(
+        &mut self,
+        orders: &mut mpsc::Receiver<Order>,
+        cause: Cause,
+    ) -> Option<Option<Order>> {
+        let order = {
+            let work = self.observe(cause);
+            tokio::pin!(work);
+            tokio::select! {
+                biased;
+                order = orders.recv() => Some(order),
+                () = &mut work => None,
+            }
+        };
+        self.show();
+        order
+    }
+
+    async fn observe(&mut self, cause: Cause) {
+        let since = Instant::now();
+        let now = self.world.clock.now();
+        let read = self.seen.read(&self.lenient, now.timestamp_micros(), &mut self.counts).await;
+        let analysis = match read {
+            Ok(analysis) => analysis,
+            Err(error) => {
+                let problem = alerts::sentence(&error);
+                tracing::error!(%problem, "nothing could be observed");
+                self.not_observed = Some(problem);
+                self.counts.failed_observations += 1;
+                return;
+            }
+        };
+        self.not_observed = None;
+        let firing = self.alerts.states().values().filter(|state| state.firing).count() as u64;
+        let health = self.judge(&analysis).await;
+        let observation = Observation {
+            cause,
+            took: since.elapsed(),
+            analysis: Arc::new(analysis),
+            reached: self.answers.by_backend(),
+            health,
+            alerts_firing: firing,
+        };
+        self.counts.observing.add(observation.took);
+        *self.counts.observations.entry(cause.word()).or_default() += 1;
+        tracing::debug!(cause = cause.word(), took = ?observation.took, "observed");
+        self.keep(&observation, now);
+        self.observation = Some(Arc::new(observation));
+        let since = Instant::now();
+        let asked = Asked { strict: &self.strict, lenient: &self.lenient, reports: &self.world.reports, now };
+        self.alerts.ask(&self.config, &asked).await;
+        self.counts.alerts.add(since.elapsed());
+    }
+
+    /// Keeps an observation, and what is kept in bounds.
+    fn keep(&mut self, observation: &Observation, now: DateTime<Utc>) {
+        let steady = self.clock.is_steady(Instant::now());
+        let (kept, tidied) = tokio::task::block_in_place(|| {
+            let row = observation.row().map_err(|error| Error::Engine { message: error.to_string() });
+            let kept = row.and_then(|row| self.history.append(&row));
+            let keep = chrono::TimeDelta::from_std(self.config.history.keep.0).ok();
+            let since = keep.filter(|_| steady).and_then(|keep| now.checked_sub_signed(keep));
+            let since = since.map(|since| since.timestamp_micros());
+            (kept, self.history.tidy(since, self.config.history.most.0))
+        });
+        self.counts.not_kept += u64::from(kept.is_err());
+        let what = if kept.is_err() {
+            "the observation could not be kept"
+        } else {
+            "the history could not be tidied"
+        };
+        let problem = kept.and(tidied).err().map(|error| alerts::sentence(&error));
+        if let Some(problem) = problem.as_ref().filter(|_| problem != self.not_kept) {
+            tracing::error!(%problem, "{what}");
+        }
+        self.not_kept = problem;
+    }
+
+    fn clock_check(&mut self) {
+        if let Some(jump) = self.clock.look(self.world.clock.now(), Instant::now()) {
+            tracing::warn!(seconds = jump.num_seconds(), "the clock has jumped, or the machine was asleep");
+            self.counts.clock_jumps += 1;
+        }
+    }
+}
+
+/// A session that fails where a backend cannot be read, and one that goes on without it.
+fn sessions(root: &Path, config: &Config, prices: &Prices) -> Result<(Session, Session)> {
+    let options = |skip_unreadable| session::Options {
+        memory_limit: usize::try_from(config.limits.memory.0).ok(),
+        timeout: Some(config.limits.timeout.0),
+        threads: Some(config.limits.threads),
+        skip_unreadable,
+        prices: prices.clone(),
+    };
+    Ok((Session::open(root, options(false))?, Session::open(root, options(true))?))
+}

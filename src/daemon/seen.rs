@@ -1,0 +1,135 @@
+//! What has been read of the backends, and what of it must be read anew.
+//!
+//! What is of one backend alone is read again only where the backend has changed. Copies are of all backends together: one
+//! change anywhere means to go through all contents again.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tokio::time::Instant;
+
+use super::picture::Counts;
+use super::watch::Sight;
+use super::{
+    Analysis, BackendAnalysis, BackendState, Backup, Redundancy, analyze, analyze_backend, analyze_redundancy,
+};
+use crate::error::{Error, Result};
+use crate::session::Session;
+use crate::store::DataDir;
+
+/// What has been read, and what the files were like before.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    sight: Sight,
+    backends: BTreeMap<String, BackendAnalysis>,
+    redundancy: Option<Redundancy>,
+    /// What a glance at their backups told.
+    backups: BTreeMap<String, Backup>,
+}
+
+impl Seen {
+    /// Whether a backend is not what it was when it was read. A directory that cannot be listed has changed.
+    pub async fn has_changed(&self, data: &DataDir) -> bool {
+        match look(data).await {
+            Ok(sight) => !sight.changed_since(&self.sight).is_empty(),
+            Err(_) => true,
+        }
+    }
+
+    /// Reads what has changed, and gives what is true of all backends now.
+    ///
+    /// # Errors
+    /// If the data directory cannot be listed, or a limit is not enough. What could not be read is read the next time.
+    pub async fn read(&mut self, session: &Session, at: i64, counts: &mut Counts) -> Result<Analysis> {
+        // Before anything is read: what changes from here on is seen the next time.
+        let sight = look(session.data_dir()).await?;
+        let mut changed = sight.changed_since(&self.sight);
+        self.backends.retain(|name, _| sight.has(name));
+        self.try_unreadable(session, at, &mut changed).await;
+        for backend in self.backends.values_mut() {
+            backend.kind = session.data_dir().backend_type(&backend.name);
+        }
+        if changed.is_empty()
+            && let Some(redundancy) = &self.redundancy
+        {
+            return Ok(Analysis::of(at, self.backends.values().cloned().collect(), redundancy.clone()));
+        }
+        // Until all has been read, nothing is known of these.
+        changed.iter().for_each(|name| self.sight.forget(name));
+        self.redundancy = None;
+        let analysis = match changed.len() * 2 > sight.len() && sight.len() > 1 {
+            true => {
+                counts.backends_read += sight.len() as u64;
+                analyze(session, at).await?
+            }
+            false => self.read_changed(session, at, &changed, counts).await?,
+        };
+        self.backends =
+            analysis.backends.iter().map(|backend| (backend.name.clone(), backend.clone())).collect();
+        self.redundancy = Some(analysis.redundancy.clone());
+        self.glance(session.data_dir(), changed).await?;
+        self.sight = sight;
+        Ok(analysis)
+    }
+
+    /// What a glance at the backup of a backend has told.
+    pub fn backup(&self, name: &str) -> Option<&Backup> {
+        self.backups.get(name)
+    }
+
+    /// Looks at the backups of those that have changed.
+    async fn glance(&mut self, data: &DataDir, changed: BTreeSet<String>) -> Result<()> {
+        self.backups.retain(|name, _| self.backends.contains_key(name));
+        let data = data.clone();
+        let glanced = tokio::task::spawn_blocking(move || -> Result<Vec<_>> {
+            let dirs = data.backends()?.into_iter().filter(|dir| changed.contains(&dir.name));
+            Ok(dirs.map(|dir| (dir.name.clone(), Backup::glance(&dir))).collect())
+        });
+        let glanced = glanced.await.map_err(|error| Error::Engine { message: error.to_string() })?;
+        self.backups.extend(glanced?);
+        Ok(())
+    }
+
+    /// What could not be read may be readable by now, without a change of its own: then it has changed.
+    async fn try_unreadable(&self, session: &Session, at: i64, changed: &mut BTreeSet<String>) {
+        let unreadable = self.backends.values().filter(|backend| backend.state == BackendState::Unreadable);
+        for BackendAnalysis { name, reason, .. } in unreadable {
+            if !changed.contains(name)
+                && let Ok(now) = analyze_backend(session, name, at).await
+                && (now.state != BackendState::Unreadable || now.reason != *reason)
+            {
+                changed.insert(name.clone());
+            }
+        }
+    }
+
+    async fn read_changed(
+        &mut self,
+        session: &Session,
+        at: i64,
+        changed: &BTreeSet<String>,
+        counts: &mut Counts,
+    ) -> Result<Analysis> {
+        for name in changed {
+            let since = Instant::now();
+            match analyze_backend(session, name, at).await {
+                Ok(backend) => drop(self.backends.insert(name.clone(), backend)),
+                // It is gone.
+                Err(Error::Unknown { .. }) => drop(self.backends.remove(name)),
+                Err(error) => return Err(error),
+            }
+            counts.backends_read += 1;
+            counts.backend.add(since.elapsed());
+        }
+        let since = Instant::now();
+        let redundancy = analyze_redundancy(session).await?;
+        counts.redundancy.add(since.elapsed());
+        Ok(Analysis::of(at, self.backends.values().cloned().collect(), redundancy))
+    }
+}
+
+/// Directories may be slow to list: not on a thread that others wait for.
+async fn look(data: &DataDir) -> Result<Sight> {
+    let data = data.clone();
+    let looked = tokio::task::spawn_blocking(move || Sight::take(&data)).await;
+    looked.map_err(|error| Error::Engine { message: error.to_string() })?
+}

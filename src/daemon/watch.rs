@@ -1,0 +1,309 @@
+//! Which backends have changed.
+//!
+//! What counts is what the file system says of each backend's files when it is looked at: their names, lengths, times and
+//! numbers. That the system tells of changes, where it does, only says when to look; so a notice that is lost, or a
+//! file system that sends none, makes a change be seen later and never not at all.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, Metadata};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use notify::event::{AccessKind, AccessMode};
+use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
+use tokio::sync::Notify;
+
+use crate::error::Result;
+use crate::store::{BackendDir, DataDir, Mappings, layout};
+
+/// What the file system says of a backend's files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fingerprint {
+    files: Vec<(String, Mark)>,
+    /// What stands in the place of files, or beside them.
+    about: String,
+}
+
+/// What it says of one file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Mark {
+    length: u64,
+    /// When it last changed, its contents and all else, in nanoseconds.
+    modified: i128,
+    changed: i128,
+    number: (u64, u64),
+}
+
+/// All backends as they were at one look.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sight(BTreeMap<String, Fingerprint>);
+
+impl Sight {
+    /// Looks at all backends. Reads directories and what is known of files, no file's contents.
+    ///
+    /// # Errors
+    /// If `backends/` itself cannot be listed.
+    pub fn take(dir: &DataDir) -> Result<Sight> {
+        Ok(Sight(
+            dir.backends()?
+                .into_iter()
+                .map(|backend| (backend.name.clone(), fingerprint(&backend)))
+                .collect(),
+        ))
+    }
+
+    /// How many backends there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether there is a backend of this name.
+    pub fn has(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
+    /// Knows no longer what a backend was like: it has changed whatever it is like.
+    pub fn forget(&mut self, name: &str) {
+        self.0.remove(name);
+    }
+
+    /// The backends that are not what they were: changed, new, or gone.
+    pub fn changed_since(&self, before: &Sight) -> BTreeSet<String> {
+        let differs = |name: &&String| self.0.get(*name) != before.0.get(*name);
+        self.0.keys().chain(before.0.keys()).filter(differs).cloned().collect()
+    }
+}
+
+fn fingerprint(backend: &BackendDir) -> Fingerprint {
+    let about = match &backend.mappings {
+        Mappings::Files(_) | Mappings::Absent => String::new(),
+        Mappings::SameAs(other) => format!("as {other}"),
+        Mappings::Unreadable { reason, .. } => reason.clone(),
+    };
+    let own = [layout::CAR, layout::LEGACY, layout::REJECTS].map(|name| backend.path.join(name));
+    let paths = backend.files().iter().map(|file| file.path.clone()).chain(own);
+    let marks = paths.filter_map(|path| {
+        let found = fs::metadata(&path).ok()?;
+        Some((path.to_string_lossy().into_owned(), mark(&found)))
+    });
+    Fingerprint { files: marks.collect(), about }
+}
+
+#[cfg(unix)]
+fn mark(found: &Metadata) -> Mark {
+    use std::os::unix::fs::MetadataExt;
+    let nanos = |seconds: i64, nanos: i64| i128::from(seconds) * 1_000_000_000 + i128::from(nanos);
+    Mark {
+        length: found.len(),
+        modified: nanos(found.mtime(), found.mtime_nsec()),
+        changed: nanos(found.ctime(), found.ctime_nsec()),
+        number: (found.dev(), found.ino()),
+    }
+}
+
+#[cfg(not(unix))]
+fn mark(found: &Metadata) -> Mark {
+    let since = found.modified().ok().and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok());
+    let modified = since.map_or(0, |since| since.as_nanos() as i128);
+    Mark { length: found.len(), modified, changed: 0, number: (0, 0) }
+}
+
+/// Hears of changes below `backends/` where the system tells of them.
+#[derive(Debug)]
+pub struct Ear {
+    place: PathBuf,
+    heard: Arc<Notify>,
+    wanted: bool,
+    watcher: Option<RecommendedWatcher>,
+    /// Which directory is watched: one that is moved away takes its watch with it.
+    watched: Option<Mark>,
+    problem: Arc<Mutex<Option<String>>>,
+}
+
+impl Ear {
+    /// Begins to listen, if that is wanted and the system can.
+    pub fn new(root: &Path, wanted: bool) -> Ear {
+        let mut ear = Ear {
+            place: root.join(layout::BACKENDS),
+            heard: Arc::default(),
+            wanted,
+            watcher: None,
+            watched: None,
+            problem: Arc::default(),
+        };
+        ear.listen();
+        ear
+    }
+
+    /// Returns when something may have changed.
+    pub async fn heard(&self) {
+        self.heard.notified().await;
+    }
+
+    /// How changes are noticed: `notices`, or `polling` and why.
+    pub fn how(&self) -> String {
+        let problem = self.problem.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match (self.wanted, problem, &self.watcher) {
+            (false, ..) => "polling: notices are switched off".into(),
+            (_, Some(problem), _) => format!("polling: {problem}"),
+            (_, None, Some(_)) => "notices".into(),
+            (_, None, None) => format!("polling: there is no {}/", layout::BACKENDS),
+        }
+    }
+
+    /// Listens, or again where that is needed: `backends/` may come later, or another take its place.
+    pub fn listen(&mut self) {
+        if !self.wanted {
+            return;
+        }
+        let now = fs::metadata(&self.place).ok().filter(Metadata::is_dir).map(|found| mark(&found).number);
+        let broken = self.problem.lock().unwrap_or_else(PoisonError::into_inner).is_some();
+        if self.watcher.is_some() && !broken && now == self.watched.map(|mark| mark.number) {
+            return;
+        }
+        self.watcher = None;
+        self.watched = None;
+        if now.is_none() {
+            return;
+        }
+        let begun = self.begin();
+        let problem = begun.err().map(|error| in_words(&error));
+        let mut known = self.problem.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(problem) = problem.as_deref().filter(|_| problem != *known) {
+            tracing::warn!(%problem, "the system does not tell of changes: they are looked for");
+        }
+        *known = problem;
+        drop(known);
+        // What happened before this began was not heard.
+        self.heard.notify_one();
+    }
+
+    fn begin(&mut self) -> notify::Result<()> {
+        let (heard, broken) = (Arc::clone(&self.heard), Arc::clone(&self.problem));
+        let hear = move |event: notify::Result<Event>| match event {
+            Ok(event) if !is_change(&event.kind) => {}
+            Ok(_) => heard.notify_one(),
+            Err(error) => {
+                *broken.lock().unwrap_or_else(PoisonError::into_inner) = Some(in_words(&error));
+                heard.notify_one();
+            }
+        };
+        let mut watcher = RecommendedWatcher::new(hear, notify::Config::default())?;
+        watcher.watch(&self.place, RecursiveMode::Recursive)?;
+        self.watched = fs::metadata(&self.place).ok().map(|found| mark(&found));
+        self.watcher = Some(watcher);
+        Ok(())
+    }
+}
+
+/// Whether something may be another than before: that files are read, by this daemon too, is no change.
+fn is_change(kind: &EventKind) -> bool {
+    match kind {
+        EventKind::Access(AccessKind::Close(AccessMode::Write)) => true,
+        EventKind::Access(_) => false,
+        _ => true,
+    }
+}
+
+fn in_words(error: &notify::Error) -> String {
+    match &error.kind {
+        notify::ErrorKind::Io(error) => crate::store::plain(error),
+        notify::ErrorKind::MaxFilesWatch => {
+            "there are more directories than may be watched (fs.inotify.max_user_watches)".into()
+        }
+        _ => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn backend(root: &Path, name: &str) -> PathBuf {
+        let dir = root.join("backends").join(name);
+        fs::create_dir_all(&dir).unwrap();
+        dir.join(layout::MAPPINGS)
+    }
+
+    fn changes(dir: &DataDir, before: &mut Sight) -> Vec<String> {
+        let now = Sight::take(dir).unwrap();
+        let changed = now.changed_since(before).into_iter().collect();
+        *before = now;
+        changed
+    }
+
+    #[test]
+    fn changed_new_renamed_and_vanished_backends_are_told_by_name() {
+        let temp = tempfile::tempdir().unwrap();
+        let root = temp.path();
+        for name in ["one", "two"] {
+            fs::write(backend(root, name), "a").unwrap();
+        }
+        let dir = DataDir::open(root).unwrap();
+        let mut before = Sight::default();
+        assert_eq!(changes(&dir, &mut before), ["one", "two"]);
+        assert!(changes(&dir, &mut before).is_empty());
+        // Renamed into place, with the length and the time of what it replaces.
+        let place = backend(root, "one");
+        let time = fs::metadata(&place).unwrap().modified().unwrap();
+        fs::write(place.with_extension("tmp"), "b").unwrap();
+        fs::File::options()
+            .write(true)
+            .open(place.with_extension("tmp"))
+            .unwrap()
+            .set_modified(time)
+            .unwrap();
+        fs::rename(place.with_extension("tmp"), &place).unwrap();
+        assert_eq!(changes(&dir, &mut before), ["one"]);
+        // Written over in place, with the same length.
+        std::thread::sleep(Duration::from_millis(20));
+        fs::write(&place, "c").unwrap();
+        assert_eq!(changes(&dir, &mut before), ["one"]);
+        fs::rename(root.join("backends/two"), root.join("backends/three")).unwrap();
+        assert_eq!(changes(&dir, &mut before), ["three", "two"]);
+        // Parts of a directory, and a backup beside it.
+        fs::remove_file(&place).unwrap();
+        fs::create_dir(&place).unwrap();
+        fs::write(place.join("part-0.parquet"), "d").unwrap();
+        assert_eq!(changes(&dir, &mut before), ["one"]);
+        fs::write(place.join("part-1.parquet"), "d").unwrap();
+        assert_eq!(changes(&dir, &mut before), ["one"]);
+        fs::write(place.with_file_name(layout::CAR), "e").unwrap();
+        assert_eq!(changes(&dir, &mut before), ["one"]);
+        fs::remove_dir_all(root.join("backends")).unwrap();
+        assert_eq!(changes(&dir, &mut before), ["one", "three"]);
+    }
+
+    #[tokio::test]
+    async fn changes_are_heard_and_reading_is_none() {
+        let temp = tempfile::tempdir().unwrap();
+        let hears =
+            async |ear: &Ear| tokio::time::timeout(Duration::from_millis(300), ear.heard()).await.is_ok();
+        let mut ear = Ear::new(temp.path(), true);
+        assert_eq!(ear.how(), "polling: there is no backends/");
+        fs::write(backend(temp.path(), "one"), "a").unwrap();
+        ear.listen();
+        assert_eq!(ear.how(), "notices");
+        assert!(hears(&ear).await, "that it listens from now on");
+        assert!(!hears(&ear).await);
+        fs::read(backend(temp.path(), "one")).unwrap();
+        assert!(!hears(&ear).await, "reading is no change");
+        fs::write(backend(temp.path(), "two"), "a").unwrap();
+        assert!(hears(&ear).await, "a new backend");
+        // Another directory in its place.
+        fs::rename(temp.path().join("backends"), temp.path().join("old")).unwrap();
+        let place = backend(temp.path(), "three");
+        ear.listen();
+        while hears(&ear).await {}
+        fs::write(place, "a").unwrap();
+        assert!(hears(&ear).await);
+        assert!(!Ear::new(temp.path(), false).how().contains("notices:"));
+    }
+}
