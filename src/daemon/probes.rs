@@ -66,6 +66,9 @@ pub enum Target {
     Path(PathBuf),
 }
 
+/// What is asked at an address.
+type OfUrl = fn(Url) -> Target;
+
 /// What came of asking.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Reached {
@@ -93,8 +96,7 @@ impl Probe {
                 .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
             targets.push(sound.then(|| Target::Tcp(place.clone())).ok_or("`tcp` is host:port"));
         }
-        let kinds: [(_, fn(Url) -> Target); 3] =
-            [(http, Target::Http), (s3, Target::S3), (kubo, Target::Kubo)];
+        let kinds = [(http, Target::Http as OfUrl), (s3, Target::S3), (kubo, Target::Kubo)];
         for (address, kind) in kinds {
             let Some(address) = address else { continue };
             let url = Url::parse(address)

@@ -6,7 +6,9 @@ use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::common::tree_node::TreeNode;
 use datafusion::common::{DFSchema, DataFusionError};
+use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::logical_expr::{EmptyRelation, Expr, LogicalPlan, LogicalPlanBuilder};
+use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::physical_expr::PhysicalExpr;
 
 use super::diagnose::fault;
@@ -51,9 +53,7 @@ fn condition(
     columns: &SchemaRef,
 ) -> Result<Arc<dyn PhysicalExpr>, DataFusionError> {
     let schema = Arc::new(DFSchema::try_from(columns.as_ref().clone())?);
-    let mut state = planner.state().clone();
-    // now() is the moment from which on the condition is asked.
-    state.mark_start_execution();
+    let state = planner.state();
     let written = state.create_logical_expr(sql, &schema)?;
     if written.exists(|part| Ok(speaks_of_others(part)))? {
         return Err(DataFusionError::Plan("it is no condition on a single row".into()));
@@ -63,7 +63,13 @@ fn condition(
     let filter = LogicalPlanBuilder::from(rows).filter(written)?.build()?;
     let analyzed = state.analyzer().execute_and_check(filter, state.config_options(), |_, _| {})?;
     match analyzed {
-        LogicalPlan::Filter(filter) => state.create_physical_expr(filter.predicate, &schema),
+        LogicalPlan::Filter(filter) => {
+            // now() is a value from here on: the moment from which on the condition is asked.
+            let context = SimplifyContext::builder().with_schema(Arc::clone(&schema)).with_current_time();
+            let context = context.with_config_options(Arc::clone(state.config_options())).build();
+            let condition = ExprSimplifier::new(context).simplify(filter.predicate)?;
+            state.create_physical_expr(condition, &schema)
+        }
         _ => Err(DataFusionError::Plan("it is no condition on a row".into())),
     }
 }
