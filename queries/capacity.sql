@@ -2,7 +2,8 @@
 -- description: When the bytes that a backend stores reach a capacity, if they go on growing as a daemon has observed: the line
 --   through the last observation of each step by least squares. The earliest and the latest day are those of the interval that
 --   holds the rate in 95 of 100 cases; that growth goes on as it was is taken for granted. Contents of unknown size are in no
---   number but their own. Where there is too little to tell, the note says so, and there is no day.
+--   number but their own. Where there is too little to tell, the note says so, and there is no day. For one that is full
+--   all days are the one on which that was observed.
 -- param: backend backend  which backend
 -- param: capacity integer {1..}  the bytes that it has room for
 -- param: last interval 90d  how far to look back
@@ -122,9 +123,9 @@ SELECT
     CASE WHEN told.enough THEN ROUND(told.slope) END AS bytes_per_day,
     CASE WHEN told.enough THEN ROUND(told.slope - told.margin) END AS bytes_per_day_low,
     CASE WHEN told.enough THEN ROUND(told.slope + told.margin) END AS bytes_per_day_high,
-    CASE WHEN told.has_expected THEN CAST(TO_TIMESTAMP_SECONDS(DATE_PART('epoch', told.observed_at) + told.expected * 86400) AS DATE) END AS full_on,
-    CASE WHEN told.has_soonest THEN CAST(TO_TIMESTAMP_SECONDS(DATE_PART('epoch', told.observed_at) + told.soonest * 86400) AS DATE) END AS earliest,
-    CASE WHEN told.has_slowest THEN CAST(TO_TIMESTAMP_SECONDS(DATE_PART('epoch', told.observed_at) + told.slowest * 86400) AS DATE) END AS latest,
+    CASE WHEN told.room <= 0 THEN CAST(told.observed_at AS DATE) WHEN told.has_expected THEN CAST(TO_TIMESTAMP_SECONDS(DATE_PART('epoch', told.observed_at) + told.expected * 86400) AS DATE) END AS full_on,
+    CASE WHEN told.room <= 0 THEN CAST(told.observed_at AS DATE) WHEN told.has_soonest THEN CAST(TO_TIMESTAMP_SECONDS(DATE_PART('epoch', told.observed_at) + told.soonest * 86400) AS DATE) END AS earliest,
+    CASE WHEN told.room <= 0 THEN CAST(told.observed_at AS DATE) WHEN told.has_slowest THEN CAST(TO_TIMESTAMP_SECONDS(DATE_PART('epoch', told.observed_at) + told.slowest * 86400) AS DATE) END AS latest,
     CASE
         WHEN told.observed_at IS NULL THEN 'nothing is observed of it in this time: `pinql daemon run` records observations'
         WHEN told.room <= 0 THEN 'it is full'

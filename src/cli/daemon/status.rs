@@ -1,5 +1,6 @@
 //! `pinql daemon status`: what a daemon that runs knows.
 
+use chrono::{DateTime, TimeDelta, Utc};
 use pinql::daemon;
 use pinql::pin::counted;
 use pinql::store::DataDir;
@@ -18,14 +19,15 @@ pub fn tell(data: &DataDir, as_json: bool, options: &Options, ui: &mut Ui) -> Ou
     let starting =
         json!({ "version": 1, "state": "starting", "pid": pid, "root": data.root().display().to_string() });
     let shown = status.clone().unwrap_or(if pid.is_some() { starting } else { stopped });
+    let late = status.as_ref().and_then(|status| late(status, Utc::now()));
     let text = match as_json {
         true => format!("{shown:#}\n"),
-        false => page(&shown),
+        false => page(&shown, late),
     };
     output(options)?.write(|out| out.write_all(text.as_bytes()).map_err(Failure::output))?;
     let well = status.is_some_and(|status| {
         let none = |key: &str| status[key].as_object().is_none_or(serde_json::Map::is_empty);
-        none("problems") && status["config"]["problem"].is_null()
+        none("problems") && status["config"]["problem"].is_null() && late.is_none()
     });
     if !well {
         ui.has_found();
@@ -33,8 +35,16 @@ pub fn tell(data: &DataDir, as_json: bool, options: &Options, ui: &mut Ui) -> Ou
     Ok(if well { Exit::Done } else { Exit::Found })
 }
 
+/// How long nothing has been told, if that is longer than it should be: the daemon hangs.
+fn late(status: &Value, now: DateTime<Utc>) -> Option<TimeDelta> {
+    let written_at: DateTime<Utc> = status["written_at"].as_str()?.parse().ok()?;
+    let interval = status["intervals"]["observe_seconds"].as_f64()?;
+    let passed = now - written_at;
+    (passed.as_seconds_f64() > 2.0 * interval + 60.0).then_some(passed)
+}
+
 /// A page for people.
-fn page(status: &Value) -> String {
+fn page(status: &Value, late: Option<TimeDelta>) -> String {
     let text = |value: &Value| match value {
         Value::String(text) => one_line(text),
         Value::Null => "not known".into(),
@@ -111,8 +121,30 @@ fn page(status: &Value) -> String {
     if let Value::String(problem) = &status["config"]["problem"] {
         line("problem", format!("the configuration stays what it was: {}", one_line(problem)));
     }
+    if let Some(late) = late {
+        line("problem", format!("nothing has been observed for {} s", late.num_seconds()));
+    }
     for (about, problem) in status["problems"].as_object().into_iter().flatten() {
         line("problem", format!("{about}: {}", text(problem)));
     }
     lines.join("\n") + "\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_daemon_that_tells_nothing_for_long_is_not_well() {
+        let status =
+            json!({ "written_at": "2026-11-28T18:00:00.000000Z", "intervals": { "observe_seconds": 300.0 } });
+        let late = |at: &str| late(&status, at.parse().unwrap()).map(|late| late.num_seconds());
+        for (at, wanted) in [
+            ("2026-11-28T17:00:00Z", None),
+            ("2026-11-28T18:11:00Z", None),
+            ("2026-11-28T18:11:01Z", Some(661)),
+        ] {
+            assert_eq!(late(at), wanted, "{at}");
+        }
+    }
 }

@@ -61,7 +61,12 @@ pub(super) async fn ask(
         Test::Value(..) if rows != 1 => {
             return Err(not_one_value(&format!("its answer has {rows} rows and not one")));
         }
-        Test::Value(compare, limit) => value.is_some_and(|value| compare.holds(value, *limit)),
+        // What compares with nothing is not known: an alert that fires is not over for it.
+        Test::Value(compare, limit) => match value {
+            Some(value) if !value.is_nan() => compare.holds(value, *limit),
+            Some(_) => return Err(not_one_value("its answer is NaN")),
+            None => return Err(not_one_value("its answer is NULL")),
+        },
     };
     let skipped = answer.skipped().into_iter().map(|skipped| skipped.backend).collect();
     Ok(Finding { met, rows, value, sample, skipped })
@@ -106,7 +111,9 @@ fn not_one_value(problem: &str) -> Error {
     Error::Sql {
         message: format!("there is nothing to compare: {problem}"),
         place: None,
-        hint: Some("ask for one number, as in SELECT COUNT(*) …".into()),
+        hint: Some(
+            "ask for one number, as in SELECT COUNT(*) …, or say with COALESCE what NULL counts as".into(),
+        ),
     }
 }
 

@@ -3,8 +3,9 @@
 use std::process::Stdio;
 use std::time::Duration;
 
-use reqwest::Client;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
+use reqwest::redirect::Policy;
+use reqwest::{Client, ClientBuilder, StatusCode};
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
@@ -29,16 +30,16 @@ pub(in crate::daemon) async fn deliver_always(
         let (notice, attempts) = alerts.next_for(&name).await;
         tokio::time::sleep(pause(attempts)).await;
         let attempt = tokio::time::timeout(channel.timeout.0, attempt(&channel, &client, &notice)).await;
-        let delivered =
-            attempt.unwrap_or_else(|_| Err(format!("no end within {} s", channel.timeout.0.as_secs_f64())));
+        let delivered = attempt
+            .unwrap_or_else(|_| Err(format!("no end within {} s", channel.timeout.0.as_secs_f64()).into()));
         match delivered {
             Ok(()) => {
                 tracing::info!(channel = %name, alert = %notice.alert, kind = ?notice.kind, "told");
                 alerts.delivered(&name, &notice.id);
             }
-            Err(problem) => {
+            Err(Failure { problem, refused }) => {
                 tracing::warn!(channel = %name, alert = %notice.alert, %problem, "cannot tell");
-                alerts.not_delivered(&name, &notice, channel.retry_for.0);
+                alerts.not_delivered(&name, &notice, refused, channel.retry_for.0);
             }
         }
     }
@@ -56,7 +57,42 @@ pub(super) fn waited(attempts: u32) -> Duration {
     (0..=attempts).map(pause).sum()
 }
 
-async fn attempt(channel: &Channel, client: &Client, notice: &Notice) -> Result<(), String> {
+/// Why an attempt failed.
+#[derive(Debug, PartialEq)]
+struct Failure {
+    problem: String,
+    /// Whether it would fail again, however often: what comes after it must not wait for it.
+    refused: bool,
+}
+
+impl From<String> for Failure {
+    fn from(problem: String) -> Failure {
+        Failure { problem, refused: false }
+    }
+}
+
+impl From<&str> for Failure {
+    fn from(problem: &str) -> Failure {
+        problem.to_owned().into()
+    }
+}
+
+/// Who delivers to webhooks: where it is sent elsewhere, a POST may become a GET without the notice, so it goes nowhere else.
+pub(in crate::daemon) fn client(builder: ClientBuilder) -> reqwest::Result<Client> {
+    builder.redirect(Policy::none()).build()
+}
+
+/// Whether a notice that is answered so was taken.
+fn heard(status: StatusCode) -> Result<(), Failure> {
+    if status.is_success() {
+        return Ok(());
+    }
+    let later =
+        [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_EARLY, StatusCode::TOO_MANY_REQUESTS].contains(&status);
+    Err(Failure { problem: format!("answered {status}"), refused: status.is_client_error() && !later })
+}
+
+async fn attempt(channel: &Channel, client: &Client, notice: &Notice) -> Result<(), Failure> {
     let body = serde_json::to_vec(notice).map_err(|error| error.to_string())?;
     if let Some(address) = &channel.webhook {
         let mut request = client.post(address).header(CONTENT_TYPE, "application/json");
@@ -64,10 +100,7 @@ async fn attempt(channel: &Channel, client: &Client, notice: &Notice) -> Result<
             request = request.header(AUTHORIZATION, format!("Bearer {}", token.0));
         }
         let answer = request.body(body).send().await.map_err(|error| plain(&error))?;
-        return match answer.status() {
-            status if status.is_success() => Ok(()),
-            status => Err(format!("answered {status}")),
-        };
+        return heard(answer.status());
     }
     let mut command = match (&channel.command, &channel.shell) {
         (Some(words), _) => {
@@ -90,12 +123,33 @@ async fn attempt(channel: &Channel, client: &Client, notice: &Notice) -> Result<
         let _ = stdin.write_all(&body).await;
     }
     let status = child.wait().await.map_err(|error| error.to_string())?;
-    if status.success() { Ok(()) } else { Err(format!("ended with {status}")) }
+    if status.success() { Ok(()) } else { Err(format!("ended with {status}").into()) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_refused_is_not_tried_again_and_what_is_sent_elsewhere_was_not_taken() {
+        for (status, wanted) in [
+            (200, None),
+            (204, None),
+            (301, Some(false)),
+            (307, Some(false)),
+            (400, Some(true)),
+            (404, Some(true)),
+            (408, Some(false)),
+            (413, Some(true)),
+            (425, Some(false)),
+            (429, Some(false)),
+            (500, Some(false)),
+            (503, Some(false)),
+        ] {
+            let refused = heard(StatusCode::from_u16(status).unwrap()).err().map(|failure| failure.refused);
+            assert_eq!(refused, wanted, "{status}");
+        }
+    }
 
     #[test]
     fn attempts_come_later_and_later_and_never_too_late() {

@@ -9,7 +9,7 @@ mod notice;
 mod state;
 mod when;
 
-pub(super) use deliver::deliver_always;
+pub(super) use deliver::{client as hooks, deliver_always};
 pub use notice::Notice;
 pub use state::{Condition, Finding, Kind, State};
 pub use when::{Compare, Question, Test, When};
@@ -148,10 +148,19 @@ impl Alerts {
         self.book().problem.clone()
     }
 
-    /// Forgets alerts and channels that a configuration does not have.
+    /// Forgets alerts and channels that a configuration does not have, and begins those anew that ask something else now.
     pub fn follow(&self, config: &Config) {
         let dropped = {
-            let mut book = self.book();
+            let mut guard = self.book();
+            let book = &mut *guard;
+            for rule in &config.alerts {
+                let name = rule.name.get_ref();
+                if let Some(state) = book.alerts.get_mut(name)
+                    && state.asks(&rule.when.get_ref().text)
+                {
+                    book.asked.remove(name);
+                }
+            }
             book.alerts.retain(|name, _| config.alerts.iter().any(|rule| rule.name.get_ref() == name));
             book.waiting.keep(|channel| config.channels.contains_key(channel))
         };
@@ -166,21 +175,44 @@ impl Alerts {
     pub async fn ask(&self, config: &Config, asked: &Asked<'_>) {
         let mut changed = false;
         for rule in &config.alerts {
-            let name = rule.name.get_ref();
-            let last = self.book().asked.get(name).copied();
-            let elapsed = last.map(|last| last.elapsed());
-            if rule.every.zip(elapsed).is_some_and(|(every, elapsed)| elapsed < every.0) {
-                continue;
-            }
+            let Some(elapsed) = self.due(config, rule) else { continue };
             let session = if rule.skip_unreadable { asked.lenient } else { asked.strict };
             let found = ask::ask(session, rule.when.get_ref(), asked.reports, asked.now).await;
             let found = found.map_err(|error| sentence(&error));
-            changed |= self.find(config, rule, &found, elapsed.unwrap_or_default(), asked.now);
+            changed |= self.find(config, rule, &found, elapsed, asked.now);
         }
         if changed {
             self.save();
             self.0.more.notify_waiters();
         }
+    }
+
+    /// Nothing could be observed: nobody knows the answer to any question that is due.
+    pub fn not_observed(&self, config: &Config, problem: &str, now: DateTime<Utc>) {
+        let found = Err(format!("nothing could be observed: {problem}"));
+        let mut changed = false;
+        for rule in &config.alerts {
+            if let Some(elapsed) = self.due(config, rule) {
+                changed |= self.find(config, rule, &found, elapsed, now);
+            }
+        }
+        if changed {
+            self.save();
+            self.0.more.notify_waiters();
+        }
+    }
+
+    /// How long ago an alert was last asked, if it is to be asked again; nothing if it never was. In what is longer than observations
+    /// may be apart nobody looked: that does not count.
+    fn due(&self, config: &Config, rule: &Rule) -> Option<Duration> {
+        let last = self.book().asked.get(rule.name.get_ref()).copied();
+        let elapsed = last.map(|last| last.elapsed());
+        let every = rule.every.map_or(Duration::ZERO, |every| every.0);
+        if elapsed.is_some_and(|elapsed| elapsed < every) {
+            return None;
+        }
+        let most = config.observe.interval.0.max(every).saturating_mul(2) + Duration::from_secs(60);
+        Some(elapsed.unwrap_or_default().min(most))
     }
 
     /// Whether there is anything new to keep.
@@ -198,6 +230,7 @@ impl Alerts {
         book.asked.insert(name.clone(), Instant::now());
         let state = book.alerts.entry(name.clone()).or_default();
         let before = state.clone();
+        state.asks(&rule.when.get_ref().text);
         state.find(found, elapsed, hold, now);
         let (was, is) = (before.word(), state.word());
         if was != is {
@@ -273,12 +306,13 @@ impl Alerts {
         self.save();
     }
 
-    fn not_delivered(&self, channel: &str, notice: &Notice, retry_for: Duration) {
+    /// An attempt has failed; one that is refused is not tried again.
+    fn not_delivered(&self, channel: &str, notice: &Notice, refused: bool, retry_for: Duration) {
         self.0.counts.failed.fetch_add(1, Ordering::Relaxed);
         let attempts = self.book().waiting.failed(channel, &notice.id);
         // By the attempts, not by the clock: it may jump.
-        if deliver::waited(attempts) >= retry_for {
-            tracing::error!(channel, alert = %notice.alert, attempts, "a notice is given up");
+        if refused || deliver::waited(attempts) >= retry_for {
+            tracing::error!(channel, alert = %notice.alert, kind = ?notice.kind, attempts, refused, "a notice is given up");
             self.0.counts.given_up.fetch_add(1, Ordering::Relaxed);
             self.book().waiting.take(channel, &notice.id);
         }
@@ -311,13 +345,19 @@ impl Alerts {
 /// Looks whether the questions of all alerts can be asked, of a data directory as it is now.
 ///
 /// # Errors
-/// If one cannot, with its place in the configuration. That a backend cannot be read is no fault of the question.
+/// If one cannot, with its place in the configuration. That a backend or a registry cannot be read is no fault of the question.
 pub async fn check_questions(root: &Path, config: &Config, reports: &Reports) -> Result<()> {
     let session = Session::open(root, session::Options::default())?;
     for rule in &config.alerts {
         // Any time will do.
         match ask::plan(&session, rule.when.get_ref(), reports, DateTime::UNIX_EPOCH).await {
-            Ok(_) | Err(Error::UnreadableBackend { .. } | Error::Read { .. } | Error::Format { .. }) => {}
+            Ok(_)
+            | Err(
+                Error::UnreadableBackend { .. }
+                | Error::UnreadableRegistry { .. }
+                | Error::Read { .. }
+                | Error::Format { .. },
+            ) => {}
             Err(error) => {
                 let problem =
                     format!("alert `{}` cannot be asked: {}", rule.name.get_ref(), sentence(&error));

@@ -51,6 +51,8 @@ pub enum Told {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct State {
+    /// The question, as it is written. Empty: not known, as an older version did not keep it.
+    pub when: String,
     /// What its condition was.
     pub condition: Condition,
     /// Whether it fires: the condition has held for as long as it must, and has not been found not to hold since.
@@ -96,6 +98,30 @@ impl State {
             (false, Condition::NotMet) => "ok",
             (false, Condition::Unknown) => "unknown",
         }
+    }
+
+    /// Makes it ask this, and says whether it asked something else before: what was found then says nothing of this question.
+    /// Those who believe that it fires are told how it is with this one.
+    pub fn asks(&mut self, when: &str) -> bool {
+        if self.when == when {
+            return false;
+        }
+        let before = std::mem::replace(&mut self.when, when.to_owned());
+        if before.is_empty() {
+            return false;
+        }
+        let told = match self.told {
+            Told::Firing => Told::Unknown,
+            told => told,
+        };
+        *self = State {
+            when: std::mem::take(&mut self.when),
+            condition: Condition::Unknown,
+            told,
+            told_at: self.told_at,
+            ..State::default()
+        };
+        true
     }
 
     /// Goes on to what has been found, `elapsed` after the last time. Times since then in which nobody looked do not count.
@@ -218,6 +244,32 @@ mod tests {
             assert_eq!(told(course, None), wanted, "{course}");
         }
         assert_eq!(told("mmmmmmmmn", Some(Duration::from_secs(90))), "..F..R..W");
+    }
+
+    #[test]
+    fn another_question_begins_anew_and_its_answer_is_told() {
+        let begun = |letters: &str| {
+            let mut state = State::default();
+            assert!(!state.asks("one"));
+            for letter in letters.chars() {
+                state.find(&found(letter), HOLD, HOLD, at(0));
+                if let Some(kind) = state.due(HOLD, None, at(0)) {
+                    state.tell(kind, at(0));
+                }
+            }
+            assert!(!state.asks("one") && state.asks("two"));
+            assert_eq!((state.word(), state.held, state.since), ("unknown", 0.0, None));
+            state
+        };
+        // What was pending is so for no time at all.
+        let mut state = begun("m");
+        state.find(&found('m'), HOLD, HOLD, at(1));
+        assert_eq!((state.word(), state.due(HOLD, None, at(1))), ("pending", None));
+        for (letter, wanted) in [('m', Kind::Firing), ('n', Kind::Recovered)] {
+            let mut state = begun("mm");
+            state.find(&found(letter), HOLD, Duration::ZERO, at(1));
+            assert_eq!(state.due(Duration::ZERO, None, at(1)), Some(wanted));
+        }
     }
 
     #[test]

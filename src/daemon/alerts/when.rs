@@ -39,7 +39,8 @@ pub enum Test {
     NoRows,
     /// It has rows of which this SQL condition is true.
     RowsWhere(String),
-    /// The first column of its only row compares so with a number. NULL does not compare.
+    /// The first column of its only row compares so with a number. NULL and NaN compare with nothing: then
+    /// nobody knows.
     Value(Compare, f64),
 }
 

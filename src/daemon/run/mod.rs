@@ -68,7 +68,10 @@ struct Daemon {
     history: History,
     alerts: Alerts,
     answers: Answers,
+    /// Asks for probes.
     client: Client,
+    /// Delivers to webhooks.
+    hooks: Client,
     /// Probes, and who delivers notices.
     tasks: JoinSet<()>,
     server: Option<Server>,
@@ -107,10 +110,12 @@ impl Daemon {
         let alerts = Alerts::open(hold.dir().join(layout::ALERTS), data.root().display().to_string());
         let (strict, lenient) = sessions(data.root(), &config, &world.prices)?;
         // Neither proxies nor anything else of the environment.
-        let client =
-            Client::builder().no_proxy().user_agent(concat!("pinql/", env!("CARGO_PKG_VERSION"))).build();
-        let client =
-            client.map_err(|error| Error::Engine { message: format!("cannot ask over HTTP: {error}") })?;
+        let builder =
+            || Client::builder().no_proxy().user_agent(concat!("pinql/", env!("CARGO_PKG_VERSION")));
+        let failed =
+            |error: reqwest::Error| Error::Engine { message: format!("cannot ask over HTTP: {error}") };
+        let client = builder().build().map_err(failed)?;
+        let hooks = alerts::hooks(builder()).map_err(failed)?;
         let mut daemon = Daemon {
             ear: Ear::new(data.root(), config.observe.watch),
             data,
@@ -125,6 +130,7 @@ impl Daemon {
             alerts,
             answers: Answers::default(),
             client,
+            hooks,
             tasks: JoinSet::new(),
             server,
             pictures,
@@ -151,7 +157,7 @@ impl Daemon {
             self.tasks.spawn(probes::ask_always(probe.clone(), number, client, clock, answers));
         }
         for (name, channel) in &self.config.channels {
-            let (alerts, client) = (self.alerts.clone(), self.client.clone());
+            let (alerts, client) = (self.alerts.clone(), self.hooks.clone());
             self.tasks.spawn(deliver_always(alerts, name.clone(), channel.clone(), client));
         }
     }
@@ -186,14 +192,28 @@ impl Daemon {
                 Wake::Poll => {
                     self.ear.listen();
                     times.poll = Instant::now() + self.config.observe.poll.0;
-                    if self.seen.has_changed(&self.data).await {
-                        times.touch();
+                    // A file system that hangs must not keep it from what it is told.
+                    tokio::select! {
+                        biased;
+                        order = orders.recv() => left = Some(order),
+                        changed = self.seen.has_changed(&self.data) => if changed {
+                            times.touch();
+                        },
                     }
                     None
                 }
                 Wake::Due => {
                     times.pending = None;
-                    self.seen.has_changed(&self.data).await.then_some(Cause::Change)
+                    tokio::select! {
+                        biased;
+                        order = orders.recv() => {
+                            left = Some(order);
+                            // It is looked for again.
+                            times.touch();
+                            None
+                        }
+                        changed = self.seen.has_changed(&self.data) => changed.then_some(Cause::Change),
+                    }
                 }
                 Wake::Interval => Some(Cause::Interval),
             };
@@ -245,6 +265,7 @@ impl Daemon {
             Err(error) => {
                 let problem = alerts::sentence(&error);
                 tracing::error!(%problem, "nothing could be observed");
+                self.alerts.not_observed(&self.config, &problem, now);
                 self.not_observed = Some(problem);
                 self.counts.failed_observations += 1;
                 return;

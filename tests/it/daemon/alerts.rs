@@ -11,6 +11,7 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
+use axum::response::Redirect;
 use axum::routing::{get, head, post};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
@@ -52,6 +53,7 @@ impl Hook {
         listener.set_nonblocking(true).unwrap();
         let routes = Router::new()
             .route("/hook", post(take))
+            .route("/moved", post(async || Redirect::to("/up")))
             .route("/up", get(async || "well"))
             .route("/down", get(async || StatusCode::BAD_GATEWAY))
             .route("/bucket", head(async || StatusCode::FORBIDDEN))
@@ -159,6 +161,27 @@ fn what_could_not_be_told_is_told_after_a_kill() {
 }
 
 #[test]
+fn a_refused_notice_blocks_nothing_and_a_redirect_is_no_delivery() {
+    let tree = Tree::new();
+    fs::write(tree.home().join("token"), "0123456789abcdef").unwrap();
+    pins(&tree, &[(1, "failed")]);
+    let hook = Hook::open(&[StatusCode::PAYLOAD_TOO_LARGE]);
+    let moved = format!("[notify.moved]\nwebhook = \"http://{}/moved\"\n", hook.address);
+    let alerts = FAILED.replace("[\"ops\"]", "[\"ops\", \"moved\"]");
+    let daemon = Daemon::start(&tree, &with_hook(&hook, &format!("{moved}{alerts}")));
+    daemon.says("a notice is given up");
+    daemon.says("answered 303");
+    pins(&tree, &[(1, "stored")]);
+    assert_eq!(hook.delivered(1, &daemon)[0]["kind"], "recovered");
+    let status = daemon.until("a status", |status| status["alerts"]["failed"]["state"] == "ok");
+    assert_eq!(
+        (&status["notices"]["given_up"], status["notices"]["waiting"].as_u64() >= Some(2)),
+        (&json!(1), true),
+        "both wait for who has moved: {status:#}"
+    );
+}
+
+#[test]
 fn commands_get_the_notice_and_silences_keep_it_back() {
     let tree = Tree::new();
     pins(&tree, &[(1, "failed")]);
@@ -202,6 +225,7 @@ fn what_cannot_be_answered_is_unknown_and_told_as_such() {
     pins(&tree, &[(1, "failed")]);
     let hook = Hook::open(&[]);
     let value = "[[alert]]\nname = \"few\"\nwhen = \"SELECT COUNT(*) FROM pins is below 1\"\nnotify = [\"ops\"]\n\
+                 [[alert]]\nname = \"largest\"\nwhen = \"SELECT MAX(CASE WHEN status = 'failed' THEN 1 END) FROM pins is above 0\"\n\
                  [[alert]]\nname = \"lenient\"\nwhen = \"SELECT COUNT(*) FROM pins is below 1\"\nskip_unreadable = true\n\
                  [[alert]]\nname = \"report\"\nwhen = \"report failures-by-backend has rows where failed_percent > 50\"\nskip_unreadable = true\n";
     let daemon = Daemon::start(&tree, &with_hook(&hook, value));
@@ -221,6 +245,22 @@ fn what_cannot_be_answered_is_unknown_and_told_as_such() {
     assert!(told[0]["problem"].as_str().unwrap().contains("backend `one` is unreadable"), "{told:?}");
     pins(&tree, &[(1, "stored")]);
     assert_eq!(hook.delivered(2, &daemon)[1]["kind"], "recovered");
+    // NULL is no answer, and what fires is not over for it.
+    let null = |status: &Value| {
+        status["alerts"]["largest"]["problem"].as_str().is_some_and(|problem| problem.contains("is NULL"))
+    };
+    assert_eq!(word(&daemon.until("NULL", null), "largest"), "firing");
+    // Neither is that nothing can be observed at all.
+    let backends = tree.root().join("backends");
+    fs::rename(&backends, tree.root().join("elsewhere")).unwrap();
+    fs::write(&backends, "no directory").unwrap();
+    let unknown = |status: &Value| {
+        let problem = status["alerts"]["few"]["problem"].as_str();
+        problem.is_some_and(|problem| problem.contains("nothing could be observed"))
+    };
+    let status = daemon.until("unknown", unknown);
+    assert_ne!(word(&status, "few"), "ok");
+    assert_eq!(word(&status, "largest"), "firing");
 }
 
 #[test]

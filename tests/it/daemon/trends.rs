@@ -211,9 +211,17 @@ fn a_day_on_which_a_backend_is_full_is_told_only_where_it_can_be() {
             && row["note"].as_str().unwrap().contains("no latest day"),
         "{row}"
     );
+    // What is full is full on the day of the latest observation, however it grows: an alert on a day goes on.
+    for (backend, bytes) in [("steady", "9000000"), ("steady", "1000"), ("shrinks", "1000")] {
+        let row = capacity(backend, bytes);
+        assert_eq!(
+            [&row["earliest"], &row["full_on"], &row["latest"], &row["note"]].map(|day| day.as_str()),
+            [Some("2026-11-20"), Some("2026-11-20"), Some("2026-11-20"), Some("it is full")],
+            "{row}"
+        );
+    }
     for (backend, bytes, words) in [
         ("shrinks", "30000000", "it does not grow"),
-        ("steady", "9000000", "it is full"),
         ("steady", "9000000000000000000", "not within a hundred years"),
         ("new", "1", "nothing is observed of it"),
     ] {
