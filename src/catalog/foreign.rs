@@ -10,6 +10,7 @@ use arrow::array::{
 };
 use arrow::compute::{CastOptions, cast_with_options, concat_batches, filter_record_batch};
 use arrow::datatypes::{DataType, Float64Type, Int64Type, TimestampMicrosecondType};
+use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::file::parquet_in_words;
@@ -19,16 +20,22 @@ use crate::pin::{schema, time};
 pub(super) struct ForeignRows(RecordBatch);
 
 impl ForeignRows {
-    /// Reads a file.
+    /// Reads the columns of these names of a file, and no byte of the others, whose values may be secret.
     ///
     /// # Errors
     /// In words, if it cannot be read or is damaged.
-    pub fn read(path: &Path) -> Result<ForeignRows, String> {
+    pub fn read(path: &Path, wanted: &[&str]) -> Result<ForeignRows, String> {
         let file = File::open(path).map_err(|error| error.to_string())?;
         let reader =
             ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| parquet_in_words(&error))?;
-        let columns = std::sync::Arc::clone(reader.schema());
-        let reader = reader.build().map_err(|error| parquet_in_words(&error))?;
+        let fields = reader.schema().fields().iter().enumerate();
+        let is_wanted = |name: &str| wanted.iter().any(|wanted| wanted.eq_ignore_ascii_case(name));
+        let wanted: Vec<usize> =
+            fields.filter(|(_, field)| is_wanted(field.name())).map(|(index, _)| index).collect();
+        let columns = reader.schema().project(&wanted).map_err(|error| error.to_string())?;
+        let columns = std::sync::Arc::new(columns);
+        let mask = ProjectionMask::roots(reader.parquet_schema(), wanted);
+        let reader = reader.with_projection(mask).build().map_err(|error| parquet_in_words(&error))?;
         let batches: Vec<RecordBatch> =
             reader.collect::<Result<_, _>>().map_err(|error| error.to_string())?;
         concat_batches(&columns, &batches).map(ForeignRows).map_err(|error| error.to_string())

@@ -37,6 +37,41 @@ const BUCKET_MANAGER: &str = "bucket manager";
 /// What the column with a bucket's name is called.
 const BUCKET_NAMES: [&str; 2] = ["bucket_name", "name"];
 
+/// All columns of a registry of backends that are read; no other is.
+const REGISTRY_COLUMNS: [&str; 14] = [
+    "name",
+    "type",
+    "endpoint",
+    "health_status",
+    "status",
+    "last_check",
+    "last_updated",
+    "response_time_ms",
+    "error_count",
+    "error",
+    "pin_count",
+    "storage_usage",
+    "dirty",
+    "last_sync",
+];
+/// The same of a registry of buckets.
+const BUCKET_COLUMNS: [&str; 14] = [
+    BUCKET_NAMES[0],
+    BUCKET_NAMES[1],
+    "type",
+    "bucket_type",
+    "backend_names",
+    "backend_bindings",
+    "backend",
+    "health_status",
+    "pin_count",
+    "file_count",
+    "size_bytes",
+    "needs_backup",
+    "last_backup",
+    "last_updated",
+];
+
 /// One of the three tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Registries {
@@ -110,12 +145,13 @@ impl Registries {
     fn rows(self, dir: &DataDir) -> Result<RecordBatch, Error> {
         let columns = self.schema();
         let batches = match self {
-            Registries::Registry => {
-                read(dir.backend_registry())?.map(|rows| registry(&rows)).into_iter().collect()
-            }
+            Registries::Registry => read(dir.backend_registry(), &REGISTRY_COLUMNS)?
+                .map(|rows| registry(&rows))
+                .into_iter()
+                .collect(),
             Registries::Buckets => {
                 let [index, root] = dir.bucket_registries();
-                let (index, root) = (read(index)?, read(root)?);
+                let (index, root) = (read(index, &BUCKET_COLUMNS)?, read(root, &BUCKET_COLUMNS)?);
                 // Both may have the same bucket, which is one.
                 let known: HashSet<String> =
                     index.iter().flat_map(|rows| rows.texts(&BUCKET_NAMES)).flatten().collect();
@@ -135,10 +171,14 @@ impl Registries {
     }
 }
 
-fn read(place: Result<Option<MappingsFile>, Unreachable>) -> Result<Option<ForeignRows>, Error> {
+fn read(
+    place: Result<Option<MappingsFile>, Unreachable>,
+    columns: &[&str],
+) -> Result<Option<ForeignRows>, Error> {
     let failed = |path: String, reason: String| Error::UnreadableRegistry { path, reason };
     let file = place.map_err(|Unreachable { shown, reason }| failed(shown, reason))?;
-    file.map(|file| ForeignRows::read(&file.path).map_err(|reason| failed(file.shown, reason))).transpose()
+    file.map(|file| ForeignRows::read(&file.path, columns).map_err(|reason| failed(file.shown, reason)))
+        .transpose()
 }
 
 fn written_by(rows: &ForeignRows) -> &'static str {

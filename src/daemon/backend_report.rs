@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use super::analysis::mark;
+use super::backup::damaged_mappings;
 use super::findings::{Finding, findings};
 use super::json::{contents, date, number};
 use super::rows::{Row, Rows};
@@ -163,16 +165,25 @@ impl BackendReport {
         thresholds: &HealthThresholds,
         detail: Detail,
     ) -> Result<BackendReport> {
-        let analysis = analyze_backend(session, name, now).await?;
+        let mut analysis = analyze_backend(session, name, now).await?;
         let registries = Registries::read(session).await?;
         let dirs = session.data_dir().backends()?;
         let dir = dirs.into_iter().find(|dir| dir.name == name).ok_or_else(|| gone(name))?;
         let kept = backup::backups(&dir.path);
-        let (backup, layout) = look(session, dir, &analysis, now, detail).await?;
-        let mappings = match analysis.pins {
-            Some(_) => Some(Mappings { layout, ..Mappings::read(session, name).await? }),
-            None => None,
+        let (backup, layout) = match look(session, dir.clone(), &analysis, now, detail).await {
+            Err(error) => {
+                mark(std::slice::from_mut(&mut analysis), &[damaged_mappings(error)?]);
+                look(session, dir, &analysis, now, detail).await?
+            }
+            looked => looked?,
         };
+        let mut mappings = None;
+        if analysis.pins.is_some() {
+            let (found, skipped) = Mappings::read(session, name).await?;
+            // Other columns may be damaged than those that were counted: no number is known of it then.
+            mark(std::slice::from_mut(&mut analysis), &skipped);
+            mappings = analysis.pins.is_some().then_some(Mappings { layout, ..found });
+        }
         let evidence = Evidence { backup: Some(&backup), registries: Some(&registries), probes: vec![] };
         let health = BackendHealth::judge(&analysis, &evidence, thresholds, now);
         let kept = (kept.len() as u64, kept.iter().map(|file| file.size).sum());
@@ -282,7 +293,9 @@ fn gone(name: &str) -> Error {
 
 impl Mappings {
     /// What the mappings tell, without the layout of their files.
-    async fn read(session: &Session, name: &str) -> Result<Mappings> {
+    ///
+    /// Also gives all backends that turned out to be unreadable: if this one is among them, the answer is of nothing.
+    async fn read(session: &Session, name: &str) -> Result<(Mappings, Vec<Skipped>)> {
         let session = &session.at_once();
         let named = || vec![("name", Bound::Text(name.to_owned()))];
         let growth = Rows::of(session, GROWTH, named()).await?;
@@ -298,7 +311,12 @@ impl Mappings {
             "SELECT price_class, CAST(month_usd AS VARCHAR) AS usd, unknown_sizes, as_of FROM ({cost}) WHERE backend_name = $name"
         );
         let cost = Rows::of(session, &cost, named()).await?;
-        Ok(Mappings {
+        // Each answer of the same session names all until then, and the cost needs further columns.
+        let mut skipped = cost.skipped.clone();
+        for rows in [&growth, &reasons, &foreign, &standing] {
+            skipped.extend(rows.skipped.iter().filter(|one| one.backend == name).cloned());
+        }
+        let mappings = Mappings {
             only_here: part("only here"),
             lacking: part("lacking"),
             failed_everywhere: part("failed"),
@@ -308,7 +326,8 @@ impl Mappings {
             foreign_names: foreign.iter().map(|row| row.count("pins")).sum(),
             cost: cost.iter().next().map(|row| Cost::of(&row)),
             layout: None,
-        })
+        };
+        Ok((mappings, skipped))
     }
 }
 

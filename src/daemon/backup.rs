@@ -4,12 +4,12 @@ use std::fs::{self, File};
 use std::path::Path;
 
 use super::BackendAnalysis;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::format::car::{CarReader, Kind, sniff};
 use crate::format::parquet::{car_root, footer, layout_version};
 use crate::migrate::{self, Options, Progress};
 use crate::pin::counted;
-use crate::session::Session;
+use crate::session::{Session, Skipped};
 use crate::store::{BackendDir, layout};
 
 /// What is known of a backend's backup.
@@ -70,12 +70,13 @@ impl Backup {
     /// Holds all mappings against the backup, and checks every hash. Must be called where a tokio runtime may be waited for.
     ///
     /// # Errors
-    /// If the work was stopped, or the session's limits do not suffice.
+    /// If the work was stopped, the session's limits do not suffice, or the mappings cannot be read. What is wrong with the
+    /// backup itself is [`Backup::Unreadable`].
     pub fn compare(session: &Session, backend: &BackendDir, now: i64, progress: &Progress) -> Result<Backup> {
         match Backup::glance(backend) {
             glance @ (Backup::NotNeeded | Backup::Missing | Backup::Unreadable(_)) => Ok(glance),
             _ => match migrate::verify(session, &backend.name, &Options::at(now), progress) {
-                Err(error @ (crate::Error::Stopped | crate::Error::Memory { .. })) => Err(error),
+                Err(error) if says_nothing_of(&error, &backend.path.join(layout::CAR)) => Err(error),
                 Err(error) => Ok(Backup::Unreadable(error.to_string())),
                 Ok(verified) if verified.agrees() => Ok(Backup::Agrees),
                 Ok(verified) if verified.different == 0 => {
@@ -97,6 +98,25 @@ impl Backup {
         let dirs = session.data_dir().backends()?;
         let known = |dir: &&BackendDir| backends.iter().any(|backend| backend.name == dir.name);
         Ok(dirs.iter().filter(known).map(|dir| (dir.name.clone(), Backup::glance(dir))).collect())
+    }
+}
+
+/// Whether an error says nothing of this file.
+fn says_nothing_of(error: &Error, file: &Path) -> bool {
+    let is_of = matches!(error, Error::Read { path, .. } | Error::Format { path, .. } if path == file);
+    error.is_stopped() || !is_of
+}
+
+/// The backend whose mappings cannot be read, as an error says.
+///
+/// # Errors
+/// Any other error.
+pub(super) fn damaged_mappings(error: Error) -> Result<Skipped> {
+    match error {
+        Error::UnreadableBackend { backend, path, reason } | Error::DamagedLate { backend, path, reason } => {
+            Ok(Skipped { backend, path, reason })
+        }
+        error => Err(error),
     }
 }
 

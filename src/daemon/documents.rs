@@ -2,12 +2,12 @@
 //!
 //! docs/daemon.md says what the keys mean. No key is ever missing: what nothing is known of is `null`, a count of nothing is 0.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
-use super::json::{contents, date, statuses};
-use super::registries::Registered;
+use super::json::{contents, date, number, statuses};
+use super::registries::{Bucket, Registered};
 use super::{BackendState, Facts, Health};
 use crate::pin::{counted, time};
 
@@ -17,6 +17,11 @@ const BACKUP_AGE: i64 = 3_600_000_000;
 const SYNC_AGE: i64 = 6 * 3_600_000_000;
 /// Words in the types of backends that lie on a disk.
 const ON_DISK: [&str; 2] = ["filesystem", "local"];
+
+/// A sum of what other tools counted, which may be any numbers.
+fn sum(counts: &[i64]) -> i128 {
+    counts.iter().copied().map(i128::from).sum()
+}
 
 impl Facts {
     /// The mappings: what the older tool called `pin_mapping_analysis`.
@@ -75,7 +80,7 @@ impl Facts {
         let count = |state: Health| self.health.iter().filter(|one| one.state == state).count();
         json!({
             "observed_at": time::format(self.analysis.observed_at),
-            "healthy": self.health.iter().all(|one| one.state == Health::Healthy),
+            "healthy": self.is_complete() && count(Health::Healthy) > 0 && count(Health::Healthy) == self.health.len(),
             "healthy_backends": count(Health::Healthy),
             "degraded_backends": count(Health::Degraded),
             "unhealthy_backends": count(Health::Unhealthy),
@@ -121,19 +126,47 @@ impl Facts {
         })
     }
 
+    /// The buckets by name: several rows may be of one.
+    fn buckets(&self) -> BTreeMap<&str, Vec<&Bucket>> {
+        let mut buckets: BTreeMap<&str, Vec<&Bucket>> = BTreeMap::new();
+        self.registries.buckets.iter().for_each(|row| buckets.entry(&row.name).or_default().push(row));
+        buckets
+    }
+
+    /// How many buckets there are; `None` if their registry could not be read.
+    pub(super) fn total_buckets(&self) -> Option<usize> {
+        (!self.registries.lacks("buckets")).then(|| self.buckets().len())
+    }
+
     fn bucket_analysis(&self) -> Value {
-        let buckets = &self.registries.buckets;
-        let of_daemon = || buckets.iter().filter(|bucket| bucket.written_by == "daemon");
+        let buckets = self.buckets();
+        let total = self.total_buckets();
         let limit = self.analysis.observed_at - BACKUP_AGE;
-        let needing = of_daemon().filter(|bucket| bucket.last_backup.is_none_or(|at| at < limit)).count();
-        let pins: Vec<i64> = buckets.iter().filter_map(|bucket| bucket.pin_count).collect();
+        // When those of the daemon were backed up.
+        let backups = buckets.values().filter_map(|rows| {
+            let rows = rows.iter().filter(|bucket| bucket.written_by == "daemon");
+            rows.map(|bucket| bucket.last_backup).max()
+        });
+        let backups: Vec<Option<i64>> = backups.collect();
+        let needing = backups.iter().filter(|last| last.is_none_or(|at| at < limit)).count();
+        // What rows of one bucket do not agree on is not known.
+        let pins = buckets.values().filter_map(|rows| {
+            let mut counts = rows.iter().filter_map(|bucket| bucket.pin_count);
+            let first = counts.next()?;
+            counts.all(|count| count == first).then_some(first)
+        });
+        let pins: Vec<i64> = pins.collect();
+        let distribution = buckets.iter().map(|(name, rows)| {
+            let backends: BTreeSet<&String> = rows.iter().flat_map(|bucket| &bucket.backends).collect();
+            (name, backends.len())
+        });
         json!({
-            "total_buckets": buckets.len(),
-            "buckets_needing_backup": needing,
-            "buckets_with_unknown_backup": buckets.len() - of_daemon().count(),
-            "average_pins_per_bucket": pins.iter().sum::<i64>() as f64 / pins.len().max(1) as f64,
-            "buckets_with_unknown_pins": buckets.len() - pins.len(),
-            "bucket_backend_distribution": buckets.iter().map(|bucket| (&bucket.name, bucket.backends.len())).collect::<BTreeMap<_, _>>(),
+            "total_buckets": total,
+            "buckets_needing_backup": total.map(|_| needing),
+            "buckets_with_unknown_backup": total.map(|total| total - backups.len()),
+            "average_pins_per_bucket": total.map(|_| sum(&pins) as f64 / pins.len().max(1) as f64),
+            "buckets_with_unknown_pins": total.map(|total| total - pins.len()),
+            "bucket_backend_distribution": distribution.collect::<BTreeMap<_, _>>(),
         })
     }
 
@@ -145,9 +178,10 @@ impl Facts {
         let with_counts = counts().count();
         let registered: Vec<i64> =
             self.registries.registered.iter().filter_map(|one| one.pin_count).collect();
+        let knows = !self.registries.lacks("registry");
         json!({
             "total_backends": names.len(),
-            "registered_backends": self.registries.registered.len(),
+            "registered_backends": knows.then(|| self.registries.registered.len()),
             "backend_types": types,
             "response_time_stats": self.response_times(),
             "pin_distribution": {
@@ -155,7 +189,7 @@ impl Facts {
                 "average_per_backend": self.analysis.pins() as f64 / with_counts.max(1) as f64,
                 "max_pins": counts().map(|counts| counts.pins).max().unwrap_or_default(),
                 "backends_with_pins": pins["backends_with_pins"],
-                "registered_pins": registered.iter().sum::<i64>(),
+                "registered_pins": knows.then(|| number(sum(&registered))),
             },
             "total_pins": pins["total_pins"],
             "backends_with_pins": pins["backends_with_pins"],
@@ -205,14 +239,19 @@ impl Facts {
             .registered
             .iter()
             .filter_map(|one| one.last_check)
-            .map(|at| (now - at) as f64 / 1e6)
+            .map(|at| now.saturating_sub(at) as f64 / 1e6)
             .collect();
-        let pending: u64 = self.registries.dirty.iter().filter_map(|note| note.unsynced_actions).sum();
         json!({
             "metadata_freshness_seconds": 0.0,
             "avg_backend_health_check_age": (!ages.is_empty()).then(|| ages.iter().sum::<f64>() / ages.len() as f64),
-            "total_pending_actions": pending,
+            "total_pending_actions": self.total_pending_actions().map(number),
         })
+    }
+
+    /// Actions that are not synced; `None` if a note of them could not be read.
+    pub fn total_pending_actions(&self) -> Option<i128> {
+        let actions = self.registries.dirty.iter().filter_map(|note| note.unsynced_actions);
+        (!self.registries.lacks("dirty")).then(|| actions.map(i128::from).sum())
     }
 
     /// Backends that are dirty, and those of buckets that are unhealthy or have not been looked at for long.

@@ -4,14 +4,18 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::analysis::mark;
+use super::backup::damaged_mappings;
+use super::observe::analyze_within;
 use super::rows::Rows;
 use super::{
-    Analysis, BackendHealth, BackendState, Backup, HealthThresholds, Redundancy, Registries, analyze,
-    analyze_backend, judge_all,
+    Analysis, BackendHealth, BackendState, Backup, HealthThresholds, Redundancy, Registries, analyze_backend,
+    judge_all,
 };
 use crate::error::{Error, Result};
 use crate::migrate::Progress;
-use crate::session::Session;
+use crate::report::Bindings;
+use crate::session::{Session, Skipped};
 
 /// How much is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,20 +59,22 @@ impl Facts {
     /// Reads all there is, at a time in microseconds since 1970.
     ///
     /// # Errors
-    /// As [`analyze`]. What cannot be read of one backend or registry is told in the facts.
+    /// As [`analyze`](super::analyze). What cannot be read of one backend or registry is told in the facts.
     pub async fn gather(
         session: &Session,
         now: i64,
         thresholds: &HealthThresholds,
         detail: Detail,
     ) -> Result<Facts> {
-        let analysis = analyze(session, now).await?;
+        let at_once = session.at_once();
+        let (mut analysis, mut by_text) = count(&at_once, now, detail).await?;
         let registries = Registries::read(session).await?;
-        let by_text = match detail {
-            Detail::Plain => None,
-            Detail::Full => Some(ByText::read(session).await?),
-        };
-        let backups = backups(session, &analysis, now, detail).await?;
+        let (backups, damaged) = backups(session, &analysis, now, detail).await?;
+        if !damaged.is_empty() {
+            // From here on they are in no number.
+            at_once.query_without("SELECT 1", &Bindings::default(), &damaged).await?;
+            (analysis, by_text) = count(&at_once, now, detail).await?;
+        }
         let health = judge_all(&analysis, &backups, &registries, thresholds);
         let daemon = super::hold::status(session.data_dir());
         Ok(Facts { analysis, registries, backups, health, by_text, daemon })
@@ -90,8 +96,9 @@ impl Facts {
             Err(Error::Unknown { .. }) if registries.registered(name).is_some() => vec![],
             backend => vec![backend?],
         };
-        let analysis = Analysis::of(now, backends, Redundancy::default());
-        let backups = backups(session, &analysis, now, detail).await?;
+        let mut analysis = Analysis::of(now, backends, Redundancy::default());
+        let (backups, damaged) = backups(session, &analysis, now, detail).await?;
+        mark(&mut analysis.backends, &damaged);
         let mut health = judge_all(&analysis, &backups, &registries, thresholds);
         health.retain(|one| one.name == name);
         Ok(Facts {
@@ -135,12 +142,27 @@ impl Facts {
     }
 }
 
+/// The analysis and the texts of the same files. A backend whose texts turn out to be damaged is in no number of either.
+async fn count(at_once: &Session, now: i64, detail: Detail) -> Result<(Analysis, Option<ByText>)> {
+    let analysis = analyze_within(at_once, now).await?;
+    if detail == Detail::Plain {
+        return Ok((analysis, None));
+    }
+    let (by_text, skipped) = ByText::read(at_once).await?;
+    let is_known = |one: &Skipped| analysis.unreadable().any(|backend| backend.name == one.backend);
+    let analysis = match skipped.iter().all(is_known) {
+        true => analysis,
+        false => analyze_within(at_once, now).await?,
+    };
+    Ok((analysis, Some(by_text)))
+}
+
 impl ByText {
-    async fn read(session: &Session) -> Result<ByText> {
-        let rows = Rows::of(&session.at_once(), TEXTS, vec![]).await?;
-        Ok(ByText {
-            by_backends: rows.iter().map(|row| (row.count("backends"), row.count("cids"))).collect(),
-        })
+    /// Counts them, and names the backends that could not be read until then.
+    async fn read(session: &Session) -> Result<(ByText, Vec<Skipped>)> {
+        let rows = Rows::of(session, TEXTS, vec![]).await?;
+        let by_backends = rows.iter().map(|row| (row.count("backends"), row.count("cids"))).collect();
+        Ok((ByText { by_backends }, rows.skipped))
     }
 
     /// Different texts.
@@ -155,13 +177,13 @@ impl ByText {
     }
 }
 
-/// The backups of all backends with mappings of their own.
+/// The backups of all backends with mappings of their own, and the backends whose mappings turned out to be damaged.
 async fn backups(
     session: &Session,
     analysis: &Analysis,
     now: i64,
     detail: Detail,
-) -> Result<Vec<(String, Backup)>> {
+) -> Result<(Vec<(String, Backup)>, Vec<Skipped>)> {
     let own = |name: &str| {
         let state = analysis.backend(name).map(|backend| backend.state);
         matches!(state, Some(BackendState::Ready | BackendState::Empty))
@@ -169,11 +191,18 @@ async fn backups(
     let session = session.clone();
     let dirs: Vec<_> = session.data_dir().backends()?.into_iter().filter(|dir| own(&dir.name)).collect();
     let looked = tokio::task::spawn_blocking(move || {
-        let look = |dir: &crate::store::BackendDir| match detail {
-            Detail::Plain => Ok(Backup::glance(dir)),
-            Detail::Full => Backup::compare(&session, dir, now, &Progress::default()),
-        };
-        dirs.iter().map(|dir| Ok((dir.name.clone(), look(dir)?))).collect::<Result<Vec<_>>>()
+        let (mut backups, mut damaged) = (Vec::new(), Vec::new());
+        for dir in dirs {
+            let looked = match detail {
+                Detail::Plain => Ok(Backup::glance(&dir)),
+                Detail::Full => Backup::compare(&session, &dir, now, &Progress::default()),
+            };
+            match looked {
+                Ok(backup) => backups.push((dir.name, backup)),
+                Err(error) => damaged.push(damaged_mappings(error)?),
+            }
+        }
+        Ok((backups, damaged))
     });
     looked
         .await

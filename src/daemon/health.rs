@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 use super::registries::span;
 use super::{Analysis, BackendAnalysis, BackendState, Backup, Registries};
 
+/// How far clocks may differ, in microseconds: what was looked at later than so far from now, was not.
+const CLOCKS: i64 = 300_000_000;
+
 /// How well a backend is; the worse, the greater.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -254,8 +257,11 @@ fn age(backend: &BackendAnalysis, thresholds: &HealthThresholds, now: i64) -> Op
 fn sync(name: &str, evidence: &Evidence<'_>, thresholds: &HealthThresholds) -> Option<Check> {
     let registries = evidence.registries?;
     let unknown = |reason: String| Some(Check::new("sync", Health::Unknown, reason));
-    if registries.lacks("dirty") && registries.dirty(name).is_none_or(|note| note.problem.is_some()) {
-        let about = registries.dirty(name).and_then(|note| note.problem.clone());
+    let note = registries.dirty(name);
+    let about = note.and_then(|note| note.problem.clone());
+    let is_dirty = registries.dirty_backends().contains(&name);
+    // What is marked waits, whatever else cannot be read.
+    if !is_dirty && (about.is_some() || note.is_none() && registries.lacks("dirty")) {
         return match about {
             Some(problem) => unknown(format!("what waits to be synced cannot be read: {problem}")),
             // Another backend's note is no evidence of this one.
@@ -263,15 +269,17 @@ fn sync(name: &str, evidence: &Evidence<'_>, thresholds: &HealthThresholds) -> O
             None => unknown("what waits to be synced cannot be read".into()),
         };
     }
-    let note = registries.dirty(name);
-    let is_dirty = registries.dirty_backends().contains(&name);
     let unsynced = note.and_then(|note| note.unsynced_actions).unwrap_or_default();
     if note.is_none() && !is_dirty {
         return None;
     }
     let state = thresholds.unsynced_actions.judge(unsynced as f64);
     let (state, reason) = match unsynced {
-        0 if is_dirty => (Health::Degraded, "it is marked as waiting to be synced".to_owned()),
+        0 if is_dirty => {
+            let more = about.map(|problem| format!("; its notes cannot be read: {problem}"));
+            let more = more.unwrap_or_default();
+            (Health::Degraded, format!("it is marked as waiting to be synced{more}"))
+        }
         0 => (Health::Healthy, "all actions that are noted are synced".into()),
         _ => (state, format!("{unsynced} actions are not synced")),
     };
@@ -286,7 +294,7 @@ fn service(name: &str, evidence: &Evidence<'_>, thresholds: &HealthThresholds, n
             by: "registry".into(),
             at: found.last_check,
             is_up: found.is_up(),
-            error: found.error.clone(),
+            error: found.error.clone().or_else(|| found.unknown_status()),
         });
     let lost = registries.is_some_and(|registries| registries.lacks("registry"));
     if registered.is_none() && evidence.probes.is_empty() {
@@ -305,10 +313,18 @@ fn looked(check: &ServiceCheck, thresholds: &HealthThresholds, now: i64) -> Chec
     let is_old = age.is_some_and(|age| age as f64 > thresholds.check_hours * 3_600e6);
     let why = check.error.as_ref().map(|error| format!(": {error}")).unwrap_or_default();
     let by = &check.by;
+    let is_early = age.is_some_and(|age| age < -CLOCKS);
     let (state, reason) = match check.is_up {
+        None if check.error.is_some() => {
+            (Some(Health::Unknown), format!("{by}: it is not said whether it answers{why}"))
+        }
         None => (None, format!("{by}: nothing is said of its service")),
         Some(_) if is_old => {
             (Some(Health::Unknown), format!("{by}: it was last looked at {ago} ago, which is too long"))
+        }
+        Some(_) if is_early => {
+            let from_now = span(age.unwrap_or_default().saturating_neg());
+            (Some(Health::Unknown), format!("{by}: it says that it was last looked at {from_now} from now"))
         }
         Some(_) if age.is_none() => {
             (Some(Health::Unknown), format!("{by}: it does not say when it was last looked at"))
@@ -417,10 +433,25 @@ mod tests {
             // Old evidence is none, and what needs it is not healthy.
             ("healthy", 7, Health::Unknown),
             ("unhealthy", 7, Health::Unknown),
+            ("unhealthy", -1, Health::Unknown),
+            // Nor is what is said of a time that has not come, or in words that nobody knows.
+            ("healthy", -1, Health::Unknown),
+            ("on fire", 1, Health::Unknown),
             ("configured", 700, Health::Healthy),
+            ("referenced", 700, Health::Healthy),
         ] {
             let registries = Registries { registered: vec![said(status, hours)], ..Registries::default() };
             assert_eq!(judge(&fine, Some(&Backup::Agrees), &registries).0, state, "{status} {hours}");
+        }
+        let failed = Registered { error: Some("refused".into()), ..said("configured", 1) };
+        let registries = Registries { registered: vec![failed], ..Registries::default() };
+        assert_eq!(judge(&fine, Some(&Backup::Agrees), &registries).0, Health::Unknown);
+        for (is_dirty, state) in [(Some(true), Health::Degraded), (None, Health::Unknown)] {
+            let problem = Some("damaged".into());
+            let note = Dirty { backend_name: "s3".into(), is_dirty, problem, ..Dirty::default() };
+            let unreadable = vec![UnreadableFile { what: "dirty", reason: "damaged".into() }];
+            let registries = Registries { dirty: vec![note], unreadable, ..Registries::default() };
+            assert_eq!(judge(&fine, None, &registries).0, state, "{is_dirty:?}");
         }
         let lost = |what| Registries {
             unreadable: vec![UnreadableFile { what, reason: "damaged".into() }],

@@ -92,7 +92,11 @@ GROUP BY 1, 2";
 /// # Errors
 /// If the data directory cannot be listed, or the session's limits of memory or time do not suffice.
 pub async fn analyze(session: &Session, observed_at: i64) -> Result<Analysis> {
-    let session = &session.at_once();
+    analyze_within(&session.at_once(), observed_at).await
+}
+
+/// The same over a session that is [`at_once`](Session::at_once) already: backends that it has skipped are in no number.
+pub(super) async fn analyze_within(session: &Session, observed_at: i64) -> Result<Analysis> {
     let (mut backends, skipped) = listed(session, BACKENDS, vec![], observed_at).await?;
     let late = count(session, &mut backends, skipped).await?;
     let redundancy = redundancy(session).await?;

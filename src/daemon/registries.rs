@@ -159,6 +159,13 @@ impl Registered {
             _ => None,
         }
     }
+
+    /// A word on the status, if nobody knows what it means.
+    pub(super) fn unknown_status(&self) -> Option<String> {
+        let status = self.status.as_deref()?;
+        let is_known = self.is_up().is_some() || matches!(status, "configured" | "referenced");
+        (!is_known).then(|| format!("its status is `{status}`"))
+    }
 }
 
 impl Bucket {

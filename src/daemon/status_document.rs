@@ -34,7 +34,7 @@ impl Facts {
                 "metadata_reader": runs, "dirty_monitor": runs, "health_monitor": runs, "task_executor": null,
             },
             "metadata_driven_stats": {
-                "total_buckets": self.registries.buckets.len(),
+                "total_buckets": self.total_buckets(),
                 "total_backends": total,
                 "dirty_backends": dirty,
                 "dirty_count": dirty.len(),

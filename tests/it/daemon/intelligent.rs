@@ -300,6 +300,9 @@ fn what_cannot_be_read_is_named_and_the_exit_code_tells() {
     assert_eq!(insights["pin_mapping_analysis"]["complete"], false);
     assert_eq!(insights["pin_mapping_analysis"]["total_pins"], 8);
     assert_eq!(insights["sync_requirements"]["dirty_backend_actions"]["github"]["is_dirty"], Value::Null);
+    assert_eq!(insights["bucket_analysis"]["total_buckets"], Value::Null);
+    assert_eq!(insights["operational_metrics"]["total_pending_actions"], Value::Null);
+    assert_eq!(insights["backend_analysis"]["registered_backends"], 3);
     let (analysis, code) = ask(&tree, &["analyze", "--backend", "torn", "--json"]);
     assert_eq!((code, &analysis["total_pins"], &analysis["state"]), (1, &Value::Null, &json!("unreadable")));
     // What others have is not known as long as one cannot be read.

@@ -23,7 +23,7 @@ fn a_registry_reads_the_same_whoever_wrote_it() {
     assert_eq!(
         csv(&kit(By::Cli).root(), sql),
         "name,type,endpoint,status,last_check,response_time_ms,error_count,error,pin_count,storage_bytes,is_dirty,last_sync,written_by\n\
-         elsewhere,ftp,,unreachable,2025-07-30T10:00:00Z,,,GET ftp://…@host/x?… timed out,,,,,cli\n\
+         elsewhere,ftp,,unreachable,2025-07-30T10:00:00Z,,,GET ftp://…@host/x?…,,,,,cli\n\
          local_disk,filesystem,,configured,2025-07-30T10:00:00.500Z,,,,,,true,,cli\n\
          s3_main,s3,https://s3.example.org:9000,online,2025-07-30T10:00:00Z,,,,,,false,2025-07-30T10:00:00Z,cli"
     );
@@ -70,7 +70,7 @@ fn what_waits_to_be_synced_is_told_from_all_notes() {
     let head = "backend_name,is_dirty,actions,unsynced_actions,affected_cids,reason,marked_at,last_updated,last_sync,has_flag,problem\n";
     // An action that does not say that it is synced is not.
     let s3 = "s3_main,true,3,2,1,,2025-07-30T10:00:00Z,2025-07-30T10:00:02.500Z,,false,";
-    let github = "github,false,0,0,0,token=… was refused,2025-07-30T10:00:00Z,,2025-07-30T11:00:00Z,false,\n";
+    let github = "github,false,0,0,0,token=…,2025-07-30T10:00:00Z,,2025-07-30T11:00:00Z,false,\n";
     assert_eq!(csv(&tree.root(), sql), format!("{head}{github}local_disk,true,0,0,0,,,,,true,\n{s3}"));
     let note = tree.root().join("backend_index/dirty_metadata/local_disk_dirty.json");
     for text in ["", "{", "[]", "{\"pending_actions\": 7, \"secret\": \"hunter2\"}", "\u{feff}{}"] {

@@ -14,7 +14,11 @@ pub fn fill(page: &mut Page, facts: &Facts) {
     page.heading("Backends");
     page.line(
         "backends",
-        &format!("{}, {} of them registered", backends["total_backends"], backends["registered_backends"]),
+        &format!(
+            "{}, {} of them registered",
+            backends["total_backends"],
+            known(&backends["registered_backends"])
+        ),
     );
     let types = backends["backend_types"].as_object();
     page.line(
@@ -32,13 +36,13 @@ pub fn fill(page: &mut Page, facts: &Facts) {
     };
     page.line("time to answer", &answer);
     page.heading("Buckets");
-    page.line("buckets", &buckets["total_buckets"].to_string());
+    page.line("buckets", &known(&buckets["total_buckets"]));
     page.line(
         "to be backed up",
         &with_unknown(&buckets["buckets_needing_backup"], &buckets["buckets_with_unknown_backup"]),
     );
-    let average = buckets["average_pins_per_bucket"].as_f64().unwrap_or_default();
-    page.line("pins on average", &format!("{average:.1}"));
+    let average = buckets["average_pins_per_bucket"].as_f64();
+    page.line("pins on average", &average.map_or("unknown".into(), |average| format!("{average:.1}")));
     page.heading("Synchronisation");
     page.line("backends", &names(&facts.needing_sync()));
     for note in &facts.registries.dirty {
@@ -55,10 +59,15 @@ pub fn fill(page: &mut Page, facts: &Facts) {
     page.line("last check", &at(last));
 }
 
+/// A count, if it is known.
+fn known(count: &Value) -> String {
+    if count.is_null() { "an unknown number".into() } else { count.to_string() }
+}
+
 /// A count, and how many are not known.
 fn with_unknown(count: &Value, unknown: &Value) -> String {
     match unknown.as_u64() {
         Some(unknown @ 1..) => format!("{count}, unknown of {unknown}"),
-        _ => count.to_string(),
+        _ => known(count),
     }
 }

@@ -18,10 +18,9 @@ pub fn fill(page: &mut Page, facts: &Facts, detailed: bool) {
         page.state(&one.name, one.state, &one.reasons().join("; "));
     }
     page.heading("To be done");
-    let registries = &facts.registries;
     page.line("waiting for sync", &names(&facts.needing_sync()));
-    let unsynced: u64 = registries.dirty.iter().filter_map(|note| note.unsynced_actions).sum();
-    page.line("unsynced actions", &unsynced.to_string());
+    let unsynced = facts.total_pending_actions();
+    page.line("unsynced actions", &unsynced.map_or("unknown".into(), |unsynced| unsynced.to_string()));
     page.line("failed pins on", &names(&facts.with_status("failed")));
     page.line("pending pins on", &names(&facts.with_status("pending")));
     page.line("to be migrated", &names(&facts.not_migrated()));
