@@ -85,16 +85,18 @@ impl History {
         Ok(())
     }
 
-    /// Puts small files together, and removes the oldest: those of before `since` (in microseconds), and those beyond `most`
-    /// bytes. Always keeps the newest.
+    /// Removes the oldest files: those of before `since`, and those beyond `most` bytes; then puts small ones together. Always
+    /// keeps the newest. Times are in microseconds; what is stamped later than `now` is as old as what came after it.
     ///
     /// # Errors
     /// If something cannot be written or removed. Each observation is there once all the same.
-    pub fn tidy(&mut self, since: Option<i64>, most: u64) -> Result<()> {
-        self.put_together()?;
+    pub fn tidy(&mut self, now: i64, since: Option<i64>, most: u64) -> Result<()> {
+        // A full disk gets room before more is written.
         while self.files.len() > 1 {
-            let oldest = self.files[0].clone();
-            let too_old = since.zip(self.newest_of(&oldest)).is_some_and(|(since, newest)| newest < since);
+            let (oldest, next) = (self.files[0].clone(), self.files[1].clone());
+            let usable = self.newest_of(&oldest).filter(|newest| *newest <= now);
+            let age = usable.or_else(|| self.newest_of(&next).filter(|newest| *newest <= now));
+            let too_old = since.zip(age).is_some_and(|(since, newest)| newest < since);
             if !too_old && self.bytes() <= most {
                 break;
             }
@@ -104,7 +106,7 @@ impl History {
             self.newest.remove(&oldest.path);
             self.files.remove(0);
         }
-        Ok(())
+        self.put_together()
     }
 
     fn put_together(&mut self) -> Result<()> {
@@ -230,6 +232,8 @@ mod tests {
     use crate::daemon::record::{Cause, Observation};
     use crate::daemon::{Analysis, Redundancy};
 
+    const NOW: i64 = 1000;
+
     fn row(at: i64) -> RecordBatch {
         let analysis = Arc::new(Analysis::of(at, vec![], Redundancy::default()));
         let (reached, health) = Default::default();
@@ -244,7 +248,7 @@ mod tests {
         let mut history = History::open(temp.path()).unwrap();
         for at in 1..=observations {
             history.append(&row(at)).unwrap();
-            history.tidy(None, u64::MAX).unwrap();
+            history.tidy(NOW, None, u64::MAX).unwrap();
         }
         (temp, history)
     }
@@ -280,7 +284,7 @@ mod tests {
         drop(history);
         let mut history = History::open(temp.path()).unwrap();
         history.append(&row(16)).unwrap();
-        history.tidy(None, u64::MAX).unwrap();
+        history.tidy(NOW, None, u64::MAX).unwrap();
         assert_eq!(history.files(), 1);
         for (path, bytes) in parts {
             fs::write(path, bytes).unwrap();
@@ -296,14 +300,32 @@ mod tests {
     #[test]
     fn the_old_goes_by_age_and_by_size_and_the_newest_stays() {
         let (temp, mut history) = with(40);
-        history.tidy(Some(17), u64::MAX).unwrap();
+        history.tidy(NOW, Some(17), u64::MAX).unwrap();
         assert_eq!(found(temp.path()), (17..=40).collect::<Vec<_>>());
-        history.tidy(Some(36), u64::MAX).unwrap();
+        history.tidy(NOW, Some(36), u64::MAX).unwrap();
         assert_eq!(found(temp.path()), (36..=40).collect::<Vec<_>>());
-        history.tidy(None, 1).unwrap();
+        history.tidy(NOW, None, 1).unwrap();
         assert_eq!(found(temp.path()), [40]);
-        history.tidy(Some(1000), 1).unwrap();
+        history.tidy(NOW, Some(1000), 1).unwrap();
         assert_eq!(found(temp.path()), [40]);
+    }
+
+    #[test]
+    fn what_tells_no_time_of_its_own_is_as_old_as_what_came_after_it() {
+        let temp = tempfile::tempdir().unwrap();
+        let mut history = History::open(temp.path()).unwrap();
+        for at in [1, NOW + 1, 3, 4, 5] {
+            history.append(&row(at)).unwrap();
+        }
+        fs::write(&history.files[0].path, "no parquet").unwrap();
+        // The one after it tells none, either.
+        history.tidy(NOW, Some(4), u64::MAX).unwrap();
+        assert_eq!(history.files(), 5);
+        fs::write(&history.files[0].path, fs::read(&history.files[2].path).unwrap()).unwrap();
+        history.tidy(NOW, Some(3), u64::MAX).unwrap();
+        assert_eq!(history.files(), 5);
+        history.tidy(NOW, Some(4), u64::MAX).unwrap();
+        assert_eq!(found(temp.path()), [4, 5]);
     }
 
     #[test]
@@ -315,7 +337,7 @@ mod tests {
         let mut history = History::open(temp.path()).unwrap();
         for at in 21..=60 {
             history.append(&row(at)).unwrap();
-            history.tidy(None, u64::MAX).unwrap();
+            history.tidy(NOW, None, u64::MAX).unwrap();
         }
         assert_eq!(history.damaged().collect::<Vec<_>>(), [torn.as_path()]);
         assert_eq!(fs::read(&torn).unwrap(), b"no parquet");

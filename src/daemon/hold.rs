@@ -1,7 +1,7 @@
 //! The one daemon of a data directory: its lock, its number, and how others find it.
 
 use std::fs;
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::Duration;
@@ -36,7 +36,18 @@ impl Hold {
             error => error,
         })?;
         let hold = Hold { dir, _lock: lock };
-        hold.write(layout::PID, format!("{process}\n").as_bytes())?;
+        // What a killed one has left is not true of this one for a moment.
+        for name in [layout::PID, layout::STATUS] {
+            let path = hold.dir.join(name);
+            match fs::remove_file(&path) {
+                Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                    return Err(Error::Write { path, source });
+                }
+                _ => {}
+            }
+        }
+        let mark = mark(process).map_or(String::new(), |mark| format!("{mark}\n"));
+        hold.write(layout::PID, format!("{process}\n{mark}").as_bytes())?;
         Ok(hold)
     }
 
@@ -102,7 +113,30 @@ pub fn status(data: &DataDir) -> Option<serde_json::Value> {
 }
 
 fn pid(dir: &Path) -> Option<u32> {
-    fs::read_to_string(dir.join(layout::PID)).ok()?.trim().parse().ok()
+    fs::read_to_string(dir.join(layout::PID)).ok()?.lines().next()?.trim().parse().ok()
+}
+
+/// Whether a process that [`running`] tells of is the daemon, as far as the system lets that be seen. It is not if the number
+/// is one of another container or machine, or the system has given it to another process since.
+pub fn is_daemon(data: &DataDir, process: u32) -> bool {
+    let text = fs::read_to_string(data.daemon().join(layout::PID)).unwrap_or_default();
+    let mut lines = text.lines();
+    lines.next() == Some(process.to_string().as_str()) && lines.next() == mark(process).as_deref()
+}
+
+/// What tells a process from others of its number: when it began, where numbers are given, and since when. `None` where that
+/// cannot be seen.
+fn mark(process: u32) -> Option<String> {
+    if !cfg!(target_os = "linux") {
+        return None;
+    }
+    // The name before the `)` can be anything; the 22nd field is the 20th after it.
+    let stat = fs::read(format!("/proc/{process}/stat")).ok()?;
+    let stat = String::from_utf8_lossy(&stat);
+    let began = stat.rsplit_once(')')?.1.split_whitespace().nth(19)?;
+    let numbers = fs::read_link("/proc/self/ns/pid").ok()?;
+    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    Some(format!("{began} {} {}", numbers.display(), boot.trim()).trim_end().to_owned())
 }
 
 #[cfg(test)]
@@ -129,5 +163,18 @@ mod tests {
         fs::write(dir.join(layout::PID), "1").unwrap();
         assert_eq!(running(&data), None);
         Hold::take(&data, 44).unwrap();
+    }
+
+    #[test]
+    fn a_number_alone_does_not_make_a_process_the_daemon() {
+        let temp = tempfile::tempdir().unwrap();
+        let data = DataDir::open(temp.path()).unwrap();
+        let own = std::process::id();
+        let hold = Hold::take(&data, own).unwrap();
+        assert!(is_daemon(&data, own));
+        assert!(!is_daemon(&data, own + 1));
+        hold.write(layout::PID, format!("{own}\n1 pid:[1] another\n").as_bytes()).unwrap();
+        assert_eq!(running(&data), Some(own));
+        assert!(!is_daemon(&data, own));
     }
 }

@@ -46,7 +46,7 @@ pub use backup::Backup;
 pub use facts::{ByText, Detail, Facts};
 pub use findings::{Finding, Severity};
 pub use health::{BackendHealth, Check, Evidence, Health, HealthThresholds, Limits, ServiceCheck, judge_all};
-pub use hold::{running, status};
+pub use hold::{is_daemon, running, status};
 pub use observe::{analyze, analyze_backend, analyze_redundancy};
 pub use registries::{Bucket, Registered, Registries, UnreadableFile};
 pub use run::run;

@@ -76,14 +76,13 @@ pub fn list(dir: &Path) -> Result<Listing> {
         let name = entry.file_name();
         match numbers(&name) {
             Some((first, last)) => {
-                // One that has just been removed is in another.
-                let Ok(metadata) = entry.metadata() else { continue };
-                listing.files.push(ObservationsFile {
-                    path: entry.path(),
-                    first,
-                    last,
-                    size: metadata.len(),
-                });
+                let size = match entry.metadata() {
+                    Ok(metadata) => metadata.len(),
+                    // Removed this moment, and what it is in now may not be listed: who opens it sees that, and lists again.
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
+                    Err(error) => return Err(failed(error)),
+                };
+                listing.files.push(ObservationsFile { path: entry.path(), first, last, size });
             }
             None if name.to_str().and_then(layout::staged).is_some() => listing.leftovers.push(entry.path()),
             None => {}

@@ -356,7 +356,7 @@ async fn dav(state: Arc<Mutex<Dav>>, request: Request<Body>) -> (StatusCode, Vec
             dav.objects.insert(path, body);
             StatusCode::CREATED
         }
-        "GET" => {
+        "GET" | "HEAD" => {
             return dav
                 .objects
                 .get(&path)
@@ -398,4 +398,32 @@ fn a_webdav_server_gets_an_answer_at_once() {
     let said: Value = serde_json::from_slice(&dav.objects["/a.json"]).unwrap();
     assert_eq!(said["sha256"], json!(hash(&fs::read(&path).unwrap())));
     assert_eq!(dav.failures, 0);
+}
+
+/// It lets people log in first: what is put is answered with another page, which is there.
+async fn login(request: Request<Body>) -> (StatusCode, [(&'static str, &'static str); 1], &'static str) {
+    match (request.method().as_str(), request.uri().path()) {
+        ("PUT", _) => (StatusCode::SEE_OTHER, [("location", "/login")], ""),
+        (_, "/gone.csv") => (StatusCode::NOT_FOUND, [("x-a", "b")], ""),
+        _ => (StatusCode::OK, [("x-a", "b")], "log in, please"),
+    }
+}
+
+#[test]
+fn what_a_server_redirects_does_not_count_as_written() {
+    let runtime = runtime();
+    let address = runtime.block_on(async move {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move { axum::serve(listener, Router::new().fallback(login)).await });
+        address
+    });
+    for (name, words) in
+        [("a.csv", "took 4 bytes, and has 14"), ("gone.csv", "does not find it under this URL")]
+    {
+        let url = format!("http://{address}/{name}");
+        let output = pinql(&["-c", "SELECT 1 AS a", "-o", &url]).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{}", told(&output));
+        assert!(told(&output).contains(words), "{}", told(&output));
+    }
 }

@@ -105,7 +105,7 @@ pub fn stop(data: &DataDir, wait: Duration, ui: &Ui) -> Outcome<Exit> {
         ui.say(&format!("no daemon runs on {}", data.root().display()));
         return Ok(Exit::Done);
     };
-    send(pid, Signal::Term)?;
+    send(data, pid, Signal::Term)?;
     let since = Instant::now();
     while daemon::running(data) == Some(pid) {
         if since.elapsed() > wait {
@@ -130,12 +130,20 @@ pub fn reload(data: &DataDir, ui: &Ui) -> Outcome<Exit> {
             "`pinql daemon start` starts one",
         ));
     };
-    send(pid, Signal::Hangup)?;
+    send(data, pid, Signal::Hangup)?;
     ui.say("the daemon reads its configuration anew; `pinql daemon status` tells whether it can be used");
     Ok(Exit::Done)
 }
 
-fn send(pid: u32, signal: Signal) -> Outcome<()> {
+fn send(data: &DataDir, pid: u32, signal: Signal) -> Outcome<()> {
+    if !daemon::is_daemon(data, pid) {
+        return Err(Failure::misuse(
+            format!(
+                "process {pid} of this machine is not the daemon, or nothing shows that it is; it was told nothing"
+            ),
+            "the daemon may run in a container or on another machine, or may just have ended: look there, or again",
+        ));
+    }
     let process = Pid::from_u32(pid);
     let sent = System::new().ok().and_then(|mut system| {
         let what = ProcessRefreshKind::nothing().without_tasks();

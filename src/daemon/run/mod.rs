@@ -302,7 +302,7 @@ impl Daemon {
             let keep = chrono::TimeDelta::from_std(self.config.history.keep.0).ok();
             let since = keep.filter(|_| steady).and_then(|keep| now.checked_sub_signed(keep));
             let since = since.map(|since| since.timestamp_micros());
-            (kept, self.history.tidy(since, self.config.history.most.0))
+            (kept, self.history.tidy(now.timestamp_micros(), since, self.config.history.most.0))
         });
         self.counts.not_kept += u64::from(kept.is_err());
         let what = if kept.is_err() {

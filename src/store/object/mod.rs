@@ -78,7 +78,7 @@ impl ObjectUrl {
     /// [`Error::Url`] if it is no address of an object, or what must be known of its store is in no variable.
     pub fn open(text: &str, variables: &[(String, String)]) -> Result<ObjectUrl> {
         let wrong = |problem: &str, hint: &str| Error::Url {
-            url: without_password(text),
+            url: without_secrets(text),
             problem: problem.into(),
             hint: hint.into(),
         };
@@ -94,16 +94,19 @@ impl ObjectUrl {
         if place.is_empty() || key.trim_matches('/').is_empty() || key.ends_with('/') {
             return Err(wrong("it names no object", kind.example()));
         }
-        if place.contains('@')
-            && (kind != Kind::Azure || place.split('@').next().is_some_and(|u| u.contains(':')))
-        {
+        if place.contains('@') && !names_account(scheme, place) {
             return Err(wrong("who writes does not stand in the URL", kind.credentials()));
         }
-        if kind == Kind::Http && key.contains(['?', '#']) {
-            return Err(wrong(
-                "it has a `?` or `#`, which is no part of a name",
-                "write it as %3F or %23 if it is",
-            ));
+        if rest.contains('?') || place.contains('#') || kind == Kind::Http && key.contains('#') {
+            let hint = match kind {
+                Kind::Http => "write it as %3F or %23 if it is; a signature does not stand in the URL",
+                _ => "choose a name without it; a signature does not stand in the URL",
+            };
+            return Err(wrong("it has a `?` or `#`, which is no part of a name", hint));
+        }
+        // Without that, the library would look for what people have in their home directories.
+        if kind == Kind::Google && !kind.is_told(variables) {
+            return Err(wrong("nothing says who writes", kind.credentials()));
         }
         let bad_name = |error: object_store::path::Error| {
             wrong(&format!("its name cannot be one of an object: {error}"), kind.example())
@@ -211,7 +214,14 @@ impl Kind {
             Kind::S3 => {
                 ["AWS_ACCESS_KEY_ID", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS"].as_slice()
             }
-            Kind::Google => &["GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_SERVICE_ACCOUNT", "SERVICE_ACCOUNT"],
+            Kind::Google => {
+                let account = |key: GoogleConfigKey| {
+                    use GoogleConfigKey::{ApplicationCredentials, ServiceAccount, ServiceAccountKey};
+                    matches!(key, ApplicationCredentials | ServiceAccount | ServiceAccountKey)
+                };
+                return variables.iter().any(|(name, _)| name == "SERVICE_ACCOUNT")
+                    || known("GOOGLE_", variables).any(|(key, _)| account(key));
+            }
             Kind::Azure => &["AZURE_"],
             Kind::Http => return true,
         };
@@ -319,12 +329,71 @@ impl Secrets {
     }
 }
 
-/// A URL without what stands before the `@`, where that has a password in it.
-fn without_password(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else { return url.into() };
-    let end = rest.find('/').unwrap_or(rest.len());
-    match rest[..end].rsplit_once('@') {
-        Some((user, host)) if user.contains(':') => format!("{scheme}://***@{host}{}", &rest[end..]),
-        _ => url.into(),
+/// Whether what stands before the `@` is a container, as in `abfss://CONTAINER@ACCOUNT.dfs.core.windows.net`.
+fn names_account(scheme: &str, place: &str) -> bool {
+    let is_name = |c: char| c.is_ascii_alphanumeric() || "-_.$".contains(c);
+    place.split_once('@').is_some_and(|(container, account)| {
+        matches!(scheme, "abfs" | "abfss")
+            && container.chars().all(is_name)
+            && account.contains('.')
+            && !account.contains('@')
+    })
+}
+
+/// A URL without what may be a secret: what stands before the last `@`, and all from a `?` or `#` on.
+fn without_secrets(url: &str) -> String {
+    let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
+    let cut = rest.find(['?', '#']);
+    let (shown, more) = match cut {
+        Some(at) => (&rest[..at], format!("{}…", &rest[at..=at])),
+        None => (rest, String::new()),
+    };
+    match rest.rfind('@') {
+        // A password or a signature, and which of both nobody knows.
+        Some(at) if at >= shown.len() => format!("{scheme}://***"),
+        Some(at) if !names_account(scheme, shown.split('/').next().unwrap_or_default()) => {
+            format!("{scheme}://***{}{more}", &shown[at..])
+        }
+        _ => format!("{scheme}://{shown}{more}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_be_a_secret_is_not_shown() {
+        for (url, shown) in [
+            (
+                "https://a.blob.core.windows.net/c/x.csv?sv=1&sig=S",
+                "https://a.blob.core.windows.net/c/x.csv?…",
+            ),
+            ("https://host/x#S", "https://host/x#…"),
+            ("https://S@host/x", "https://***@host/x"),
+            ("https://u:S/S@host/x", "https://***@host/x"),
+            ("https://u:S?S@host/x", "https://***"),
+            ("https://host/x?sig=S&to=me@S", "https://***"),
+            ("https://u:S@host/x?S", "https://***@host/x?…"),
+            ("abfss://box@account.dfs.core.windows.net/x", "abfss://box@account.dfs.core.windows.net/x"),
+            ("abfss://u:S@account.dfs.core.windows.net/x", "abfss://***@account.dfs.core.windows.net/x"),
+            ("abfss://box@account.dfs.core.windows.net/x?S", "abfss://box@account.dfs.core.windows.net/x?…"),
+        ] {
+            assert_eq!(without_secrets(url), shown, "{url}");
+        }
+    }
+
+    #[test]
+    fn a_question_mark_is_no_part_of_a_name_and_nobody_is_no_writer() {
+        for url in
+            ["s3://b/x?S", "gs://b/x?S", "az://c/x?S", "abfss://c@a.dfs.core.windows.net/x?S", "s3://b?S/x"]
+        {
+            let error = ObjectUrl::open(url, &[]).unwrap_err().to_string();
+            assert!(error.contains("it has a `?`") && !error.contains('S'), "{error}");
+        }
+        for variables in [&[][..], &[("GOOGLE_APPLICATION_CREDENTIALS".to_owned(), String::new())]] {
+            let error = ObjectUrl::open("gs://b/x", variables).unwrap_err().to_string();
+            assert!(error.contains("nothing says who writes"), "{error}");
+        }
     }
 }

@@ -76,8 +76,9 @@ impl Upload {
         }
         if self.parts.is_none() {
             let (object, payload) = (self.object.clone(), PutPayload::from(std::mem::take(&mut self.buffer)));
-            return self
-                .wait(PUTTING, async move { object.store.put(&object.path, payload).await.map(drop) });
+            let sent = payload.content_length() as u64;
+            self.wait(PUTTING, async move { object.store.put(&object.path, payload).await.map(drop) })?;
+            return self.look_at(sent);
         }
         if !self.buffer.is_empty() {
             self.send()?;
@@ -89,6 +90,24 @@ impl Upload {
         // There is nothing left to be given up.
         self.parts = None;
         Ok(())
+    }
+
+    /// Looks whether so many bytes are there: a redirection turns a `PUT` into a `GET`, which succeeds and writes nothing.
+    fn look_at(&self, sent: u64) -> io::Result<()> {
+        let found = self.threads.wait(&self.stop, BEGINNING, self.object.store.head(&self.object.path))?;
+        let hint =
+            "the server may have sent pinql to another address: look at the URL; it has to answer HEAD";
+        match found {
+            Ok(found) if found.size == sent => Ok(()),
+            Ok(found) => Err(Advised::error(
+                format!("the server took {sent} bytes, and has {} under this URL", found.size),
+                hint,
+            )),
+            Err(object_store::Error::NotFound { .. }) => {
+                Err(Advised::error("the server took it, and does not find it under this URL", hint))
+            }
+            Err(error) => Err(self.explain(&error)),
+        }
     }
 
     /// Sends what is in the buffer as a part.
