@@ -119,7 +119,8 @@ fn help_names_every_option() {
           --format <FORMAT>      How answers are written [default: by the name of -o FILE, else table]
                                  [possible values: table, csv, tsv, json, ndjson, markdown, html, xlsx,
                                  parquet, arrow]
-      -o, --output <FILE>        Write the answer to this file, which appears whole or not at all
+      -o, --output <FILE>        Write the answer to this file or URL (s3://, gs://, az://, https://),
+                                 where it appears whole or not at all
           --max-rows <N>         The most rows of a table to show, 0 for all [default: 1000 on a
                                  terminal, else all]
           --memory-limit <SIZE>  The memory that queries may use: 512MB, 2GiB, 50%, none [default: 60%]
@@ -146,7 +147,9 @@ fn help_names_every_option() {
           --numbers-as-text      In JSON, write 64-bit integers and decimals as strings
           --manifest <FILE>      Write a file that says what the answer is: rows, SHA-256, columns,
                                  query, parameters, sources
-          --verify               Read the file of -o back before it takes its place, and compare
+          --split-by <COLUMN,…>  Make a directory of -o, with a file for each value of these columns:
+                                 column=value/part-0.parquet
+          --verify               Read back what -o names, a file before it takes its place, and compare
           --color <WHEN>         When to use colour; auto is on a terminal, unless NO_COLOR is set
                                  [default: auto] [possible values: auto, always, never]
       -v, --verbose...           Tell more on stderr about what is done; twice and three times for still
