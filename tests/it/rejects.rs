@@ -31,7 +31,10 @@ fn rejects_of_all_backends_are_one_table() {
     assert_eq!(tree.csv("SELECT COUNT(*) AS n FROM rejects JOIN backends ON name = backend_name"), "n\n2");
     // They are listed beside the other tables, and are not pins.
     let names = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'main' ORDER BY 1";
-    assert_eq!(tree.csv(names), "table_name\nbackends\npins\nprice_classes\nprices\nrecords\nrejects");
+    assert_eq!(
+        tree.csv(names),
+        "table_name\nbackend_history\nbackends\nbuckets\ndirty\nhistory\npins\nprice_classes\nprices\nrecords\nregistry\nrejects"
+    );
     assert_eq!(tree.csv("SELECT COUNT(*) AS n FROM pins"), "n\n3");
     // A directory that was renamed takes its rejects with it.
     std::fs::rename(tree.file("s3", ""), tree.root().join("backends/s3_old")).unwrap();
