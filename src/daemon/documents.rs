@@ -181,7 +181,7 @@ impl Facts {
         let knows = !self.registries.lacks("registry");
         json!({
             "total_backends": names.len(),
-            "registered_backends": knows.then(|| self.registries.registered.len()),
+            "registered_backends": knows.then_some(self.registries.registered.len()),
             "backend_types": types,
             "response_time_stats": self.response_times(),
             "pin_distribution": {

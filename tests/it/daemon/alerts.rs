@@ -30,8 +30,11 @@ struct Hook {
     _runtime: Runtime,
 }
 
+/// The answers to come, and what was answered to which requests.
+type Heard = (VecDeque<StatusCode>, Vec<(StatusCode, String, Value)>);
+
 #[derive(Clone, Default)]
-struct Got(Arc<Mutex<(VecDeque<StatusCode>, Vec<(StatusCode, String, Value)>)>>);
+struct Got(Arc<Mutex<Heard>>);
 
 async fn take(State(got): State<Got>, headers: HeaderMap, body: Bytes) -> StatusCode {
     let mut inside = got.0.lock().unwrap();

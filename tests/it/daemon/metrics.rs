@@ -134,6 +134,7 @@ fn who_listens_beyond_the_machine_lets_in_only_who_knows_the_token() {
     daemon.says("16 and more letters");
 }
 
+#[allow(clippy::print_stderr)]
 fn skip(why: &str) {
     assert!(env::var_os(REQUIRED).is_none(), "{why}");
     eprintln!("skipped: {why}");

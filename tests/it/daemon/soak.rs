@@ -19,7 +19,7 @@ const BUSY: [&str; 3] = ["busy_one", "busy_two", "busy_three"];
 /// Publishes a backend with other mappings than before.
 fn republish(root: &std::path::Path, backend: &str, cids: &[String], number: u64) {
     let rows = (0..200 + number % 50).map(|row| {
-        let status = if (row + number) % 17 == 0 { "failed" } else { "stored" };
+        let status = if (row + number).is_multiple_of(17) { "failed" } else { "stored" };
         (cids[((row * 3 + number) % 400) as usize].as_str(), status)
     });
     publish(root, backend, &mappings(backend, &rows.collect::<Vec<_>>()));
