@@ -102,7 +102,7 @@ fn help_names_every_option() {
       prices       Print the prices of storage that reports use, as a file to be edited
       diff         Tell which pins were added or removed, or are in another state; exit code 1 if any
       dashboard    Write one page with charts and tables of the main reports: --html FILE
-      daemon       Tell how all backends are
+      daemon       Watch over all backends: how they are, history, alerts, metrics
       completions  Write the script with which a shell completes pinql's command line
       man          Write the manual page of pinql, or of one of its commands
       help         Print this message or the help of the given subcommand(s)
