@@ -1,20 +1,17 @@
-//! What a daemon shows over HTTP, read by Prometheus's own parsers where they are.
+//! What a daemon shows over HTTP, read by Prometheus's own parsers.
 
+use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::{env, fs};
 
 use serde_json::Value;
 
 use super::process::{Daemon, QUICK};
 use crate::support::cids::v1;
+use crate::support::programs::{python, run, skip};
 use crate::support::tree::Tree;
 use crate::support::{mappings, publish, repository};
-
-/// Set where the tests with other programs must run, as in `.ci/run`.
-const REQUIRED: &str = "PINQL_REQUIRE_INTEROP";
 
 /// The head and the body of an answer.
 pub fn ask(address: &str, path: &str, header: &str) -> (String, String) {
@@ -134,36 +131,14 @@ fn who_listens_beyond_the_machine_lets_in_only_who_knows_the_token() {
     daemon.says("16 and more letters");
 }
 
-#[allow(clippy::print_stderr)]
-fn skip(why: &str) {
-    assert!(env::var_os(REQUIRED).is_none(), "{why}");
-    eprintln!("skipped: {why}");
-}
-
-/// A Python with Prometheus's own parser.
-fn python() -> Result<PathBuf, String> {
-    let list = repository("tests/metrics/requirements.txt");
-    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("metrics");
-    let python = dir.join("bin/python");
-    let wanted = fs::read(&list).map_err(|error| error.to_string())?;
-    if fs::read(dir.join("installed.txt")).is_ok_and(|installed| installed == wanted) {
-        return Ok(python);
-    }
-    if env::var_os(REQUIRED).is_none() {
-        return Err(format!("the parser is not installed: set {REQUIRED} to install it"));
-    }
-    let run = |command: &mut Command| {
-        let output = command.output().map_err(|error| format!("{command:?}: {error}"))?;
-        output
-            .status
-            .success()
-            .then_some(())
-            .ok_or_else(|| String::from_utf8_lossy(&output.stderr).into_owned())
-    };
-    run(Command::new("python3").args(["-m", "venv"]).arg(&dir))?;
-    run(Command::new(&python).args(["-m", "pip", "install", "--quiet", "-r"]).arg(&list))?;
-    fs::write(dir.join("installed.txt"), wanted).map_err(|error| error.to_string())?;
-    Ok(python)
+/// What a program says of what it is given on stdin, which it has to like.
+fn fed(command: &mut Command, body: &str) -> Vec<u8> {
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(body.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{command:?}: {output:?}");
+    output.stdout
 }
 
 #[test]
@@ -175,29 +150,24 @@ fn prometheus_reads_the_metrics() {
     let tree = tree();
     let (_daemon, address) = served(&tree);
     let (_, body) = ask(&address, "/metrics", "");
-    let mut command = Command::new(python);
-    command.arg(repository("tests/metrics/metrics.py")).stdin(Stdio::piped()).stdout(Stdio::piped());
-    let mut child = command.spawn().unwrap();
-    child.stdin.take().unwrap().write_all(body.as_bytes()).unwrap();
-    let output = child.wait_with_output().unwrap();
-    assert!(output.status.success(), "{output:?}");
-    let read: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let said = fed(Command::new(python).arg(repository("tests/readback/metrics.py")), &body);
+    let read: Value = serde_json::from_slice(&said).unwrap();
     let backends = read["pinql_pins"].as_array().unwrap().iter().map(|sample| &sample[0]["backend"]);
     assert!(backends.into_iter().any(|backend| backend == ODD), "{read:#}");
     assert_eq!(read["process_cpu_seconds"].as_array().unwrap().len(), 1);
-    // Prometheus's own checks of names, where it is there.
-    let Ok(mut child) = Command::new("promtool")
-        .args(["check", "metrics"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-    else {
-        return eprintln!("skipped: promtool is not installed");
-    };
-    child.stdin.take().unwrap().write_all(body.as_bytes()).unwrap();
-    let output = child.wait_with_output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn prometheus_likes_the_metrics_and_the_rules() {
+    if let Err(why) = run(Command::new("promtool").arg("--version")) {
+        return skip(&why);
+    }
+    let tree = tree();
+    let (_daemon, address) = served(&tree);
+    let (_, body) = ask(&address, "/metrics", "");
+    fed(Command::new("promtool").args(["check", "metrics"]), &body);
+    let rules = repository("examples/daemon/prometheus-rules.yml");
+    run(Command::new("promtool").args(["check", "rules"]).arg(rules)).unwrap();
 }
 
 #[test]
