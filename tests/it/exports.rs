@@ -563,6 +563,9 @@ fn pages_work_in_a_browser() {
     let temp = TempDir::new().unwrap();
     // What is filtered by, 11, stands in one row in a cell and in the other across two.
     let sql = "SELECT * FROM (VALUES ('11', 'x'), ('1', '1')) AS t (a, b)";
+    // A page names the data directory, which may have any length.
+    let root = temp.path().join("a_long_name_that_breaks_nowhere".repeat(3));
+    run(Command::new("cp").arg("-r").arg(samples()).arg(&root)).unwrap();
     let pages = ["redundancy", "under-replicated", "overlap", "answer", "dashboard"].map(|name| {
         let page = temp.path().join(format!("{name}.html")).to_str().unwrap().to_owned();
         let args: &[&str] = match name {
@@ -570,7 +573,7 @@ fn pages_work_in_a_browser() {
             "answer" => &["-c", sql],
             name => &["report", name],
         };
-        assert_eq!(pinql(&samples(), &[args, &["--html", &page]].concat()).status.code(), Some(0), "{name}");
+        assert_eq!(pinql(&root, &[args, &["--html", &page]].concat()).status.code(), Some(0), "{name}");
         page
     });
     // Pictures of the pages, to be looked at.
