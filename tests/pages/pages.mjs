@@ -44,7 +44,7 @@ for (const path of pages) {
         matrices: document.querySelectorAll("table.matrix").length,
         matrix: [...document.querySelectorAll("table.matrix tbody tr")].map((row) => [...row.cells].map((cell) => cell.textContent)),
         overflow: document.documentElement.scrollWidth - innerWidth,
-        wide: [...document.querySelectorAll("body *")].filter((element) => !element.closest(".scroll") && element.getBoundingClientRect().right > innerWidth).map((element) => `${element.tagName} ${element.className} ${element.textContent.slice(0, 40)}`),
+        wide: [...document.querySelectorAll("body *")].filter((element) => !element.closest(".scroll") && (element.clientWidth > 0 && element.scrollWidth > element.clientWidth || element.getBoundingClientRect().right > innerWidth)).map((element) => `${element.tagName} ${element.className} ${element.textContent.slice(0, 40)}`),
         contrast: Math.min(...contrast),
       };
     });
