@@ -21,7 +21,7 @@ pub(super) struct Csv {
 }
 
 impl Rows for Csv {
-    fn head(&mut self, schema: &Schema, line: &mut String) {
+    fn head(&self, schema: &Schema, line: &mut String) {
         if self.bom {
             line.push('\u{feff}');
         }
@@ -32,7 +32,7 @@ impl Rows for Csv {
         line.push('\n');
     }
 
-    fn row(&mut self, columns: &[Column<'_>], row: usize, line: &mut String) {
+    fn row(&self, columns: &[Column<'_>], row: usize, _first: bool, line: &mut String) {
         let lone = columns.len() == 1;
         for (i, column) in columns.iter().enumerate() {
             separate(i, ',', line);
@@ -91,13 +91,13 @@ fn push_field(text: &str, line: &mut String) {
 
 fn push_quoted(text: &str, line: &mut String) {
     line.push('"');
-    let mut rest = text;
-    while let Some(quote) = memchr::memchr(b'"', rest.as_bytes()) {
-        line.push_str(&rest[..=quote]);
+    let mut done = 0;
+    for quote in memchr::memchr_iter(b'"', text.as_bytes()) {
+        line.push_str(&text[done..=quote]);
         line.push('"');
-        rest = &rest[quote + 1..];
+        done = quote + 1;
     }
-    line.push_str(rest);
+    line.push_str(&text[done..]);
     line.push('"');
 }
 
@@ -121,7 +121,7 @@ impl Tsv {
 }
 
 impl Rows for Tsv {
-    fn head(&mut self, schema: &Schema, line: &mut String) {
+    fn head(&self, schema: &Schema, line: &mut String) {
         for (i, field) in schema.fields().iter().enumerate() {
             separate(i, '\t', line);
             let start = line.len();
@@ -131,7 +131,7 @@ impl Rows for Tsv {
         line.push('\n');
     }
 
-    fn row(&mut self, columns: &[Column<'_>], row: usize, line: &mut String) {
+    fn row(&self, columns: &[Column<'_>], row: usize, _first: bool, line: &mut String) {
         for (i, column) in columns.iter().enumerate() {
             separate(i, '\t', line);
             if column.is_null(row) {

@@ -19,7 +19,7 @@ use super::{Format, Style};
 /// Writes one array.
 pub(super) fn array(schema: &Schema, style: &Style) -> Result<impl Rows + use<>> {
     refuse_duplicates(Format::Json, schema)?;
-    Ok(Array { keys: keys(schema, style), empty: true })
+    Ok(Array { keys: keys(schema, style) })
 }
 
 /// Writes one object a line.
@@ -30,19 +30,17 @@ pub(super) fn lines(schema: &Schema, style: &Style) -> Result<impl Rows + use<>>
 
 struct Array {
     keys: Vec<Key>,
-    empty: bool,
 }
 
 impl Rows for Array {
-    fn row(&mut self, columns: &[Column<'_>], row: usize, line: &mut String) {
+    fn row(&self, columns: &[Column<'_>], row: usize, first: bool, line: &mut String) {
         // A line is ended by what follows it, because only then is it known whether a comma belongs there.
-        line.push_str(if self.empty { "[\n" } else { ",\n" });
-        self.empty = false;
+        line.push_str(if first { "[\n" } else { ",\n" });
         push_object(&self.keys, columns, row, line);
     }
 
-    fn tail(&mut self, line: &mut String) {
-        line.push_str(if self.empty { "[]\n" } else { "\n]\n" });
+    fn tail(&self, any: bool, line: &mut String) {
+        line.push_str(if any { "\n]\n" } else { "[]\n" });
     }
 }
 
@@ -51,7 +49,7 @@ struct Lines {
 }
 
 impl Rows for Lines {
-    fn row(&mut self, columns: &[Column<'_>], row: usize, line: &mut String) {
+    fn row(&self, columns: &[Column<'_>], row: usize, _first: bool, line: &mut String) {
         push_object(&self.keys, columns, row, line);
         line.push('\n');
     }

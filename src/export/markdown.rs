@@ -13,7 +13,7 @@ use super::value::Column;
 pub(super) struct Markdown;
 
 impl Rows for Markdown {
-    fn head(&mut self, schema: &Schema, line: &mut String) {
+    fn head(&self, schema: &Schema, line: &mut String) {
         let fields = schema.fields();
         // Markdown knows no table without columns.
         if fields.is_empty() {
@@ -34,7 +34,7 @@ impl Rows for Markdown {
         line.push_str("|\n");
     }
 
-    fn row(&mut self, columns: &[Column<'_>], row: usize, line: &mut String) {
+    fn row(&self, columns: &[Column<'_>], row: usize, _first: bool, line: &mut String) {
         if columns.is_empty() {
             return;
         }

@@ -1,25 +1,36 @@
 //! The loop of all formats that write one row after another: CSV, TSV, JSON, NDJSON, Markdown.
 
+use std::ops::Range;
+use std::panic::resume_unwind;
+use std::thread;
+
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Schema, SchemaRef};
 
 use crate::error::Result;
 
 use super::columns::refuse_others;
-use super::output::{BUFFER, Output, Sink};
+use super::output::{Output, Sink};
 use super::value::Column;
 use super::{Encoder, Format, Written};
 
+/// Rows that are written at once, by each of two threads.
+const PIECE: usize = 2048;
+/// Fewer rows are not worth a thread.
+const FEW: usize = 256;
+/// Bytes of a piece at most, and the row that goes beyond.
+const PIECE_BYTES: usize = 4 << 20;
+
 /// How one format writes rows. Each call appends to `line` and ends what it appends.
-pub(super) trait Rows {
+pub(super) trait Rows: Sync {
     /// What comes before the first row.
-    fn head(&mut self, _schema: &Schema, _line: &mut String) {}
+    fn head(&self, _schema: &Schema, _line: &mut String) {}
 
-    /// One row.
-    fn row(&mut self, columns: &[Column<'_>], row: usize, line: &mut String);
+    /// One row; `first` says that none was before it.
+    fn row(&self, columns: &[Column<'_>], row: usize, first: bool, line: &mut String);
 
-    /// What comes after the last row.
-    fn tail(&mut self, _line: &mut String) {}
+    /// What comes after the last row, if there was `any`.
+    fn tail(&self, _any: bool, _line: &mut String) {}
 }
 
 /// Starts an answer: writes the head, so that an empty answer has one.
@@ -27,12 +38,13 @@ pub(super) fn encoder<'w, R: Rows + 'w>(
     format: Format,
     out: Sink<'w>,
     schema: SchemaRef,
-    mut rows: R,
+    rows: R,
 ) -> Result<Box<dyn Encoder + 'w>> {
     let mut out = Output::new(out);
-    let mut lines = String::new();
-    rows.head(&schema, &mut lines);
-    out.put(&lines)?;
+    let mut head = String::new();
+    rows.head(&schema, &mut head);
+    out.put(&head)?;
+    let lines = [head, String::new()];
     Ok(Box::new(RowEncoder { format, schema, rows, out, lines, written: 0 }))
 }
 
@@ -41,32 +53,60 @@ struct RowEncoder<'w, R> {
     schema: SchemaRef,
     rows: R,
     out: Output<'w>,
-    /// So many that they go past the buffer of the output.
-    lines: String,
+    /// Two pieces.
+    lines: [String; 2],
     written: u64,
+}
+
+impl<R: Rows> RowEncoder<'_, R> {
+    /// Writes rows from `from` on, at most two pieces, which are made at once. Gives the row that comes next.
+    fn pieces(&mut self, columns: &[Column<'_>], from: usize, rows: usize) -> Result<usize> {
+        let middle = rows.min(from + PIECE);
+        let end = rows.min(middle + PIECE);
+        let (format, any) = (&self.rows, self.written > 0);
+        let piece = |rows: Range<usize>, lines: &mut String| {
+            lines.clear();
+            for row in rows.clone() {
+                if lines.len() >= PIECE_BYTES {
+                    return row;
+                }
+                format.row(columns, row, row == 0 && !any, lines);
+            }
+            rows.end
+        };
+        let [one, other] = &mut self.lines;
+        let (reached, next) = match end - middle < FEW {
+            true => (piece(from..middle, one), piece(middle..end, other)),
+            false => thread::scope(|scope| {
+                let other = scope.spawn(|| piece(middle..end, other));
+                (piece(from..middle, one), other.join().unwrap_or_else(|panic| resume_unwind(panic)))
+            }),
+        };
+        self.out.put(one)?;
+        if reached < middle {
+            return Ok(reached);
+        }
+        self.out.put(other)?;
+        Ok(next)
+    }
 }
 
 impl<R: Rows> Encoder for RowEncoder<'_, R> {
     fn write(&mut self, batch: &RecordBatch) -> Result<()> {
         refuse_others(self.format, &self.schema, batch)?;
         let columns: Vec<Column<'_>> = batch.columns().iter().map(Column::new).collect();
-        self.lines.clear();
-        for row in 0..batch.num_rows() {
-            self.rows.row(&columns, row, &mut self.lines);
-            if self.lines.len() >= BUFFER {
-                self.out.put(&self.lines)?;
-                self.lines.clear();
-            }
+        let mut row = 0;
+        while row < batch.num_rows() {
+            row = self.pieces(&columns, row, batch.num_rows())?;
         }
-        self.out.put(&self.lines)?;
         self.written += batch.num_rows() as u64;
         Ok(())
     }
 
     fn finish(mut self: Box<Self>) -> Result<Written> {
-        self.lines.clear();
-        self.rows.tail(&mut self.lines);
-        self.out.put(&self.lines)?;
+        let mut tail = String::new();
+        self.rows.tail(self.written > 0, &mut tail);
+        self.out.put(&tail)?;
         self.out.flush()?;
         Ok(Written { rows: self.written, shown: self.written })
     }

@@ -328,29 +328,37 @@ pub(super) fn push_json_string(text: &str, out: &mut String) {
 
 fn push_json_escaped(text: &str, out: &mut String) {
     let mut done = 0;
-    for (i, byte) in text.bytes().enumerate() {
-        if byte >= 0x20 && byte != b'"' && byte != b'\\' {
-            continue;
-        }
-        out.push_str(&text[done..i]);
-        done = i + 1;
-        match byte {
+    let mut escape = |at: usize| {
+        out.push_str(&text[done..at]);
+        done = at + 1;
+        match text.as_bytes()[at] {
             b'"' => out.push_str("\\\""),
             b'\\' => out.push_str("\\\\"),
             b'\n' => out.push_str("\\n"),
             b'\r' => out.push_str("\\r"),
             b'\t' => out.push_str("\\t"),
-            _ => {
+            byte => {
                 out.push_str("\\u00");
                 push_hex(&[byte], out);
             }
+        }
+    };
+    match any_byte(text.as_bytes(), |byte| byte < 0x20) {
+        false => memchr::memchr2_iter(b'"', b'\\', text.as_bytes()).for_each(escape),
+        true => {
+            let bytes = text.bytes().enumerate();
+            let special = bytes.filter(|(_, byte)| *byte < 0x20 || *byte == b'"' || *byte == b'\\');
+            special.for_each(|(at, _)| escape(at));
         }
     }
     out.push_str(&text[done..]);
 }
 
-/// Whether a byte passes. Looks at all of them without a branch, which the compiler turns into vector instructions:
-/// most cells have nothing to escape, and so would be read to their end anyway.
+/// Whether a byte passes. Looks at sixteen at once without a branch, which the compiler turns into vector instructions: most cells have
+/// nothing to escape, and so would be read to their end anyway.
 pub(super) fn any_byte(bytes: &[u8], test: impl Fn(u8) -> bool) -> bool {
-    bytes.iter().fold(false, |found, &byte| found | test(byte))
+    let any = |some: &[u8]| some.iter().fold(0, |found, &byte| found | u8::from(test(byte))) != 0;
+    let Some(last) = bytes.last_chunk::<16>() else { return any(bytes) };
+    // The last sixteen may be looked at twice.
+    bytes.as_chunks::<16>().0.iter().any(|chunk| any(chunk)) || any(last)
 }
