@@ -25,7 +25,7 @@ pub(super) fn check(cid: &BlockCid, data: &[u8]) -> Checked {
         IDENTITY => return if digest == data { Checked::Good } else { Checked::Bad },
         _ if digest.len() < MIN_DIGEST => return Checked::Unknown,
         0x11 => agrees(&sha1::Sha1::digest(data), digest),
-        0x12 => agrees(&sha2::Sha256::digest(data), digest),
+        0x12 => agrees(&sha2_256(data), digest),
         0x13 => agrees(&sha2::Sha512::digest(data), digest),
         0x14 => agrees(&sha3::Sha3_512::digest(data), digest),
         0x15 => agrees(&sha3::Sha3_384::digest(data), digest),
@@ -34,7 +34,7 @@ pub(super) fn check(cid: &BlockCid, data: &[u8]) -> Checked {
         0x1b => agrees(&sha3::Keccak256::digest(data), digest),
         0x1e => blake3_agrees(data, digest),
         0x20 => agrees(&sha2::Sha384::digest(data), digest),
-        0x56 => agrees(&sha2::Sha256::digest(sha2::Sha256::digest(data)), digest),
+        0x56 => agrees(&sha2_256(&sha2_256(data)), digest),
         0x1013 => agrees(&sha2::Sha224::digest(data), digest),
         0xb220 | 0xb240 | 0xb260 => blake2_agrees(cid.hash_code(), data, digest),
         _ => return Checked::Unknown,
@@ -56,9 +56,11 @@ pub(super) fn is_proof(cid: &BlockCid) -> bool {
     cid.digest().len() == whole
 }
 
-/// The sha2-256 of `data`.
+/// The sha2-256 of `data`. ring has it in assembly: on processors without instructions of their own for it, it takes half the time.
 pub(super) fn sha2_256(data: &[u8]) -> [u8; 32] {
-    sha2::Sha256::digest(data).into()
+    let mut digest = [0; 32];
+    digest.copy_from_slice(ring::digest::digest(&ring::digest::SHA256, data).as_ref());
+    digest
 }
 
 fn agrees(whole: &[u8], digest: &[u8]) -> bool {
