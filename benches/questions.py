@@ -200,6 +200,8 @@ def number(value):
 
 def table(title, args, values, unit, limits=None):
     """Medians, with how many times pinql's the others are."""
+    if not values:
+        return
     engines = [name for name in args.engines if any(key[1] == name for key in values)]
     head = [title] + (["must be read, MB", "decoded in, ms", "pinql ÷ that"] if limits else [])
     head += [f"{name}, {unit}" for name in engines]
