@@ -23,6 +23,7 @@ mod sought;
 mod source;
 mod system;
 mod table;
+mod totals;
 mod wanted;
 pub(crate) mod wire;
 
@@ -32,6 +33,7 @@ pub(crate) use footer::Footers;
 pub(crate) use ranges::ContentRange;
 pub(crate) use runs::{RunFacts, SortedScan};
 pub(crate) use snapshot::{Snapshot, Unreadable};
+pub(crate) use totals::Totals;
 
 use std::sync::Arc;
 

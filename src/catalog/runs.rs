@@ -28,6 +28,7 @@ use super::file::PinnedFile;
 use super::ranges::{self, ContentRange, Span};
 use super::reader::FileHandle;
 use super::source::{PinSource, named, pin_scan};
+use super::totals::{Totals, totals};
 use crate::pin::schema::{BACKEND_NAME, CONTENT, STATUS};
 
 /// A scan of files that consist of sorted runs only.
@@ -137,6 +138,18 @@ impl SortedScan {
         self.runs.iter().map(|run| &run.facts)
     }
 
+    /// How many rows a run has.
+    pub fn rows_of(&self, run: usize) -> u64 {
+        self.runs[run].groups.iter().map(|group| group.rows).sum()
+    }
+
+    /// What footers say of one of the table's columns in all rows of a run; `None` if they do not say it exactly.
+    pub fn totals(&self, run: usize, column: &str) -> Option<Totals> {
+        let run = &self.runs[run];
+        let file = run.file.extension::<Arc<FileHandle>>()?.opened_file()?;
+        totals(file, run.groups.iter().map(|group| group.index), column)
+    }
+
     pub fn runs(&self) -> usize {
         self.runs.len()
     }
@@ -195,10 +208,10 @@ impl SortedScan {
         Ok(Some(RangeScan { plan: self.plan_of(self.source_of(range)?, files, rows), facts }))
     }
 
-    /// The scan of those runs whose facts are `wanted` in batches of `rows` rows, each run in parts of about `most` rows.
-    pub fn in_parts(&self, most: u64, rows: usize, wanted: impl Fn(&RunFacts) -> bool) -> RangeScan {
+    /// The scan of some runs in batches of `rows` rows, each run in parts of about `most` rows.
+    pub fn in_parts(&self, most: u64, rows: usize, wanted: &[usize]) -> RangeScan {
         let (mut files, mut facts) = (Vec::new(), Vec::new());
-        for run in self.runs.iter().filter(|run| wanted(&run.facts)) {
+        for run in wanted.iter().map(|run| &self.runs[*run]) {
             let mut groups = run.groups.iter().peekable();
             while groups.peek().is_some() {
                 let (mut access, mut taken) = (ParquetAccessPlan::new_none(run.of), 0);

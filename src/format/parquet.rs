@@ -21,8 +21,9 @@ use parquet::schema::types::ColumnPath;
 
 use crate::pin::schema::{
     BACKEND_NAME, CAR_CREATED_AT_KEY, CAR_FILE_PATH, CAR_ROOT_KEY, CID, CONTENT, CREATED_AT, CREATED_BY,
-    LAYOUT_KEY, LAYOUT_VERSION, METADATA, SIZE_BYTES, STATUS, timestamp_type,
+    LAYOUT_KEY, LAYOUT_VERSION, METADATA, SIZE_BYTES, SIZE_SUMS_KEY, STATUS, timestamp_type,
 };
+use crate::pin::size_sums::SizeSums;
 use crate::pin::status;
 
 /// Rows of a row group: about 20 MB of text.
@@ -55,6 +56,7 @@ pub struct LayoutWriter<W: Write + Send> {
     writer: ArrowWriter<W>,
     /// That of what was written last.
     section: Option<usize>,
+    sums: SizeSums,
 }
 
 impl<W: Write + Send> LayoutWriter<W> {
@@ -62,7 +64,7 @@ impl<W: Write + Send> LayoutWriter<W> {
     pub fn new(out: W, schema: SchemaRef) -> Result<LayoutWriter<W>> {
         let content = schema.index_of(CONTENT).map_err(|error| ParquetError::General(error.to_string()))?;
         let writer = ArrowWriter::try_new(out, schema, Some(properties(content as i32)))?;
-        Ok(LayoutWriter { writer, section: None })
+        Ok(LayoutWriter { writer, section: None, sums: SizeSums::new(GROUP_ROWS) })
     }
 
     /// Appends rows. Each section has row groups of its own, so that the few mappings that need attention are found by the
@@ -71,7 +73,9 @@ impl<W: Write + Send> LayoutWriter<W> {
         let section = section(batch)?;
         if self.section.replace(section).is_some_and(|before| before != section) {
             self.writer.flush()?;
+            self.sums.end_group();
         }
+        self.sums.add(batch.column(batch.schema_ref().index_of(SIZE_BYTES)?).as_primitive());
         self.writer.write(batch)
     }
 
@@ -80,7 +84,12 @@ impl<W: Write + Send> LayoutWriter<W> {
     pub fn finish(mut self, car_root: Option<&str>, created_at: i64) -> Result<W> {
         let root = car_root.map(|root| KeyValue::new(CAR_ROOT_KEY.to_owned(), root.to_owned()));
         let created_at = KeyValue::new(CAR_CREATED_AT_KEY.to_owned(), created_at.to_string());
-        root.into_iter().chain([created_at]).for_each(|key| self.writer.append_key_value_metadata(key));
+        self.writer.flush()?;
+        let groups = self.writer.flushed_row_groups().iter();
+        let sums = self.sums.text(groups.map(|group| group.num_rows()));
+        let sums = sums.map(|sums| KeyValue::new(SIZE_SUMS_KEY.to_owned(), sums));
+        let keys = root.into_iter().chain([created_at]).chain(sums);
+        keys.for_each(|key| self.writer.append_key_value_metadata(key));
         self.writer.into_inner()
     }
 }

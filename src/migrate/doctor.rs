@@ -20,7 +20,7 @@ const FOOTER: u64 = 64 << 10;
 pub struct Diagnosis {
     /// The backend.
     pub backend: String,
-    /// Who laid them out: `pinql 2`, the version of the layout, or the tool that wrote them.
+    /// Who laid them out: `pinql 3`, the version of the layout, or the tool that wrote them.
     pub layout: String,
     /// Whether that is the layout of this pinql, in one file.
     pub is_laid_out: bool,

@@ -5,14 +5,15 @@ use std::collections::BTreeSet;
 use parquet::basic::LogicalType;
 use parquet::file::metadata::ParquetMetaData;
 
-use crate::format::parquet::{footer, is_laid_out};
+use crate::format::parquet::{footer, layout_version};
 use crate::pin::schema;
 use crate::store::MappingsFile;
 
 /// The columns of these files that are not among those of `pins` and not among `extras`.
 pub(super) fn left_behind(files: &[MappingsFile], extras: &[String]) -> Vec<String> {
     let footers = files.iter().filter_map(|file| footer(&file.path).ok());
-    let foreign = footers.filter(|footer| !is_laid_out(footer));
+    // What a pinql wrote, of whatever version, has only derived columns beside those.
+    let foreign = footers.filter(|footer| layout_version(footer).is_none());
     foreign
         .flat_map(|footer| left_of(&columns(&footer), extras))
         .collect::<BTreeSet<_>>()

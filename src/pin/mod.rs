@@ -12,6 +12,7 @@ pub(crate) mod reason;
 pub mod schema;
 pub(crate) mod secret;
 pub mod size;
+pub mod size_sums;
 pub(crate) mod sought;
 pub mod status;
 pub mod time;

@@ -33,11 +33,13 @@ pub const RECORDED_STATUS: &str = "recorded_status";
 /// Only then are its derived columns trusted, and its `status` and `created_at` taken as they are.
 pub const LAYOUT_KEY: &str = "pinql.layout";
 /// The version that this pinql writes and trusts.
-pub const LAYOUT_VERSION: &str = "2";
+pub const LAYOUT_VERSION: &str = "3";
 /// The key in a Parquet file's metadata that holds the root of the CAR with the same mappings.
 pub const CAR_ROOT_KEY: &str = "pinql.car_root";
 /// The key that holds when that CAR says it was made, in microseconds since 1970.
 pub const CAR_CREATED_AT_KEY: &str = "pinql.car_created_at";
+/// The key that holds the sum of `size_bytes` in each row group, in their order: `12,0,345`.
+pub const SIZE_SUMS_KEY: &str = "pinql.size_sums";
 /// What pinql writes into a Parquet file's `created_by`, before its version. Tools that rewrite a file keep its keys but
 /// not this.
 pub const CREATED_BY: &str = "pinql version ";

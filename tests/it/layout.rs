@@ -50,7 +50,17 @@ fn a_migrated_file_is_laid_out_for_look_ups() {
     assert_eq!(names[6..], ["content", "size_bytes"]);
     let keys = footer.file_metadata().key_value_metadata().unwrap();
     let key = |name: &str| keys.iter().find(|pair| pair.key == name).and_then(|pair| pair.value.clone());
-    assert_eq!(key("pinql.layout").as_deref(), Some("2"));
+    assert_eq!(key("pinql.layout").as_deref(), Some("3"));
+    let sums = key("pinql.size_sums").unwrap();
+    let sums: i128 = sums.split(',').map(|sum| sum.parse::<i128>().unwrap()).sum();
+    assert_eq!(
+        tree.csv("SELECT SUM(size_bytes) FROM (SELECT * FROM pins LIMIT 1000000)"),
+        format!("SUM(size_bytes)\n{sums}")
+    );
+    let of_footers =
+        "SELECT backend_name, SUM(size_bytes), MAX(created_at), COUNT(size_bytes) FROM pins GROUP BY 1";
+    let (_, bytes) = read(&tree, of_footers);
+    assert!(bytes < 100_000, "{bytes} bytes read for what footers say");
     let root = tree.run(&["backend", "verify", "--format", "csv"]);
     assert!(
         root.contains(&format!("s3,agrees,{ROWS},{ROWS},0,{}", key("pinql.car_root").unwrap())),

@@ -216,7 +216,7 @@ fn the_doctor_tells_what_optimizing_would_gain() {
     tree.run(&["backend", "optimize"]);
     let said = tree.run(&["backend", "doctor", "--format", "csv"]);
     let after = advice(&said);
-    assert_eq!((after[1].as_str(), after[2].as_str(), after[5].as_str()), ("pinql 2", "none", "2"), "{said}");
+    assert_eq!((after[1].as_str(), after[2].as_str(), after[5].as_str()), ("pinql 3", "none", "2"), "{said}");
     // The estimate holds, and what it promised has come.
     assert!(
         number(&after[6]) < now && number(&after[6]) < 3 * then && then < 3 * number(&after[6]),

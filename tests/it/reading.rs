@@ -323,7 +323,7 @@ fn derived_columns_are_trusted_only_in_files_that_pinql_wrote() {
         RecordBatch::try_from_iter(columns).unwrap()
     };
     let temp = tempfile::tempdir().unwrap();
-    let layout = || Some(vec![parquet::file::metadata::KeyValue::new("pinql.layout".into(), "2".to_owned())]);
+    let layout = || Some(vec![parquet::file::metadata::KeyValue::new("pinql.layout".into(), "3".to_owned())]);
     let later =
         || Some(vec![parquet::file::metadata::KeyValue::new("pinql.layout".into(), "999".to_owned())]);
     let properties = |writer: &str, keys| {
@@ -334,7 +334,7 @@ fn derived_columns_are_trusted_only_in_files_that_pinql_wrote() {
     write_with(&place(temp.path(), "no_key"), &batch("no_key"), properties(ours, None));
     // A tool that rewrites a file copies its keys, and arrow schemas hold them a second time.
     let copied = batch("copied_schema");
-    let keys = [("pinql.layout", "2"), ("pinql.note.laid_out", "true")]
+    let keys = [("pinql.layout", "3"), ("pinql.note.laid_out", "true")]
         .map(|(key, value)| (key.to_owned(), value.to_owned()));
     let schema = copied.schema().as_ref().clone().with_metadata(keys.into());
     let copied = RecordBatch::try_new(Arc::new(schema), copied.columns().to_vec()).unwrap();

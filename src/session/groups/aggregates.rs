@@ -14,6 +14,7 @@ use datafusion_functions_aggregate_common::aggregate::groups_accumulator::Groups
 
 use super::block::Block;
 use super::copies::Copies;
+use super::names::Names;
 use super::source::Piece;
 use super::table::Numbers;
 use super::task::{Aggregate, Of};
@@ -31,6 +32,7 @@ struct Running {
 
 enum RunningOf {
     Backends(Copies),
+    Names(Names),
     Values { accumulator: Box<dyn GroupsAccumulator>, arguments: Vec<Arc<dyn PhysicalExpr>> },
 }
 
@@ -49,8 +51,10 @@ struct Stretch<'a> {
 }
 
 impl Aggregates {
-    pub fn new(aggregates: &[Aggregate]) -> Result<Aggregates> {
-        aggregates.iter().map(Running::new).collect::<Result<_>>().map(Aggregates)
+    /// Over rows of backends with these names.
+    pub fn new(aggregates: &[Aggregate], names: &Arc<[Arc<str>]>) -> Result<Aggregates> {
+        let running = aggregates.iter().map(|aggregate| Running::new(aggregate, names));
+        running.collect::<Result<_>>().map(Aggregates)
     }
 
     /// Adds the rows of a block.
@@ -78,6 +82,7 @@ impl Aggregates {
     pub fn size(&self) -> usize {
         let size = |running: &Running| match &running.of {
             RunningOf::Backends(copies) => copies.size(),
+            RunningOf::Names(names) => names.size(),
             RunningOf::Values { accumulator, .. } => accumulator.size(),
         };
         self.0.iter().map(size).sum()
@@ -126,10 +131,11 @@ impl<'a> Stretch<'a> {
 }
 
 impl Running {
-    fn new(aggregate: &Aggregate) -> Result<Running> {
+    fn new(aggregate: &Aggregate, names: &Arc<[Arc<str>]>) -> Result<Running> {
         let function = &aggregate.function;
         let of = match &aggregate.of {
             Of::Backends => RunningOf::Backends(Copies::default()),
+            Of::Names(end) => RunningOf::Names(Names::new(*end, names)),
             Of::Values(arguments) => {
                 let arguments = arguments.clone();
                 RunningOf::Values { accumulator: accumulator(function)?, arguments }
@@ -139,8 +145,10 @@ impl Running {
     }
 
     fn begin(&mut self, groups: usize, open: Option<usize>) {
-        if let RunningOf::Backends(copies) = &mut self.of {
-            copies.begin(groups, open);
+        match &mut self.of {
+            RunningOf::Backends(copies) => copies.begin(groups, open),
+            RunningOf::Names(names) => names.begin(groups),
+            RunningOf::Values { .. } => {}
         }
     }
 
@@ -158,6 +166,17 @@ impl Running {
                     match &wanted {
                         Wanted::All => copies.count(backend, numbers, None, open),
                         Wanted::Where(wanted) => copies.count(backend, numbers, Some((wanted, rows)), open),
+                        Wanted::None => {}
+                    }
+                }
+                Ok(())
+            }
+            RunningOf::Names(names) => {
+                for (backend, rows) in stretch.parts() {
+                    let numbers = &stretch.numbers[rows.clone()];
+                    match &wanted {
+                        Wanted::All => names.take_rows(backend, numbers, None),
+                        Wanted::Where(wanted) => names.take_rows(backend, numbers, Some((wanted, rows))),
                         Wanted::None => {}
                     }
                 }
@@ -187,6 +206,7 @@ impl Running {
     fn take(&mut self, emit: EmitTo) -> Result<ArrayRef> {
         match &mut self.of {
             RunningOf::Backends(copies) => Ok(copies.take(emit)),
+            RunningOf::Names(names) => Ok(names.take(emit)),
             RunningOf::Values { accumulator, .. } => accumulator.evaluate(emit),
         }
     }

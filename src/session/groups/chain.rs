@@ -90,6 +90,23 @@ impl Chain {
         folded(expr, value)
     }
 
+    /// Whether all rows of a run pass, or none; `None` if that is to be seen.
+    pub fn passes(&self, run: &RunFacts) -> Option<bool> {
+        if self.skips_empty {
+            return None;
+        }
+        let filters = self.nodes.iter().enumerate().filter_map(|(depth, node)| {
+            let filter = node.downcast_ref::<FilterExec>()?;
+            Some(holds(self.constant_above(depth + 1, filter.predicate(), run)))
+        });
+        let filters: Vec<Option<bool>> = filters.collect();
+        // One that no row passes is enough.
+        match filters.contains(&Some(false)) {
+            true => Some(false),
+            false => filters.into_iter().collect::<Option<Vec<_>>>().map(|_| true),
+        }
+    }
+
     /// Leaves out the columns of the scan that are not at `columns`, if nothing stands above it. False if that cannot be.
     pub fn keep(&mut self, columns: &[usize]) -> Result<bool> {
         Ok(self.nodes.is_empty() && self.scan.keep(columns)?)
@@ -156,6 +173,14 @@ fn folded(
     let with_values = with_values.data().ok().filter(|expr| collect_columns(expr).is_empty())?;
     let simple = PhysicalExprSimplifier::new(&Schema::empty()).simplify(with_values).ok()?;
     simple.downcast_ref::<Literal>().map(|literal| literal.value().clone())
+}
+
+/// Whether a condition with this value holds; `None` if it has none.
+pub(super) fn holds(condition: Option<ScalarValue>) -> Option<bool> {
+    match condition? {
+        ScalarValue::Boolean(value) => Some(value.unwrap_or(false)),
+        _ => None,
+    }
 }
 
 fn keeps_order(node: &dyn ExecutionPlan) -> bool {

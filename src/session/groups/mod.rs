@@ -13,6 +13,8 @@ mod aggregates;
 mod block;
 mod chain;
 mod copies;
+mod footers;
+mod names;
 mod per_run;
 mod rule;
 mod sizes;

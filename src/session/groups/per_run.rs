@@ -1,5 +1,6 @@
 //! Groups that are the same in all rows of a run, such as its backend and its status: each run is aggregated as a whole, and
-//! nobody asks of a row which group it is of. Other runs, such as those in which several statuses stand, are left to the general engine.
+//! nobody asks of a row which group it is of. Where footers say all that is asked, no row is read at all. Other runs, such as those
+//! in which several statuses stand, are left to the general engine.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -30,6 +31,7 @@ use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt, stream};
 
 use super::chain::Chain;
+use super::footers;
 use crate::catalog::RunFacts;
 
 /// Parts of runs for each partition: the fewer, the longer one waits for the other.
@@ -40,8 +42,10 @@ const PARTS: u64 = 4;
 pub(super) struct RunGroupsExec {
     /// The plan that it stands in for, and that it travels as.
     general: Arc<dyn ExecutionPlan>,
-    /// First what has one row for each partition, the states of the aggregates and how many rows there were. Then, if there are
-    /// others, the aggregate of the runs in which the groups differ.
+    /// The groups and states of the runs that footers answer.
+    answered: Vec<RecordBatch>,
+    /// If there are keys, first what has one row for each partition, the states of the aggregates and how many rows there were.
+    /// Then, if there are others, the aggregate of the runs in which the groups differ.
     inputs: Vec<Arc<dyn ExecutionPlan>>,
     /// The groups of each partition of the first input.
     keys: Arc<Vec<Vec<ScalarValue>>>,
@@ -61,6 +65,7 @@ impl RunGroupsExec {
         let partitions = general.output_partitioning().partition_count();
         let most = chain.scan.rows() / (partitions as u64 * PARTS) + 1;
         let schema = general.schema();
+        let runs: Vec<&RunFacts> = chain.scan.facts().collect();
         let key = |facts: &RunFacts| {
             let groups = aggregate.group_expr().expr().iter().enumerate();
             let key = groups.map(|(index, (group, _))| {
@@ -68,16 +73,31 @@ impl RunGroupsExec {
             });
             key.collect::<Option<Vec<_>>>()
         };
-        let known: HashMap<&RunFacts, _> = chain.scan.facts().map(|facts| (facts, key(facts))).collect();
-        let key = |facts: &RunFacts| known.get(facts).cloned().flatten();
-        let same = chain.scan.in_parts(most, batch, |facts| key(facts).is_some());
-        let keys: Vec<_> = same.facts.iter().filter_map(key).collect();
-        let others = chain.scan.in_parts(most, batch, |facts| key(facts).is_none());
-        if keys.is_empty() {
+        let known: HashMap<&RunFacts, _> = runs.iter().map(|facts| (*facts, key(facts))).collect();
+        let (mut answered, mut same, mut others) = (Vec::new(), Vec::new(), Vec::new());
+        for (run, facts) in runs.iter().enumerate() {
+            let Some(key) = &known[facts] else {
+                others.push(run);
+                continue;
+            };
+            match footers::states(aggregate, &chain, run, facts) {
+                Some(states) => answered.extend(states.map(|states| row(key, &states, &schema)).transpose()?),
+                None => same.push(run),
+            }
+        }
+        // Without groups the general plan does the same, if all rows have to be read.
+        let without_groups = aggregate.group_expr().is_empty() && answered.is_empty();
+        if others.len() == runs.len() || without_groups {
             return Ok(None);
         }
-        let mut inputs = vec![states(aggregate, chain.over(same.plan, batch)?)?];
-        if !others.facts.is_empty() {
+        let (mut inputs, mut keys) = (Vec::new(), Vec::new());
+        if !same.is_empty() {
+            let same = chain.scan.in_parts(most, batch, &same);
+            keys.extend(same.facts.iter().filter_map(|facts| known[facts].clone()));
+            inputs.push(states(aggregate, chain.over(same.plan, batch)?)?);
+        }
+        if !others.is_empty() {
+            let others = chain.scan.in_parts(most, batch, &others);
             inputs.push(again(aggregate, chain.over(others.plan, batch)?)?);
         }
         let properties = PlanProperties::new(
@@ -88,7 +108,7 @@ impl RunGroupsExec {
         );
         let (general, keys, properties) = (Arc::clone(general), Arc::new(keys), Arc::new(properties));
         let metrics = ExecutionPlanMetricsSet::new();
-        Ok(Some(RunGroupsExec { general, inputs, keys, properties, metrics }))
+        Ok(Some(RunGroupsExec { general, answered, inputs, keys, properties, metrics }))
     }
 
     /// The partitions of an input that belong to one of ours. Parts are about as large as each other.
@@ -96,6 +116,12 @@ impl RunGroupsExec {
         let parts = input.output_partitioning().partition_count();
         (partition..parts).step_by(self.properties.partitioning.partition_count())
     }
+}
+
+/// A row of groups and states.
+fn row(key: &[ScalarValue], states: &[ScalarValue], schema: &SchemaRef) -> Result<RecordBatch> {
+    let columns = key.iter().chain(states).map(ScalarValue::to_array).collect::<Result<_>>()?;
+    Ok(RecordBatch::try_new(SchemaRef::clone(schema), columns)?)
 }
 
 /// The aggregate over other rows, all of one group, and the count of these rows.
@@ -118,12 +144,11 @@ fn again(aggregate: &AggregateExec, rows: Arc<dyn ExecutionPlan>) -> Result<Arc<
     Ok(Arc::new(AggregateExec::try_new(AggregateMode::Partial, groups, functions, filters, rows, schema)?))
 }
 
-/// Whether an aggregate is the first of two, has groups, and depends on nothing but the rows of each group.
+/// Whether an aggregate is the first of two, and depends on nothing but the rows of each group.
 fn is_simple(aggregate: &AggregateExec) -> bool {
     let groups = aggregate.group_expr();
     *aggregate.mode() == AggregateMode::Partial
         && groups.is_single()
-        && !groups.is_empty()
         && !groups.has_grouping_set()
         && aggregate.limit_options().is_none()
         && aggregate.properties().output_ordering().is_none()
@@ -154,7 +179,7 @@ fn with_key(states: &RecordBatch, key: &[ScalarValue], schema: SchemaRef) -> Res
 
 impl DisplayAs for RunGroupsExec {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: parts={}", self.name(), self.keys.len())
+        write!(f, "{}: answered={}, parts={}", self.name(), self.answered.len(), self.keys.len())
     }
 }
 
@@ -189,20 +214,23 @@ impl ExecutionPlan for RunGroupsExec {
             return datafusion::common::internal_err!("{} has a partition for each part", self.name());
         }
         let (general, keys) = (Arc::clone(&self.general), Arc::clone(&self.keys));
+        let answered = self.answered.clone();
         let (properties, metrics) = (Arc::clone(&self.properties), ExecutionPlanMetricsSet::new());
-        Ok(Arc::new(RunGroupsExec { general, inputs, keys, properties, metrics }))
+        Ok(Arc::new(RunGroupsExec { general, answered, inputs, keys, properties, metrics }))
     }
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let (keys, schema) = (Arc::clone(&self.keys), self.schema());
-        let mut batches: Vec<BoxStream<'static, Result<RecordBatch>>> = Vec::new();
+        let answered = if partition == 0 { self.answered.clone() } else { Vec::new() };
+        let mut batches: Vec<BoxStream<'static, Result<RecordBatch>>> =
+            vec![stream::iter(answered).map(Ok).boxed()];
         for (index, input) in self.inputs.iter().enumerate() {
             for part in self.parts(partition, input) {
                 let (input, context) = (Arc::clone(input), Arc::clone(&context));
                 let part_of_input = stream::once(async move { input.execute(part, context) }).try_flatten();
                 let (keys, schema) = (Arc::clone(&keys), Arc::clone(&schema));
                 batches.push(match index {
-                    0 => part_of_input
+                    0 if !keys.is_empty() => part_of_input
                         .try_filter_map(move |states| {
                             ready(with_key(&states, &keys[part], Arc::clone(&schema)))
                         })

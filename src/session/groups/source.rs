@@ -13,7 +13,7 @@ use crate::catalog::ContentRange;
 /// What is known of all rows of a run.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Origin {
-    /// Tells the backends apart.
+    /// The place of the backend in the order of names.
     pub backend: u32,
     /// For each aggregate whether its filter holds; `None` if that is to be seen.
     pub wanted: Vec<Option<bool>>,

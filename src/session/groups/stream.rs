@@ -1,6 +1,6 @@
 //! The work of one partition: range by range, block by block.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, BinaryViewBuilder, RecordBatch, RecordBatchOptions};
@@ -44,7 +44,7 @@ impl Work {
         memory: MemoryReservation,
         metrics: BaselineMetrics,
     ) -> Result<Work> {
-        let aggregates = Aggregates::new(&task.aggregates)?;
+        let aggregates = Aggregates::new(&task.aggregates, &task.backends)?;
         Ok(Work {
             task,
             context,
@@ -84,10 +84,8 @@ impl Work {
             self.task.chain.scan.load_indexes(&range).await?;
             let Some(scan) = self.task.chain.scan.within(&range, self.task.sizes.scan)? else { continue };
             let rows = self.task.chain.over(scan.plan, self.task.sizes.scan)?;
-            let mut backends = HashMap::new();
             for (partition, facts) in scan.facts.iter().enumerate() {
-                let next = backends.len() as u32;
-                let backend = *backends.entry(&facts.backend).or_insert(next);
+                let backend = self.task.backends.partition_point(|name| *name < facts.backend) as u32;
                 let wanted = self.task.wanted.get(facts).cloned().unwrap_or_default();
                 let origin = Arc::new(Origin { backend, wanted });
                 let stream = rows.execute(partition, Arc::clone(&self.context))?;

@@ -1,11 +1,11 @@
 //! What there is to do: the groups and aggregates of a general plan, if they can be made from sorted runs.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, SchemaRef};
+use datafusion::common::Result;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
-use datafusion::common::{Result, ScalarValue};
 use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::utils::collect_columns;
@@ -15,7 +15,8 @@ use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::repartition::RepartitionExec;
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 
-use super::chain::Chain;
+use super::chain::{Chain, holds};
+use super::names::End;
 use super::sizes::{Limits, Sizes};
 use crate::catalog::RunFacts;
 use crate::pin::schema::{BACKEND_NAME, CONTENT};
@@ -28,6 +29,8 @@ pub(super) struct Task {
     /// Which column of the rows is the content.
     pub content: usize,
     pub aggregates: Vec<Aggregate>,
+    /// The names of all backends in their order.
+    pub backends: Arc<[Arc<str>]>,
     /// For each aggregate whether its filter holds in all rows of a run; `None` if that is to be seen.
     pub wanted: HashMap<RunFacts, Vec<Option<bool>>>,
     /// Which of the content and, after it, the aggregates are asked for.
@@ -51,6 +54,8 @@ pub(super) struct Aggregate {
 pub(super) enum Of {
     /// The names of backends, each counted once.
     Backends,
+    /// The first or the last of their names.
+    Names(End),
     Values(Vec<Arc<dyn PhysicalExpr>>),
 }
 
@@ -75,8 +80,11 @@ impl Task {
         let sizes = limits.sizes(&chain.scan, partitions, batch)?;
         let aggregates = aggregates(first, &chain)?;
         let wanted = chain.scan.facts().map(|run| (run.clone(), wanted(&aggregates, &chain, run))).collect();
+        let backends: BTreeSet<_> = chain.scan.facts().map(|run| Arc::clone(&run.backend)).collect();
+        let backends = backends.into_iter().collect();
         let output = (0..=aggregates.len()).collect();
-        let mut task = Task { chain, content, aggregates, wanted, output, schema, partitions, sizes };
+        let mut task =
+            Task { chain, content, aggregates, backends, wanted, output, schema, partitions, sizes };
         task.narrow().ok()?;
         Some(task)
     }
@@ -144,7 +152,7 @@ impl Aggregate {
     /// What is evaluated for it.
     fn exprs(&self) -> impl Iterator<Item = &Arc<dyn PhysicalExpr>> {
         let values = match &self.of {
-            Of::Backends => &[][..],
+            Of::Backends | Of::Names(_) => &[][..],
             Of::Values(values) => values,
         };
         values.iter().chain(&self.filter)
@@ -152,7 +160,7 @@ impl Aggregate {
 
     fn exprs_mut(&mut self) -> impl Iterator<Item = &mut Arc<dyn PhysicalExpr>> {
         let values = match &mut self.of {
-            Of::Backends => &mut [][..],
+            Of::Backends | Of::Names(_) => &mut [][..],
             Of::Values(values) => values,
         };
         values.iter_mut().chain(&mut self.filter)
@@ -180,10 +188,7 @@ fn among(columns: &[usize], expr: Arc<dyn PhysicalExpr>) -> Result<Arc<dyn Physi
 fn wanted(aggregates: &[Aggregate], chain: &Chain, run: &RunFacts) -> Vec<Option<bool>> {
     let wanted = |aggregate: &Aggregate| match &aggregate.filter {
         None => Some(true),
-        Some(filter) => match chain.constant(filter, run)? {
-            ScalarValue::Boolean(holds) => Some(holds.unwrap_or_default()),
-            _ => None,
-        },
+        Some(filter) => holds(chain.constant(filter, run)),
     };
     aggregates.iter().map(wanted).collect()
 }
@@ -195,12 +200,26 @@ fn aggregates(first: &AggregateExec, chain: &Chain) -> Option<Vec<Aggregate>> {
         let counts = function.fun().name() == "count" && function.is_distinct();
         let of = match &function.expressions()[..] {
             [of] if counts && is_backend_name(of.as_ref(), chain) => Of::Backends,
+            [of] if is_backend_name(of.as_ref(), chain) => match end_of_names(function) {
+                Some(end) => Of::Names(end),
+                None => Of::Values(vec![Arc::clone(of)]),
+            },
             values => Of::Values(values.to_vec()),
         };
         let unordered = function.order_bys().is_empty();
         unordered.then(|| Aggregate { function: Arc::clone(function), of, filter: filter.clone() })
     };
     functions.map(aggregate).collect()
+}
+
+/// The end of the order of names that a function asks for.
+fn end_of_names(function: &AggregateFunctionExpr) -> Option<End> {
+    match function.fun().name() {
+        _ if *function.field().data_type() != DataType::Utf8View => None,
+        "min" => Some(End::First),
+        "max" => Some(End::Last),
+        _ => None,
+    }
 }
 
 fn is_backend_name(expr: &dyn PhysicalExpr, chain: &Chain) -> bool {

@@ -19,9 +19,11 @@ fn tiny(memory: Option<usize>, block: usize, range: u64) -> Limits {
 }
 
 /// Queries that streams take part in.
-const QUERIES: [&str; 22] = [
+const QUERIES: [&str; 24] = [
     "SELECT content, COUNT(DISTINCT backend_name) FILTER (WHERE status = 'stored') AS copies, MAX(size_bytes) FROM pins WHERE content <> X'' GROUP BY content",
     "SELECT content, COUNT(*) FROM pins GROUP BY content",
+    "SELECT content, MIN(backend_name), MAX(backend_name), MIN(backend_name) FILTER (WHERE size_bytes > 500), MAX(backend_name) FILTER (WHERE status <> 'stored') FROM pins GROUP BY content",
+    "SELECT MAX(backend_name) FILTER (WHERE status = 'stored') AS b, COUNT(*) FROM pins WHERE backend_name <> 'b01' GROUP BY content HAVING MIN(backend_name) < 'b02'",
     "SELECT copies, COUNT(*), SUM(s) FROM (SELECT COUNT(DISTINCT backend_name) FILTER (WHERE status = 'stored') AS copies, MAX(size_bytes) AS s FROM pins WHERE content <> X'' GROUP BY content) GROUP BY copies",
     "SELECT DISTINCT content FROM pins",
     "SELECT COUNT(DISTINCT content) FROM pins",
@@ -120,7 +122,7 @@ fn one_content_may_have_any_number_of_rows() {
         &[vec![many.clone()], vec![other], vec![many]],
         Cuts { group: 1500, page: 100, sections: true },
     );
-    for sql in &QUERIES[1..8] {
+    for sql in &QUERIES[1..10] {
         // A memory limit makes batches of 128 rows.
         trees.compare(sql, &options(2, Some(16 << 20)), &tiny(None, 64, 100_000), Some(true));
     }
@@ -132,7 +134,7 @@ fn little_memory_is_enough() {
     let backends: Vec<_> = (0..6).map(|_| vec![rows(&mut dice, 8_000, 20_000)]).collect();
     let trees = Trees::of(&backends, Cuts { group: 5000, page: 200, sections: false });
     let memory = 40 << 20;
-    for sql in [QUERIES[0], QUERIES[1], QUERIES[2], QUERIES[4]] {
+    for sql in [QUERIES[0], QUERIES[1], QUERIES[4], QUERIES[6]] {
         let limits = Limits { worth: 1, ..Limits::new(Some(memory)) };
         trees.compare(sql, &options(2, Some(memory)), &limits, Some(true));
     }
@@ -185,7 +187,7 @@ fn a_plan_travels_as_the_general_one() {
     );
     let session = trees.session("sorted", &options(2, None), tiny(None, 10, 1000));
     let workers = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    for sql in &QUERIES[..3] {
+    for sql in &QUERIES[..5] {
         let batches: Vec<RecordBatch> = workers.block_on(async {
             let plan = session.encode_plan(sql).await.unwrap();
             session.run_plan(&plan).await.unwrap().try_collect().await.unwrap()
@@ -204,7 +206,17 @@ fn groups_that_are_the_same_in_a_run_are_right() {
         "SELECT upper(backend_name), COUNT(*) FROM pins WHERE size_bytes > 900 GROUP BY 1 HAVING COUNT(*) > 3",
         "SELECT backend_name, COUNT(*) FROM pins WHERE status <> 'stored' GROUP BY 1",
         "SELECT status = 'stored', SUM(size_bytes) FROM pins WHERE backend_name <> 'b00' GROUP BY 1",
+        "SELECT backend_name, status, COUNT(*), SUM(size_bytes), COUNT(created_at), MIN(created_at) FROM pins GROUP BY 1, 2",
+        "SELECT backend_name, SUM(size_bytes) FILTER (WHERE status = 'stored'), COUNT(*) FILTER (WHERE status <> 'stored') FROM pins WHERE status <> 'failed' GROUP BY 1",
+        "SELECT SUM(size_bytes), COUNT(*) FROM pins WHERE status = 'stored'",
         "SELECT p.cid, c.n FROM pins p JOIN (SELECT backend_name, COUNT(*) AS n FROM pins GROUP BY 1) c USING (backend_name)",
+    ];
+    // What footers say is enough: of each row group, of each section of one status.
+    let answered = [
+        "SELECT backend_name, COUNT(*), SUM(size_bytes), MIN(size_bytes), MAX(size_bytes), COUNT(size_bytes), COUNT(cid) FROM pins GROUP BY backend_name",
+        "SELECT SUM(size_bytes), COUNT(*) - COUNT(size_bytes), MIN(created_at), MAX(created_at), COUNT(backend_name) FROM pins",
+        "SELECT upper(backend_name), SUM(size_bytes) FILTER (WHERE backend_name > 'b01'), MAX(created_at) FROM pins WHERE backend_name <> 'b02' GROUP BY 1",
+        "SELECT SUM(size_bytes) FILTER (WHERE backend_name = 'none'), MIN(size_bytes) FILTER (WHERE backend_name = 'none'), COUNT(*) FILTER (WHERE backend_name = 'none') FROM pins",
     ];
     // Their state without groups is another than with them, so that the general engine does all of it.
     let general = [
@@ -221,6 +233,13 @@ fn groups_that_are_the_same_in_a_run_are_right() {
         let trees = Trees::of(&backends, Cuts { group, page: 20, sections: seed > 0 });
         for sql in general {
             trees.compare(sql, &options(2, None), &tiny(None, 50, 40_000), Some(false));
+        }
+        for sql in answered {
+            let (options, limits) = (options(2, None), tiny(None, 50, 40_000));
+            trees.compare(sql, &options, &limits, None);
+            let plan = lines(&trees.session("sorted", &options, limits), &format!("EXPLAIN {sql}"));
+            let plan = plan.unwrap().concat();
+            assert!(plan.contains("parts=0") && !plan.contains("DataSourceExec"), "{sql}: {plan}");
         }
         for sql in queries {
             for threads in [2, 8] {

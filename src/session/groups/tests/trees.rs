@@ -4,7 +4,9 @@ use std::fs::{self, File};
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BinaryArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow::array::{
+    ArrayRef, AsArray, BinaryArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use futures::TryStreamExt;
 use parquet::arrow::ArrowWriter;
@@ -15,8 +17,9 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use super::super::Limits;
 use crate::pin::schema::{
     BACKEND_NAME, CAR_FILE_PATH, CID, CONTENT, CREATED_AT, CREATED_BY, LAYOUT_KEY, LAYOUT_VERSION, METADATA,
-    SIZE_BYTES, STATUS,
+    SIZE_BYTES, SIZE_SUMS_KEY, STATUS,
 };
+use crate::pin::size_sums::SizeSums;
 use crate::session::planner::Planner;
 use crate::session::{Options, Session};
 use crate::store::DataDir;
@@ -141,11 +144,17 @@ fn write_sorted(path: &Path, backend: &str, rows: &[Row], cuts: Cuts) {
     }
     let schema = batch(backend, &[], true).schema();
     let mut writer = ArrowWriter::try_new(File::create(path).unwrap(), schema, Some(properties)).unwrap();
+    let mut sums = SizeSums::new(cuts.group);
     for section in [&mut stored, &mut others] {
         section.sort_by(|one, other| one.content.cmp(&other.content));
-        writer.write(&batch(backend, section, true)).unwrap();
+        let batch = batch(backend, section, true);
+        sums.add(batch.column_by_name(SIZE_BYTES).unwrap().as_primitive());
+        sums.end_group();
+        writer.write(&batch).unwrap();
         writer.flush().unwrap();
     }
+    let sums = sums.text(writer.flushed_row_groups().iter().map(|group| group.num_rows())).unwrap();
+    writer.append_key_value_metadata(KeyValue::new(SIZE_SUMS_KEY.to_owned(), sums));
     writer.close().unwrap();
 }
 
