@@ -32,7 +32,7 @@ pub(crate) use file::UnreadableFile;
 pub(crate) use footer::Footers;
 pub(crate) use ranges::ContentRange;
 pub(crate) use runs::{RunFacts, SortedScan};
-pub(crate) use snapshot::{Snapshot, Unreadable};
+pub(crate) use snapshot::{FilesOfBackend, Snapshot, Unreadable};
 pub(crate) use totals::Totals;
 
 use std::sync::Arc;

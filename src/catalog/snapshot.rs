@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use arrow::datatypes::Field;
 use futures::{StreamExt, TryStreamExt, stream};
-use object_store::ObjectStore;
 use object_store::path::Path;
+use object_store::{ObjectMeta, ObjectStore};
 use tokio::sync::OnceCell;
 
 use super::file::{OpenError, PinnedFile, UnreadableFile};
@@ -48,6 +48,9 @@ struct Receipt {
     size: AtomicU64,
     bytes: Arc<AtomicU64>,
 }
+
+/// What the files of a backend are, or why they cannot be read.
+pub(crate) type FilesOfBackend = Result<Vec<ObjectMeta>, UnreadableFile>;
 
 type Opened = Result<Arc<Vec<Arc<PinnedFile>>>, UnreadableFile>;
 
@@ -113,6 +116,16 @@ impl Snapshot {
             opened.extend(self.or_skip(file.map(|file| Arc::new(vec![file])))?.iter().cloned());
         }
         Ok(opened)
+    }
+
+    /// What the files of each backend are.
+    pub async fn identities(&self) -> Result<BTreeMap<String, FilesOfBackend>> {
+        let backends = self.backends()?;
+        let opening: Vec<_> = backends.iter().map(|backend| self.open(backend)).collect();
+        let opened: Vec<Opened> = stream::iter(opening).buffered(OPENING).collect().await;
+        let metas =
+            |opened: Opened| opened.map(|files| files.iter().map(|file| file.meta().clone()).collect());
+        Ok(backends.iter().map(|backend| backend.name.clone()).zip(opened.into_iter().map(metas)).collect())
     }
 
     async fn open_rejects(

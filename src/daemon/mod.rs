@@ -29,6 +29,7 @@ mod observe;
 mod picture;
 pub mod probes;
 mod record;
+mod recount;
 mod registries;
 mod rows;
 mod run;

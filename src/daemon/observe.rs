@@ -1,6 +1,6 @@
-//! Takes an [`Analysis`] with one pass over statuses, sizes and times, one over the contents of each backend, one over all contents.
+//! Takes an [`Analysis`]: statuses, sizes and times, then the contents of each backend, then all contents.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::analysis::{
     Analysis, BackendAnalysis, BackendFiles, BackendState, Contents, PinCounts, Redundancy, StatusCounts,
@@ -17,31 +17,40 @@ const TOGETHER: u64 = 500_000;
 const BACKENDS: &str = "SELECT * FROM backends ORDER BY name";
 const BACKEND: &str = "SELECT * FROM backends WHERE name = $name";
 
-/// One pass over statuses, sizes and times; grouped by what is the same in whole sections of laid-out files.
+/// Statuses, sizes and times, in words that the footers of laid-out files answer.
 const STATUSES: &str = "
 SELECT
     backend_name,
     status,
     COUNT(*) AS pins,
-    COUNT(*) FILTER (WHERE content = X'') AS invalid_cids,
     COALESCE(SUM(size_bytes), 0) AS bytes,
-    COUNT(*) FILTER (WHERE size_bytes IS NULL) AS unknown_sizes,
+    COUNT(*) - COUNT(size_bytes) AS unknown_sizes,
     MIN(created_at) AS oldest,
     MAX(created_at) AS newest,
-    COUNT(*) FILTER (WHERE created_at IS NULL) AS unknown_times
+    COUNT(*) - COUNT(created_at) AS unknown_times
 FROM pins
 WHERE ARRAY_HAS($names, backend_name)
 GROUP BY backend_name, status";
+
+/// They come first in laid-out files.
+const INVALID_CIDS: &str = "
+SELECT backend_name, COUNT(*) AS invalid_cids
+FROM pins
+WHERE content = X'' AND ARRAY_HAS($names, backend_name)
+GROUP BY backend_name";
 
 /// The contents of one backend: grouped by content alone, which needs no memory where files are sorted by it.
 const CONTENTS_OF_ONE: &str = "
 SELECT
     COUNT(*) AS contents,
-    COUNT(*) FILTER (WHERE stored) AS stored,
-    COALESCE(SUM(size_bytes) FILTER (WHERE stored), 0) AS bytes,
-    COUNT(*) FILTER (WHERE stored AND size_bytes IS NULL) AS unknown_sizes
+    COUNT(*) FILTER (WHERE copies > 0) AS stored,
+    COALESCE(SUM(size_bytes) FILTER (WHERE copies > 0), 0) AS bytes,
+    COUNT(*) FILTER (WHERE copies > 0 AND size_bytes IS NULL) AS unknown_sizes
 FROM (
-    SELECT content, BOOL_OR(status = 'stored') AS stored, MAX(size_bytes) AS size_bytes
+    SELECT
+        content,
+        COUNT(DISTINCT backend_name) FILTER (WHERE status = 'stored') AS copies,
+        MAX(size_bytes) AS size_bytes
     FROM pins
     WHERE content <> X'' AND backend_name = $name
     GROUP BY content
@@ -63,26 +72,29 @@ FROM (
 )
 GROUP BY backend_name";
 
-/// One pass over the contents of all backends.
-const REDUNDANCY: &str = "
-WITH contents AS (
-    SELECT
-        content,
-        COUNT(DISTINCT backend_name) FILTER (WHERE status = 'stored') AS copies,
-        MIN(backend_name) FILTER (WHERE status = 'stored') AS only_on,
-        MAX(size_bytes) AS size_bytes
-    FROM pins
-    WHERE content <> X''
-    GROUP BY content
-)
-SELECT
-    copies,
-    CASE WHEN copies = 1 THEN only_on END AS only_on,
-    COUNT(*) AS contents,
-    COALESCE(SUM(size_bytes), 0) AS bytes,
-    COUNT(*) FILTER (WHERE size_bytes IS NULL) AS unknown_sizes
-FROM contents
-GROUP BY 1, 2";
+/// Copies, of contents that hold a condition.
+fn redundancy_where(condition: &str) -> String {
+    format!(
+        "WITH contents AS (
+            SELECT
+                content,
+                COUNT(DISTINCT backend_name) FILTER (WHERE status = 'stored') AS copies,
+                MIN(backend_name) FILTER (WHERE status = 'stored') AS only_on,
+                MAX(size_bytes) AS size_bytes
+            FROM pins
+            WHERE {condition}
+            GROUP BY content
+        )
+        SELECT
+            copies,
+            CASE WHEN copies = 1 THEN only_on END AS only_on,
+            COUNT(*) AS contents,
+            COALESCE(SUM(size_bytes), 0) AS bytes,
+            COUNT(*) FILTER (WHERE size_bytes IS NULL) AS unknown_sizes
+        FROM contents
+        GROUP BY 1, 2"
+    )
+}
 
 /// Takes the whole analysis, all of it of the files as they are now. Backends that cannot be read are in it with the reason.
 ///
@@ -97,11 +109,19 @@ pub async fn analyze(session: &Session, observed_at: i64) -> Result<Analysis> {
 
 /// The same over a session that is [`at_once`](Session::at_once) already: backends that it has skipped are in no number.
 pub(super) async fn analyze_within(session: &Session, observed_at: i64) -> Result<Analysis> {
+    let backends = analyze_backends_within(session, observed_at).await?;
+    Ok(Analysis::of(observed_at, backends, redundancy(session).await?))
+}
+
+/// What is of each backend alone.
+pub(super) async fn analyze_backends_within(
+    session: &Session,
+    observed_at: i64,
+) -> Result<Vec<BackendAnalysis>> {
     let (mut backends, skipped) = listed(session, BACKENDS, vec![], observed_at).await?;
     let late = count(session, &mut backends, skipped).await?;
-    let redundancy = redundancy(session).await?;
     mark(&mut backends, &late);
-    Ok(Analysis::of(observed_at, backends, redundancy))
+    Ok(backends)
 }
 
 /// Takes the analysis of one backend, and opens no file of another.
@@ -109,7 +129,15 @@ pub(super) async fn analyze_within(session: &Session, observed_at: i64) -> Resul
 /// # Errors
 /// If there is no such backend, and as [`analyze`].
 pub async fn analyze_backend(session: &Session, name: &str, observed_at: i64) -> Result<BackendAnalysis> {
-    let session = &session.at_once();
+    analyze_backend_within(&session.at_once(), name, observed_at).await
+}
+
+/// The same over a session that is [`at_once`](Session::at_once) already.
+pub(super) async fn analyze_backend_within(
+    session: &Session,
+    name: &str,
+    observed_at: i64,
+) -> Result<BackendAnalysis> {
     let value = vec![("name", Value::Text(name.to_owned()))];
     let (mut found, skipped) = listed(session, BACKEND, value, observed_at).await?;
     let late = count(session, &mut found, skipped).await?;
@@ -153,9 +181,14 @@ async fn count(
     let all: Vec<&str> = ready().map(|backend| backend.name.as_str()).collect();
     let mut counts: BTreeMap<String, PinCounts> = BTreeMap::new();
     if !all.is_empty() {
-        let rows = Rows::of(session, STATUSES, vec![("names", names(all))]).await?;
+        let rows = Rows::of(session, STATUSES, vec![("names", names(all.iter().copied()))]).await?;
         for row in rows.iter() {
             counts.entry(row.text("backend_name").unwrap_or_default()).or_default().add(&row);
+        }
+        let rows = Rows::of(session, INVALID_CIDS, vec![("names", names(all))]).await?;
+        for row in rows.iter() {
+            let name = row.text("backend_name").unwrap_or_default();
+            counts.entry(name).or_default().invalid_cids = row.count("invalid_cids");
         }
         skipped = rows.skipped;
     }
@@ -201,8 +234,20 @@ fn parts(counts: &BTreeMap<String, PinCounts>) -> Vec<Vec<String>> {
     parts
 }
 
-async fn redundancy(session: &Session) -> Result<Redundancy> {
-    let rows = Rows::of(session, REDUNDANCY, vec![]).await?;
+/// One pass over the contents of all backends, as a session that is [`at_once`](Session::at_once) sees them.
+pub(super) async fn redundancy(session: &Session) -> Result<Redundancy> {
+    redundancy_of(session, "content <> X''").await
+}
+
+/// The same of some contents alone.
+pub(super) async fn redundancy_among(session: &Session, contents: &BTreeSet<Vec<u8>>) -> Result<Redundancy> {
+    let hex = |content: &Vec<u8>| content.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let listed: Vec<String> = contents.iter().map(|content| format!("X'{}'", hex(content))).collect();
+    redundancy_of(session, &format!("content IN ({})", listed.join(", "))).await
+}
+
+async fn redundancy_of(session: &Session, condition: &str) -> Result<Redundancy> {
+    let rows = Rows::of(session, &redundancy_where(condition), vec![]).await?;
     let mut redundancy = Redundancy { skipped: rows.skipped.clone(), ..Redundancy::default() };
     for row in rows.iter() {
         let contents = Contents::of(&row);
@@ -246,7 +291,6 @@ impl PinCounts {
     /// Adds the mappings of one status.
     fn add(&mut self, row: &Row<'_>) {
         self.pins += row.count("pins");
-        self.invalid_cids += row.count("invalid_cids");
         self.unknown_times += row.count("unknown_times");
         let counts = StatusCounts {
             pins: row.count("pins"),

@@ -1,17 +1,17 @@
 //! What has been read of the backends, and what of it must be read anew.
 //!
-//! What is of one backend alone is read again only where the backend has changed. Copies are of all backends together: one
-//! change anywhere means to go through all contents again.
+//! What is of one backend alone is read again only where the backend has changed. Copies are of all backends together: they are
+//! counted anew for the contents that have changed ([`Recount`]), or for all if these are many.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use tokio::time::Instant;
 
+use super::observe::{analyze_backend_within, analyze_backends_within};
 use super::picture::Counts;
+use super::recount::Recount;
 use super::watch::Sight;
-use super::{
-    Analysis, BackendAnalysis, BackendState, Backup, Redundancy, analyze, analyze_backend, analyze_redundancy,
-};
+use super::{Analysis, BackendAnalysis, BackendState, Backup, Redundancy, analyze_backend};
 use crate::error::{Error, Result};
 use crate::session::Session;
 use crate::store::DataDir;
@@ -21,7 +21,7 @@ use crate::store::DataDir;
 pub(super) struct Seen {
     sight: Sight,
     backends: BTreeMap<String, BackendAnalysis>,
-    redundancy: Option<Redundancy>,
+    copies: Option<Recount>,
     /// What a glance at their backups told.
     backups: BTreeMap<String, Backup>,
 }
@@ -49,23 +49,29 @@ impl Seen {
             backend.kind = session.data_dir().backend_type(&backend.name);
         }
         if changed.is_empty()
-            && let Some(redundancy) = &self.redundancy
+            && let Some(copies) = &self.copies
         {
-            return Ok(Analysis::of(at, self.backends.values().cloned().collect(), redundancy.clone()));
+            return Ok(Analysis::of(
+                at,
+                self.backends.values().cloned().collect(),
+                copies.redundancy.clone(),
+            ));
         }
         // Until all has been read, nothing is known of these.
         changed.iter().for_each(|name| self.sight.forget(name));
-        self.redundancy = None;
-        let analysis = match changed.len() * 2 > sight.len() && sight.len() > 1 {
+        let now = session.at_once();
+        match changed.len() * 2 > sight.len() && sight.len() > 1 {
             true => {
                 counts.backends_read += sight.len() as u64;
-                analyze(session, at).await?
+                let backends = analyze_backends_within(&now, at).await?;
+                self.backends = backends.into_iter().map(|one| (one.name.clone(), one)).collect();
             }
-            false => self.read_changed(session, at, &changed, counts).await?,
-        };
+            false => self.read_changed(&now, at, &changed, counts).await?,
+        }
+        let redundancy = self.count_copies(now, counts).await?;
+        let analysis = Analysis::of(at, self.backends.values().cloned().collect(), redundancy);
         self.backends =
             analysis.backends.iter().map(|backend| (backend.name.clone(), backend.clone())).collect();
-        self.redundancy = Some(analysis.redundancy.clone());
         self.glance(session.data_dir(), changed).await?;
         self.sight = sight;
         Ok(analysis)
@@ -108,10 +114,10 @@ impl Seen {
         at: i64,
         changed: &BTreeSet<String>,
         counts: &mut Counts,
-    ) -> Result<Analysis> {
+    ) -> Result<()> {
         for name in changed {
             let since = Instant::now();
-            match analyze_backend(session, name, at).await {
+            match analyze_backend_within(session, name, at).await {
                 Ok(backend) => drop(self.backends.insert(name.clone(), backend)),
                 // It is gone.
                 Err(Error::Unknown { .. }) => drop(self.backends.remove(name)),
@@ -120,10 +126,23 @@ impl Seen {
             counts.backends_read += 1;
             counts.backend.add(since.elapsed());
         }
+        Ok(())
+    }
+
+    /// Counts copies: of what has changed since they were counted last, or of all contents.
+    async fn count_copies(&mut self, now: Session, counts: &mut Counts) -> Result<Redundancy> {
         let since = Instant::now();
-        let redundancy = analyze_redundancy(session).await?;
+        // What was counted last stays true of its own files, whatever fails from here on.
+        let counted = match &self.copies {
+            Some(before) => before.since(&now).await.ok().flatten(),
+            None => None,
+        };
+        let counted = match counted {
+            Some(counted) => counted,
+            None => Recount::of_all(now).await?,
+        };
         counts.redundancy.add(since.elapsed());
-        Ok(Analysis::of(at, self.backends.values().cloned().collect(), redundancy))
+        Ok(self.copies.insert(counted).redundancy.clone())
     }
 }
 

@@ -46,6 +46,12 @@ pub struct Skipped {
     pub reason: String,
 }
 
+impl From<UnreadableFile> for Skipped {
+    fn from(UnreadableFile { backend, path, reason }: UnreadableFile) -> Skipped {
+        Skipped { backend, path, reason }
+    }
+}
+
 /// When a query has to end, and how long it had.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Deadline {
@@ -105,7 +111,7 @@ impl Answer {
     /// The backends that this answer goes without, by name. Complete once the stream has ended.
     pub fn skipped(&self) -> Vec<Skipped> {
         let skipped = self.snapshot.skipped().into_iter();
-        skipped.map(|UnreadableFile { backend, path, reason }| Skipped { backend, path, reason }).collect()
+        skipped.map(Skipped::from).collect()
     }
 
     /// What has been read so far.

@@ -42,12 +42,14 @@ pub use profile::{Node, Profile};
 pub use script::{Statement, is_complete, split_statements};
 pub use vocabulary::Function;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 
+use crate::catalog::FilesOfBackend;
 use crate::error::{Error, Result};
 use crate::report::Bindings;
 use crate::store::DataDir;
@@ -103,6 +105,15 @@ impl Session {
     /// What was opened stays open as long as the session is kept.
     pub(crate) fn at_once(&self) -> Session {
         Session { planner: Arc::new(self.planner.at_once()) }
+    }
+
+    /// What the files of each backend are, for a session that is [`at_once`](Session::at_once): as long as that is the same, so are
+    /// its mappings. Opens all of them.
+    ///
+    /// # Errors
+    /// If `backends/` cannot be listed.
+    pub(crate) async fn files(&self) -> Result<BTreeMap<String, FilesOfBackend>> {
+        self.planner.snapshot().identities().await
     }
 
     /// Plans one statement and starts it. The answer sees the files as they are now, whatever happens to them later.

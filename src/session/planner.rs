@@ -143,10 +143,15 @@ impl Planner {
         &self.dir
     }
 
+    /// The snapshot that all queries are to see, or a new one.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        let unreadable = if self.options.skip_unreadable { Unreadable::Skip } else { Unreadable::Fail };
+        self.snapshot.clone().unwrap_or_else(|| Arc::new(self.look(unreadable)))
+    }
+
     /// A snapshot of the data directory, and a state whose tables are over it.
     fn begin(&self) -> (Arc<Snapshot>, SessionState) {
-        let unreadable = if self.options.skip_unreadable { Unreadable::Skip } else { Unreadable::Fail };
-        let snapshot = self.snapshot.clone().unwrap_or_else(|| Arc::new(self.look(unreadable)));
+        let snapshot = self.snapshot();
         let catalogs = MemoryCatalogProviderList::new();
         catalogs.register_catalog(
             catalog::CATALOG.to_owned(),
