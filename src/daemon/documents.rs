@@ -55,9 +55,9 @@ impl Facts {
             "at_risk": contents(redundancy.at_risk()),
             "at_risk_by_backend": redundancy.only_on.iter().map(|(name, of)| (name, contents(*of))).collect::<BTreeMap<_, _>>(),
             "by_cid_text": by_text,
-            "complete": analysis.is_complete(),
+            "complete": self.has_all_mappings(),
             "not_migrated_backends": self.not_migrated(),
-            "unreadable_backends": self.unreadable_backends(),
+            "unreadable_backends": self.unreadable_backends().map(|(name, reason)| json!({ "name": name, "reason": reason })).collect::<Vec<_>>(),
         })
     }
 
@@ -66,6 +66,7 @@ impl Facts {
         let pins = self.pin_mapping_analysis();
         json!({
             "observed_at": time::format(self.analysis.observed_at),
+            "backend": self.of,
             "bucket_analysis": self.bucket_analysis(),
             "backend_analysis": self.backend_analysis(&pins),
             "sync_requirements": self.sync_requirements(&pins),
@@ -301,16 +302,10 @@ impl Facts {
         self.analysis.backends.iter().filter(waits).map(|one| one.name.as_str()).collect()
     }
 
-    fn unreadable_backends(&self) -> Value {
-        let named = self.analysis.unreadable().map(|one| json!({ "name": one.name, "reason": one.reason }));
-        named.collect()
-    }
-
     pub(super) fn unreadable_files(&self) -> Value {
         let backends = self
-            .analysis
-            .unreadable()
-            .map(|one| json!({ "what": "backend", "name": one.name, "reason": one.reason }));
+            .unreadable_backends()
+            .map(|(name, reason)| json!({ "what": "backend", "name": name, "reason": reason }));
         let files = self
             .registries
             .unreadable

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::analysis::mark;
 use super::backup::damaged_mappings;
-use super::observe::analyze_within;
+use super::observe::{analyze_of_within, analyze_within};
 use super::rows::Rows;
 use super::{
     Analysis, BackendHealth, BackendState, Backup, HealthThresholds, Redundancy, Registries, analyze_backend,
@@ -14,7 +14,7 @@ use super::{
 };
 use crate::error::{Error, Result};
 use crate::migrate::Progress;
-use crate::report::Bindings;
+use crate::report::{Bindings, Value as Bound};
 use crate::session::{Session, Skipped};
 
 /// How much is read.
@@ -26,9 +26,13 @@ pub enum Detail {
     Full,
 }
 
-/// All that is known.
+/// All that is known, or what is known of one backend.
 #[derive(Debug, Clone)]
 pub struct Facts {
+    /// The one backend that all of it is about. Its contents are by their copies on all backends.
+    pub of: Option<String>,
+    /// Other backends that cannot be read: what they have is in no number of copies.
+    pub without: Vec<Skipped>,
     /// The mappings.
     pub analysis: Analysis,
     /// What other tools have left word of.
@@ -55,6 +59,21 @@ SELECT backends, COUNT(*) AS cids
 FROM (SELECT cid, COUNT(DISTINCT backend_name) AS backends FROM pins WHERE cid IS NOT NULL GROUP BY cid)
 GROUP BY backends";
 
+/// The same of the texts of one backend.
+const TEXTS_OF_ONE: &str = "
+SELECT backends, COUNT(*) AS cids
+FROM (
+    SELECT
+        cid,
+        COUNT(DISTINCT backend_name) AS backends,
+        COUNT(*) FILTER (WHERE backend_name = $name) AS here
+    FROM pins
+    WHERE cid IS NOT NULL
+    GROUP BY cid
+)
+WHERE here > 0
+GROUP BY backends";
+
 impl Facts {
     /// Reads all there is, at a time in microseconds since 1970.
     ///
@@ -66,25 +85,36 @@ impl Facts {
         thresholds: &HealthThresholds,
         detail: Detail,
     ) -> Result<Facts> {
-        let at_once = session.at_once();
-        let (mut analysis, mut by_text) = count(&at_once, now, detail).await?;
         let registries = Registries::read(session).await?;
-        let (backups, damaged) = backups(session, &analysis, now, detail).await?;
-        if !damaged.is_empty() {
-            // From here on they are in no number.
-            at_once.query_without("SELECT 1", &Bindings::default(), &damaged).await?;
-            (analysis, by_text) = count(&at_once, now, detail).await?;
+        Facts::counted(session, None, registries, now, thresholds, detail).await
+    }
+
+    /// Reads all there is of one backend, and what copies its contents have on all.
+    ///
+    /// # Errors
+    /// If there is no such backend and none is registered, and as [`Facts::gather`].
+    pub async fn gather_of(
+        session: &Session,
+        name: &str,
+        now: i64,
+        thresholds: &HealthThresholds,
+        detail: Detail,
+    ) -> Result<Facts> {
+        let registries = Registries::read(session).await?.of(name);
+        match Facts::counted(session, Some(name), registries.clone(), now, thresholds, detail).await {
+            Err(Error::Unknown { .. }) if registries.registered(name).is_some() => {
+                let analysis = Analysis::of(now, vec![], Redundancy::default());
+                Ok(Facts::judged(session, Some(name), analysis, vec![], registries, thresholds))
+            }
+            facts => facts,
         }
-        let health = judge_all(&analysis, &backups, &registries, thresholds);
-        let daemon = super::hold::status(session.data_dir());
-        Ok(Facts { analysis, registries, backups, health, by_text, daemon })
     }
 
     /// Reads what tells how well one backend is: no other is opened, and copies are not counted.
     ///
     /// # Errors
     /// If there is no such backend and none is registered, and as [`analyze_backend`].
-    pub async fn gather_one(
+    pub async fn gather_health(
         session: &Session,
         name: &str,
         now: i64,
@@ -99,28 +129,77 @@ impl Facts {
         let mut analysis = Analysis::of(now, backends, Redundancy::default());
         let (backups, damaged) = backups(session, &analysis, now, detail).await?;
         mark(&mut analysis.backends, &damaged);
+        Ok(Facts::judged(session, Some(name), analysis, backups, registries, thresholds))
+    }
+
+    /// Counts the mappings of all backends, or of one.
+    async fn counted(
+        session: &Session,
+        of: Option<&str>,
+        registries: Registries,
+        now: i64,
+        thresholds: &HealthThresholds,
+        detail: Detail,
+    ) -> Result<Facts> {
+        let at_once = session.at_once();
+        let (mut analysis, mut by_text) = count(&at_once, of, now, detail).await?;
+        let (backups, damaged) = backups(session, &analysis, now, detail).await?;
+        if !damaged.is_empty() {
+            // From here on they are in no number.
+            at_once.query_without("SELECT 1", &Bindings::default(), &damaged).await?;
+            (analysis, by_text) = count(&at_once, of, now, detail).await?;
+        }
+        Ok(Facts { by_text, ..Facts::judged(session, of, analysis, backups, registries, thresholds) })
+    }
+
+    /// Judges what has been read of all backends, or of one.
+    fn judged(
+        session: &Session,
+        of: Option<&str>,
+        analysis: Analysis,
+        backups: Vec<(String, Backup)>,
+        registries: Registries,
+        thresholds: &HealthThresholds,
+    ) -> Facts {
         let mut health = judge_all(&analysis, &backups, &registries, thresholds);
-        health.retain(|one| one.name == name);
-        Ok(Facts {
+        health.retain(|one| of.is_none_or(|name| one.name == name));
+        let others =
+            analysis.redundancy.skipped.iter().filter(|one| analysis.backend(&one.backend).is_none());
+        Facts {
+            of: of.map(str::to_owned),
+            without: others.cloned().collect(),
             analysis,
             registries,
             backups,
             health,
             by_text: None,
             daemon: super::hold::status(session.data_dir()),
-        })
+        }
     }
 
     /// Whether something could not be read, so that numbers lack it.
     pub fn is_complete(&self) -> bool {
-        self.analysis.is_complete() && self.registries.unreadable.is_empty()
+        self.has_all_mappings() && self.registries.unreadable.is_empty()
+    }
+
+    /// Whether the mappings of all backends could be read that the numbers are of.
+    pub(super) fn has_all_mappings(&self) -> bool {
+        self.analysis.is_complete() && self.without.is_empty()
+    }
+
+    /// The backends that could not be read, and why.
+    pub fn unreadable_backends(&self) -> impl Iterator<Item = (&str, String)> {
+        let own = self.analysis.unreadable().map(|backend| {
+            (backend.name.as_str(), backend.reason.clone().unwrap_or_else(|| "unknown".into()))
+        });
+        let others = self.without.iter();
+        own.chain(others.map(|one| (one.backend.as_str(), format!("{}: {}", one.path, one.reason))))
     }
 
     /// What could not be read, a line each.
     pub fn unreadable(&self) -> Vec<String> {
-        let backends = self.analysis.unreadable().map(|backend| {
-            format!("unreadable backend {}: {}", backend.name, backend.reason.as_deref().unwrap_or("unknown"))
-        });
+        let backends =
+            self.unreadable_backends().map(|(name, reason)| format!("unreadable backend {name}: {reason}"));
         let files = self.registries.unreadable.iter();
         backends.chain(files.map(|file| format!("unreadable, for {}: {}", file.what, file.reason))).collect()
     }
@@ -143,24 +222,41 @@ impl Facts {
 }
 
 /// The analysis and the texts of the same files. A backend whose texts turn out to be damaged is in no number of either.
-async fn count(at_once: &Session, now: i64, detail: Detail) -> Result<(Analysis, Option<ByText>)> {
-    let analysis = analyze_within(at_once, now).await?;
+async fn count(
+    at_once: &Session,
+    of: Option<&str>,
+    now: i64,
+    detail: Detail,
+) -> Result<(Analysis, Option<ByText>)> {
+    let analyze = async || match of {
+        None => analyze_within(at_once, now).await,
+        Some(name) => analyze_of_within(at_once, name, now).await,
+    };
+    let analysis = analyze().await?;
     if detail == Detail::Plain {
         return Ok((analysis, None));
     }
-    let (by_text, skipped) = ByText::read(at_once).await?;
-    let is_known = |one: &Skipped| analysis.unreadable().any(|backend| backend.name == one.backend);
+    let (by_text, skipped) = ByText::read(at_once, of).await?;
+    let is_known = |one: &Skipped| {
+        analysis.unreadable().any(|backend| backend.name == one.backend)
+            || analysis.redundancy.skipped.iter().any(|known| known.backend == one.backend)
+    };
     let analysis = match skipped.iter().all(is_known) {
         true => analysis,
-        false => analyze_within(at_once, now).await?,
+        false => analyze().await?,
     };
     Ok((analysis, Some(by_text)))
 }
 
 impl ByText {
     /// Counts them, and names the backends that could not be read until then.
-    async fn read(session: &Session) -> Result<(ByText, Vec<Skipped>)> {
-        let rows = Rows::of(session, TEXTS, vec![]).await?;
+    async fn read(session: &Session, of: Option<&str>) -> Result<(ByText, Vec<Skipped>)> {
+        let rows = match of {
+            None => Rows::of(session, TEXTS, vec![]).await?,
+            Some(name) => {
+                Rows::of(session, TEXTS_OF_ONE, vec![("name", Bound::Text(name.to_owned()))]).await?
+            }
+        };
         let by_backends = rows.iter().map(|row| (row.count("backends"), row.count("cids"))).collect();
         Ok((ByText { by_backends }, rows.skipped))
     }

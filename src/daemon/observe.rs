@@ -72,8 +72,11 @@ FROM (
 )
 GROUP BY backend_name";
 
-/// Copies, of contents that hold a condition.
-fn redundancy_where(condition: &str) -> String {
+/// The contents of one backend.
+const HERE: &str = "HAVING COUNT(*) FILTER (WHERE backend_name = $name) > 0";
+
+/// Copies of contents: those of mappings that hold a condition, and of them those that hold another as a whole.
+fn redundancy_sql(condition: &str, having: &str) -> String {
     format!(
         "WITH contents AS (
             SELECT
@@ -84,6 +87,7 @@ fn redundancy_where(condition: &str) -> String {
             FROM pins
             WHERE {condition}
             GROUP BY content
+            {having}
         )
         SELECT
             copies,
@@ -132,14 +136,21 @@ pub async fn analyze_backend(session: &Session, name: &str, observed_at: i64) ->
     analyze_backend_within(&session.at_once(), name, observed_at).await
 }
 
-/// The same over a session that is [`at_once`](Session::at_once) already.
+/// Takes the analysis of one backend alone, with the copies that its contents have on all; over a session as
+/// [`analyze_within`] has it.
+pub(super) async fn analyze_of_within(session: &Session, name: &str, observed_at: i64) -> Result<Analysis> {
+    let backend = analyze_backend_within(session, name, observed_at).await?;
+    let redundancy = redundancy_of(session, "content <> X''", HERE, named(name)).await?;
+    Ok(Analysis::of(observed_at, vec![backend], redundancy))
+}
+
+/// The same without copies.
 pub(super) async fn analyze_backend_within(
     session: &Session,
     name: &str,
     observed_at: i64,
 ) -> Result<BackendAnalysis> {
-    let value = vec![("name", Value::Text(name.to_owned()))];
-    let (mut found, skipped) = listed(session, BACKEND, value, observed_at).await?;
+    let (mut found, skipped) = listed(session, BACKEND, named(name), observed_at).await?;
     let late = count(session, &mut found, skipped).await?;
     mark(&mut found, &late);
     match found.pop() {
@@ -157,6 +168,10 @@ pub(super) async fn analyze_backend_within(
 /// As [`analyze`].
 pub async fn analyze_redundancy(session: &Session) -> Result<Redundancy> {
     redundancy(&session.at_once()).await
+}
+
+fn named(name: &str) -> Vec<(&'static str, Value)> {
+    vec![("name", Value::Text(name.to_owned()))]
 }
 
 /// Backends as the table of them says, without counts; and those that were found unreadable until then.
@@ -194,7 +209,7 @@ async fn count(
     }
     for part in parts(&counts) {
         let rows = match &part[..] {
-            [name] => Rows::of(session, CONTENTS_OF_ONE, vec![("name", Value::Text(name.clone()))]).await?,
+            [name] => Rows::of(session, CONTENTS_OF_ONE, named(name)).await?,
             _ => {
                 let names = names(part.iter().map(String::as_str));
                 Rows::of(session, CONTENTS_OF_MANY, vec![("names", names)]).await?
@@ -236,18 +251,23 @@ fn parts(counts: &BTreeMap<String, PinCounts>) -> Vec<Vec<String>> {
 
 /// One pass over the contents of all backends, as a session that is [`at_once`](Session::at_once) sees them.
 pub(super) async fn redundancy(session: &Session) -> Result<Redundancy> {
-    redundancy_of(session, "content <> X''").await
+    redundancy_of(session, "content <> X''", "", vec![]).await
 }
 
 /// The same of some contents alone.
 pub(super) async fn redundancy_among(session: &Session, contents: &BTreeSet<Vec<u8>>) -> Result<Redundancy> {
     let hex = |content: &Vec<u8>| content.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     let listed: Vec<String> = contents.iter().map(|content| format!("X'{}'", hex(content))).collect();
-    redundancy_of(session, &format!("content IN ({})", listed.join(", "))).await
+    redundancy_of(session, &format!("content IN ({})", listed.join(", ")), "", vec![]).await
 }
 
-async fn redundancy_of(session: &Session, condition: &str) -> Result<Redundancy> {
-    let rows = Rows::of(session, &redundancy_where(condition), vec![]).await?;
+async fn redundancy_of(
+    session: &Session,
+    condition: &str,
+    having: &str,
+    values: Vec<(&str, Value)>,
+) -> Result<Redundancy> {
+    let rows = Rows::of(session, &redundancy_sql(condition, having), values).await?;
     let mut redundancy = Redundancy { skipped: rows.skipped.clone(), ..Redundancy::default() };
     for row in rows.iter() {
         let contents = Contents::of(&row);

@@ -94,6 +94,21 @@ impl Registries {
         Ok(found)
     }
 
+    /// The same of one backend alone: its row, the buckets that it is in, and its note. Files that tell of several and could not be
+    /// read stay named.
+    pub(super) fn of(mut self, name: &str) -> Registries {
+        self.registered.retain(|one| one.name == name);
+        self.buckets.retain(|bucket| bucket.backends.iter().any(|backend| backend == name));
+        let (own, others): (Vec<_>, Vec<_>) =
+            self.dirty.into_iter().partition(|note| note.backend_name == name);
+        self.dirty = own;
+        let is_others = |file: &UnreadableFile| {
+            others.iter().any(|note| file.what == "dirty" && note.problem.as_ref() == Some(&file.reason))
+        };
+        self.unreadable.retain(|file| !is_others(file));
+        self
+    }
+
     /// The rows of one table; none, and a word on it, if its file cannot be read.
     async fn rows(&mut self, session: &Session, what: &'static str, sql: &str) -> Result<Rows> {
         match Rows::of(session, sql, vec![]).await {

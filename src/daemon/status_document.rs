@@ -29,6 +29,7 @@ impl Facts {
         let needing_sync = self.needing_sync();
         json!({
             "observed_at": time::format(self.analysis.observed_at),
+            "backend": self.of,
             "running": running,
             "thread_status": {
                 "metadata_reader": runs, "dirty_monitor": runs, "health_monitor": runs, "task_executor": null,

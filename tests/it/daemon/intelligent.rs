@@ -245,6 +245,76 @@ fn numbers_are_those_of_the_files() {
 }
 
 #[test]
+fn numbers_of_one_backend_are_its_own_and_its_copies_those_on_all() {
+    let tree = kit(By::Daemon);
+    let (insights, code) = ask(&tree, &["insights", "--backend", "s3_main", "--json", "--detailed"]);
+    assert_eq!((code, &insights["backend"]), (0, &json!("s3_main")));
+    for key in INSIGHTS {
+        assert!(has(&insights, key), "{key}: {insights:#}");
+    }
+    let pins = &insights["pin_mapping_analysis"];
+    assert_eq!((&pins["total_pins"], &pins["backends_with_pins"]), (&json!(4), &json!(1)));
+    assert_eq!(pins["pin_status_distribution"], json!({"stored": 3, "failed": 1}));
+    // Content 1 is stored on two others as well, 2 only here, 3 nowhere; 4 is another's.
+    assert_eq!(pins["cid_redundancy"], json!({"0": 1, "1": 1, "3": 1}));
+    assert_eq!((&pins["total_unique_cids"], &pins["average_redundancy"]), (&json!(3), &json!(4.0 / 3.0)));
+    assert_eq!((&pins["invalid_cids"], &pins["complete"]), (&json!(1), &json!(true)));
+    assert_eq!(pins["not_migrated_backends"], json!([]));
+    assert_eq!(
+        pins["by_cid_text"],
+        json!({"total_unique_cids": 4, "average_redundancy": 1.25, "cid_redundancy": {"1": 3, "2": 1}})
+    );
+    let buckets = &insights["bucket_analysis"];
+    assert_eq!((&buckets["total_buckets"], &buckets["average_pins_per_bucket"]), (&json!(1), &json!(5.0)));
+    assert_eq!(buckets["bucket_backend_distribution"], json!({"photos": 2}));
+    let backends = &insights["backend_analysis"];
+    assert_eq!((&backends["total_backends"], &backends["registered_backends"]), (&json!(1), &json!(1)));
+    assert_eq!(backends["backend_types"], json!({"s3": 1}));
+    assert_eq!(backends["response_time_stats"]["max_ms"], 10.5);
+    let spread = json!({
+        "total_pins": 4, "average_per_backend": 4.0, "max_pins": 4, "backends_with_pins": 1, "registered_pins": 4,
+    });
+    assert_eq!(backends["pin_distribution"], spread);
+    let sync = &insights["sync_requirements"];
+    assert_eq!(sync["backends_needing_pin_sync"], json!(["s3_main"]));
+    assert_eq!(sync["dirty_backend_actions"].as_object().unwrap().len(), 1);
+    assert_eq!(
+        (&sync["backends_with_failed_pins"], &sync["metadata_backup_targets"]),
+        (&json!(["s3_main"]), &json!([]))
+    );
+    // What failed here may have its one copy elsewhere.
+    let (github, _) = ask(&tree, &["insights", "--backend", "github", "--json"]);
+    assert_eq!(github["pin_mapping_analysis"]["at_risk_by_backend"]["s3_main"]["contents"], 1);
+    let (status, _) = ask(&tree, &["status", "--backend", "s3_main", "--json"]);
+    for key in STATUS {
+        assert!(has(&status, key), "{key}: {status:#}");
+    }
+    assert_eq!(
+        (&status["backend"], &status["metadata_driven_stats"]["total_backends"]),
+        (&json!("s3_main"), &json!(1))
+    );
+    assert_eq!(status["metadata_driven_stats"]["dirty_backends"], json!(["s3_main"]));
+    assert_eq!(status["backend_status_details"].as_object().unwrap().len(), 1);
+    assert_eq!(status["pin_mapping_summary"]["average_redundancy"], 1.33);
+    // One that only the registry knows has no mappings.
+    let (status, code) = ask(&tree, &["status", "--backend", "elsewhere", "--json"]);
+    assert_eq!((code, &status["pin_mapping_summary"]["total_pins"]), (0, &json!(0)));
+    assert_eq!(status["backend_status_details"]["elsewhere"]["state"], "unknown");
+    // Copies on one that cannot be read are not known; another's note is not this one's.
+    tree.write("torn", "pin_mappings.parquet", "PAR1");
+    fs::write(tree.root().join("backend_state/github_dirty.json"), "{").unwrap();
+    for command in ["insights", "status"] {
+        let (document, code) = ask(&tree, &[command, "--backend", "s3_main", "--json"]);
+        assert_eq!((code, document["unreadable"].as_array().unwrap().len()), (1, 1), "{document:#}");
+        assert_eq!(document["unreadable"][0]["name"], "torn");
+    }
+    let (insights, _) = ask(&tree, &["insights", "--backend", "s3_main", "--json"]);
+    let pins = &insights["pin_mapping_analysis"];
+    assert_eq!((&pins["complete"], &pins["total_pins"]), (&json!(false), &json!(4)));
+    assert_eq!(pins["unreadable_backends"][0]["name"], "torn");
+}
+
+#[test]
 fn nothing_at_all_is_zeros_and_empty_lists() {
     let tree = Tree::new();
     let (insights, code) = ask(&tree, &["insights", "--json"]);
@@ -321,7 +391,7 @@ fn no_root_is_exit_2_and_misuse_is_told() {
         let (code, words) = run(&[command, "--root", "/nowhere"]);
         assert!(code == 2 && words.contains("no data directory at /nowhere"), "{words}");
     }
-    for command in ["analyze", "health"] {
+    for command in ["analyze", "health", "insights", "status"] {
         let (code, words) = run(&[command, "--backend", "s4"]);
         assert!(code == 2 && words.contains("`s4` is not a backend"), "{words}");
     }
@@ -462,6 +532,8 @@ fn pages_are_for_people() {
         ("analyze", &["analyze", "--detailed"]),
         ("analyze_backend", &["analyze", "--backend", "s3_main"]),
         ("analyze_legacy", &["analyze", "--backend", "legacy_box"]),
+        ("insights_backend", &["insights", "--backend", "s3_main"]),
+        ("status_backend", &["status", "--backend", "s3_main"]),
     ] {
         assert_snapshot!(format!("page_{name}"), page(&tree, args));
     }

@@ -27,12 +27,12 @@ pub enum Intelligent {
     /// The same in short, with the health of each backend and whether a daemon runs.
     Status(Asked),
     /// How well each backend is and why; exit code 1 if one is not healthy.
-    Health(AskedOf),
+    Health(Asked),
     /// All mappings; or with --backend all that is known of one, and what to do about it.
-    Analyze(AskedOf),
+    Analyze(Asked),
 }
 
-/// How it is told.
+/// What is asked, and how it is told.
 #[derive(Debug, clap::Args)]
 pub struct Asked {
     /// Tell it as JSON.
@@ -41,12 +41,6 @@ pub struct Asked {
     /// Read more: all backups against their mappings, and CIDs by their text.
     #[arg(short = 'd', long)]
     detailed: bool,
-}
-
-#[derive(Debug, clap::Args)]
-pub struct AskedOf {
-    #[command(flatten)]
-    asked: Asked,
     /// Only this backend.
     #[arg(long, value_name = "NAME")]
     backend: Option<String>,
@@ -61,17 +55,18 @@ struct Told<'o> {
 
 /// Runs what the command line says.
 pub fn run(command: &Intelligent, options: &Options, ui: &mut Ui) -> Outcome<Exit> {
-    let (asked, name) = match command {
-        Intelligent::Insights(asked) | Intelligent::Status(asked) => (asked, None),
-        Intelligent::Health(of) | Intelligent::Analyze(of) => (&of.asked, of.backend.as_deref()),
-    };
+    let (Intelligent::Insights(asked)
+    | Intelligent::Status(asked)
+    | Intelligent::Health(asked)
+    | Intelligent::Analyze(asked)) = command;
+    let name = asked.backend.as_deref();
     let output = output(options)?;
     let told = Told::new(asked, &output)?;
     let mut runner = open(options, ui)?;
     if let (Intelligent::Analyze(_), Some(name)) = (command, name) {
         return backend::run(&mut runner, name, &told, ui);
     }
-    let facts = gather(&mut runner, name, &told, ui)?;
+    let facts = gather(&mut runner, command, name, &told, ui)?;
     match command {
         Intelligent::Insights(_) => {
             told.tell(|| facts.insights(), |page| insights::fill(page, &facts), ui)?
@@ -93,15 +88,23 @@ pub fn run(command: &Intelligent, options: &Options, ui: &mut Ui) -> Outcome<Exi
     Ok(exit(ui))
 }
 
-/// Reads all there is, or what tells how well one backend is; and says what cannot be read.
-fn gather(runner: &mut Runner, name: Option<&str>, told: &Told<'_>, ui: &mut Ui) -> Outcome<Facts> {
+/// Reads all there is, or what is asked of one backend; and says what cannot be read.
+fn gather(
+    runner: &mut Runner,
+    command: &Intelligent,
+    name: Option<&str>,
+    told: &Told<'_>,
+    ui: &mut Ui,
+) -> Outcome<Facts> {
     let detail = if told.detailed { Detail::Full } else { Detail::Plain };
     let (now, name) = (Utc::now().timestamp_micros(), name.map(str::to_owned));
+    let is_health = matches!(command, Intelligent::Health(_));
     let facts = runner.ask(move |session| async move {
         let thresholds = HealthThresholds::default();
         match name {
             None => Facts::gather(&session, now, &thresholds, detail).await,
-            Some(name) => Facts::gather_one(&session, &name, now, &thresholds, detail).await,
+            Some(name) if is_health => Facts::gather_health(&session, &name, now, &thresholds, detail).await,
+            Some(name) => Facts::gather_of(&session, &name, now, &thresholds, detail).await,
         }
     })?;
     facts.unreadable().iter().for_each(|words| ui.say(&one_line(words)));

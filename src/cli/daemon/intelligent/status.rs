@@ -26,7 +26,7 @@ pub fn fill(page: &mut Page, facts: &Facts, detailed: bool) {
     page.line("to be migrated", &names(&facts.not_migrated()));
     page.line(
         "not to be read",
-        &names(&facts.analysis.unreadable().map(|one| one.name.as_str()).collect::<Vec<_>>()),
+        &names(&facts.unreadable_backends().map(|(name, _)| name).collect::<Vec<_>>()),
     );
 }
 
@@ -35,11 +35,11 @@ pub fn pins(page: &mut Page, facts: &Facts) {
     let analysis = &facts.analysis;
     let redundancy = &analysis.redundancy;
     page.heading("Pins");
-    let with_pins = analysis.with_pins().count();
-    page.line(
-        "mappings",
-        &format!("{} on {with_pins} of {} backends", analysis.pins(), analysis.backends.len()),
-    );
+    let places = match &facts.of {
+        Some(name) => format!("on {name}; copies of its contents are those on all backends"),
+        None => format!("on {} of {} backends", analysis.with_pins().count(), analysis.backends.len()),
+    };
+    page.line("mappings", &format!("{} {places}", analysis.pins()));
     let by_status = analysis.by_status();
     page.line(
         "by status",
