@@ -71,6 +71,26 @@ impl Source {
     }
 }
 
+/// The part of a configuration that judges. The others are not looked at, and may be wrong.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct OnlyHealth {
+    health: HealthThresholds,
+}
+
+impl HealthThresholds {
+    /// Reads `[health]` of a daemon's configuration, and no file with secrets that it names.
+    ///
+    /// # Errors
+    /// If the text is no TOML, or this part of it says something that cannot be, with the place.
+    pub fn parse(path: &Path, text: &str) -> Result<HealthThresholds> {
+        let source = Source { path: path.into(), text: text.into() };
+        let parsed: Result<OnlyHealth, toml::de::Error> = toml::from_str(text);
+        let wrong = |error: toml::de::Error| source.wrong(error.span(), error.message().to_owned());
+        parsed.map(|only| only.health).map_err(wrong)
+    }
+}
+
 /// When backends are looked at.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]

@@ -457,6 +457,56 @@ fn health_is_judged_by_evidence() {
 }
 
 #[test]
+fn thresholds_are_those_of_the_daemons_configuration() {
+    let tree = kit(By::Daemon);
+    let states = |args: &[&str]| {
+        let health = |command: &str, more: &[&str]| {
+            ask(&tree, &[&[command, "--backend", "github", "--json"], args, more].concat()).0
+        };
+        let of_health = health("health", &[])["backends"][0]["state"].clone();
+        let of_status = health("status", &[])["backend_status_details"]["github"]["state"].clone();
+        let of_report = health("analyze", &[])["health"].clone();
+        assert_eq!((&of_health, &of_health), (&of_status, &of_report));
+        of_health.as_str().unwrap().to_owned()
+    };
+    // Half of its mappings have failed.
+    assert_eq!(states(&[]), "unhealthy");
+    // What else is wrong with it is not their business.
+    let lenient = "[health]\nfailed_percent = { degraded = 40, unhealthy = 60 }\n[observe]\ninterval = 5\n";
+    let write = |path: &str, text: &str| {
+        let path = tree.home().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    };
+    write("given.toml", lenient);
+    assert_eq!(states(&["--config", "given.toml"]), "degraded");
+    write(".config/pinql/daemon.toml", &lenient.replace("40", "60"));
+    let found = ask(&tree, &["health", "--backend", "github", "--json"]).0;
+    let failed = |document: &Value| {
+        let checks = document["backends"][0]["checks"].as_array().unwrap().clone();
+        checks.into_iter().find(|check| check["check"] == "failed").unwrap()["state"].clone()
+    };
+    assert_eq!(failed(&found), "healthy");
+    // The daemon that runs has one of its own.
+    let dir = tree.root().join(".pinql/daemon");
+    fs::create_dir_all(&dir).unwrap();
+    let config = tree.home().join("given.toml").display().to_string();
+    fs::write(dir.join("status.json"), json!({"pid": 42, "config": {"path": config}}).to_string()).unwrap();
+    fs::write(dir.join("pid"), "42\n").unwrap();
+    let held = File::open(&dir).unwrap();
+    held.try_lock().unwrap();
+    assert_eq!(states(&[]), "degraded");
+    drop(held);
+    for (text, words) in [("[health]\nfailed = 5\n", "line 2, column 1"), ("[health\n", "line 1")] {
+        write("given.toml", text);
+        let said = tree.run(&["daemon", "intelligent", "health", "--config", "given.toml"]);
+        assert!(said.contains(words) && said.ends_with("--- exit 2"), "{said}");
+    }
+    let said = tree.run(&["daemon", "intelligent", "status", "--config", "none.toml"]);
+    assert!(said.contains("cannot read") && said.ends_with("--- exit 2"), "{said}");
+}
+
+#[test]
 fn a_daemon_is_believed_only_while_it_runs() {
     let tree = Tree::new();
     let dir = tree.root().join(".pinql/daemon");

@@ -1,7 +1,7 @@
 //! `pinql daemon intelligent analyze --backend NAME`: all that is known of one backend, and what to do about it.
 
 use chrono::Utc;
-use pinql::daemon::{BackendReport, BackendState, Detail, HealthThresholds, Mappings, PinCounts, Severity};
+use pinql::daemon::{BackendReport, BackendState, Detail, Mappings, PinCounts, Severity};
 use pinql::pin::counted;
 
 use super::page::{Page, Paint, at, bytes, contents};
@@ -16,9 +16,9 @@ const MOST: usize = 12;
 
 pub fn run(runner: &mut Runner, name: &str, told: &Told<'_>, ui: &mut Ui) -> Outcome<Exit> {
     let detail = if told.detailed { Detail::Full } else { Detail::Plain };
-    let (now, asked) = (Utc::now().timestamp_micros(), name.to_owned());
+    let (now, asked, thresholds) = (Utc::now().timestamp_micros(), name.to_owned(), told.thresholds);
     let report = runner.ask(move |session| async move {
-        BackendReport::gather(&session, &asked, now, &HealthThresholds::default(), detail).await
+        BackendReport::gather(&session, &asked, now, &thresholds, detail).await
     })?;
     let files = report.registries.unreadable.iter();
     files.for_each(|file| ui.say(&one_line(&format!("unreadable, for {}: {}", file.what, file.reason))));

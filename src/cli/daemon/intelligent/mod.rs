@@ -6,6 +6,9 @@ mod health;
 mod insights;
 mod page;
 mod status;
+mod thresholds;
+
+use std::path::PathBuf;
 
 use chrono::Utc;
 use pinql::daemon::{Detail, Facts, Health, HealthThresholds};
@@ -44,6 +47,10 @@ pub struct Asked {
     /// Only this backend.
     #[arg(long, value_name = "NAME")]
     backend: Option<String>,
+    /// Judge by `[health]` of this configuration of a daemon [default: that of the daemon that runs, else
+    /// $XDG_CONFIG_HOME/pinql/daemon.toml, if it is there].
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
 }
 
 /// Where and how it is told.
@@ -51,6 +58,7 @@ struct Told<'o> {
     output: &'o Output,
     json: bool,
     detailed: bool,
+    thresholds: HealthThresholds,
 }
 
 /// Runs what the command line says.
@@ -61,8 +69,9 @@ pub fn run(command: &Intelligent, options: &Options, ui: &mut Ui) -> Outcome<Exi
     | Intelligent::Analyze(asked)) = command;
     let name = asked.backend.as_deref();
     let output = output(options)?;
-    let told = Told::new(asked, &output)?;
     let mut runner = open(options, ui)?;
+    let thresholds = thresholds::load(asked.config.as_deref(), runner.session().data_dir())?;
+    let told = Told::new(asked, &output, thresholds)?;
     if let (Intelligent::Analyze(_), Some(name)) = (command, name) {
         return backend::run(&mut runner, name, &told, ui);
     }
@@ -98,9 +107,8 @@ fn gather(
 ) -> Outcome<Facts> {
     let detail = if told.detailed { Detail::Full } else { Detail::Plain };
     let (now, name) = (Utc::now().timestamp_micros(), name.map(str::to_owned));
-    let is_health = matches!(command, Intelligent::Health(_));
+    let (thresholds, is_health) = (told.thresholds, matches!(command, Intelligent::Health(_)));
     let facts = runner.ask(move |session| async move {
-        let thresholds = HealthThresholds::default();
         match name {
             None => Facts::gather(&session, now, &thresholds, detail).await,
             Some(name) if is_health => Facts::gather_health(&session, &name, now, &thresholds, detail).await,
@@ -119,7 +127,7 @@ fn exit(ui: &Ui) -> Exit {
 }
 
 impl<'o> Told<'o> {
-    fn new(asked: &Asked, output: &'o Output) -> Outcome<Told<'o>> {
+    fn new(asked: &Asked, output: &'o Output, thresholds: HealthThresholds) -> Outcome<Told<'o>> {
         let format = output.format();
         if !matches!(format, Format::Table | Format::Json) {
             return Err(Failure::misuse(
@@ -127,7 +135,8 @@ impl<'o> Told<'o> {
                 "it is a page for people, or --json; tables of it are in SQL: backends, registry, buckets, dirty",
             ));
         }
-        Ok(Told { output, json: asked.json || format == Format::Json, detailed: asked.detailed })
+        let json = asked.json || format == Format::Json;
+        Ok(Told { output, json, detailed: asked.detailed, thresholds })
     }
 
     /// Writes the document or the page.
