@@ -7,11 +7,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, Metadata};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use notify::event::{AccessKind, AccessMode};
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::Notify;
+use tokio::task::JoinHandle;
 
 use crate::error::Result;
 use crate::store::{BackendDir, DataDir, Mappings, layout};
@@ -113,31 +114,39 @@ fn mark(found: &Metadata) -> Mark {
     Mark { length: found.len(), modified, changed: 0, number: (0, 0) }
 }
 
-/// Hears of changes below `backends/` where the system tells of them.
-#[derive(Debug)]
+/// Hears of changes below `backends/` where the system tells of them. Clones are the same ear.
+#[derive(Debug, Clone)]
 pub struct Ear {
     place: PathBuf,
     heard: Arc<Notify>,
     wanted: bool,
+    hearing: Arc<Mutex<Hearing>>,
+    /// Held while the file system is asked, which may hang: nobody waits for it.
+    watch: Arc<Mutex<Watch>>,
+}
+
+/// Whether it hears anything.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+enum Hearing {
+    #[default]
+    NotYet,
+    Nowhere,
+    Notices,
+    Broken(String),
+}
+
+#[derive(Debug, Default)]
+struct Watch {
     watcher: Option<RecommendedWatcher>,
     /// Which directory is watched: one that is moved away takes its watch with it.
-    watched: Option<Mark>,
-    problem: Arc<Mutex<Option<String>>>,
+    watched: Option<(u64, u64)>,
 }
 
 impl Ear {
-    /// Begins to listen, if that is wanted and the system can.
+    /// An ear that does not listen yet.
     pub fn new(root: &Path, wanted: bool) -> Ear {
-        let mut ear = Ear {
-            place: root.join(layout::BACKENDS),
-            heard: Arc::default(),
-            wanted,
-            watcher: None,
-            watched: None,
-            problem: Arc::default(),
-        };
-        ear.listen();
-        ear
+        let place = root.join(layout::BACKENDS);
+        Ear { place, heard: Arc::default(), wanted, hearing: Arc::default(), watch: Arc::default() }
     }
 
     /// Returns when something may have changed.
@@ -147,56 +156,74 @@ impl Ear {
 
     /// How changes are noticed: `notices`, or `polling` and why.
     pub fn how(&self) -> String {
-        let problem = self.problem.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        match (self.wanted, problem, &self.watcher) {
-            (false, ..) => "polling: notices are switched off".into(),
-            (_, Some(problem), _) => format!("polling: {problem}"),
-            (_, None, Some(_)) => "notices".into(),
-            (_, None, None) => format!("polling: there is no {}/", layout::BACKENDS),
+        match (self.wanted, &*self.hearing()) {
+            (false, _) => "polling: notices are switched off".into(),
+            (true, Hearing::NotYet) => "polling: the system has not answered yet".into(),
+            (true, Hearing::Nowhere) => format!("polling: there is no {}/", layout::BACKENDS),
+            (true, Hearing::Notices) => "notices".into(),
+            (true, Hearing::Broken(problem)) => format!("polling: {problem}"),
         }
     }
 
-    /// Listens, or again where that is needed: `backends/` may come later, or another take its place.
-    pub fn listen(&mut self) {
+    fn hearing(&self) -> MutexGuard<'_, Hearing> {
+        self.hearing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Listens, or again where that is needed: `backends/` may come later, or another take its place. On a thread of its own:
+    /// a file system that hangs must keep nobody waiting.
+    pub fn listen(&self) -> JoinHandle<()> {
+        let ear = self.clone();
+        tokio::task::spawn_blocking(move || ear.listen_here())
+    }
+
+    fn listen_here(&self) {
         if !self.wanted {
             return;
         }
+        let mut watch = match self.watch.try_lock() {
+            Ok(watch) => watch,
+            Err(TryLockError::Poisoned(watch)) => watch.into_inner(),
+            // Somebody else still waits for the file system.
+            Err(TryLockError::WouldBlock) => return,
+        };
         let now = fs::metadata(&self.place).ok().filter(Metadata::is_dir).map(|found| mark(&found).number);
-        let broken = self.problem.lock().unwrap_or_else(PoisonError::into_inner).is_some();
-        if self.watcher.is_some() && !broken && now == self.watched.map(|mark| mark.number) {
+        let before = self.hearing().clone();
+        if before == Hearing::Notices && now == watch.watched {
             return;
         }
-        self.watcher = None;
-        self.watched = None;
+        *watch = Watch::default();
         if now.is_none() {
+            *self.hearing() = Hearing::Nowhere;
             return;
         }
-        let begun = self.begin();
-        let problem = begun.err().map(|error| in_words(&error));
-        let mut known = self.problem.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(problem) = problem.as_deref().filter(|_| problem != *known) {
-            tracing::warn!(%problem, "the system does not tell of changes: they are looked for");
+        // What breaks from here on is told after this.
+        *self.hearing() = Hearing::Notices;
+        if let Err(error) = self.begin(&mut watch) {
+            let problem = in_words(&error);
+            let broken = Hearing::Broken(problem.clone());
+            if broken != before {
+                tracing::warn!(%problem, "the system does not tell of changes: they are looked for");
+            }
+            *self.hearing() = broken;
         }
-        *known = problem;
-        drop(known);
         // What happened before this began was not heard.
         self.heard.notify_one();
     }
 
-    fn begin(&mut self) -> notify::Result<()> {
-        let (heard, broken) = (Arc::clone(&self.heard), Arc::clone(&self.problem));
+    fn begin(&self, watch: &mut Watch) -> notify::Result<()> {
+        let (heard, hearing) = (Arc::clone(&self.heard), Arc::clone(&self.hearing));
         let hear = move |event: notify::Result<Event>| match event {
             Ok(event) if !is_change(&event.kind) => {}
             Ok(_) => heard.notify_one(),
             Err(error) => {
-                *broken.lock().unwrap_or_else(PoisonError::into_inner) = Some(in_words(&error));
+                *hearing.lock().unwrap_or_else(PoisonError::into_inner) = Hearing::Broken(in_words(&error));
                 heard.notify_one();
             }
         };
         let mut watcher = RecommendedWatcher::new(hear, notify::Config::default())?;
         watcher.watch(&self.place, RecursiveMode::Recursive)?;
-        self.watched = fs::metadata(&self.place).ok().map(|found| mark(&found));
-        self.watcher = Some(watcher);
+        watch.watched = fs::metadata(&self.place).ok().map(|found| mark(&found).number);
+        watch.watcher = Some(watcher);
         Ok(())
     }
 }
@@ -286,10 +313,12 @@ mod tests {
         let temp = tempfile::tempdir().unwrap();
         let hears =
             async |ear: &Ear| tokio::time::timeout(Duration::from_millis(300), ear.heard()).await.is_ok();
-        let mut ear = Ear::new(temp.path(), true);
+        let ear = Ear::new(temp.path(), true);
+        assert_eq!(ear.how(), "polling: the system has not answered yet");
+        ear.listen().await.unwrap();
         assert_eq!(ear.how(), "polling: there is no backends/");
         fs::write(backend(temp.path(), "one"), "a").unwrap();
-        ear.listen();
+        ear.listen().await.unwrap();
         assert_eq!(ear.how(), "notices");
         assert!(hears(&ear).await, "that it listens from now on");
         assert!(!hears(&ear).await);
@@ -300,10 +329,29 @@ mod tests {
         // Another directory in its place.
         fs::rename(temp.path().join("backends"), temp.path().join("old")).unwrap();
         let place = backend(temp.path(), "three");
-        ear.listen();
+        ear.listen().await.unwrap();
         while hears(&ear).await {}
         fs::write(place, "a").unwrap();
         assert!(hears(&ear).await);
         assert!(!Ear::new(temp.path(), false).how().contains("notices:"));
+    }
+
+    #[test]
+    fn a_file_system_that_hangs_keeps_nobody_waiting() {
+        let temp = tempfile::tempdir().unwrap();
+        fs::write(backend(temp.path(), "one"), "a").unwrap();
+        let ear = Ear::new(temp.path(), true);
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let listen = || {
+            let listen = async { tokio::time::timeout(Duration::from_secs(30), ear.listen()).await };
+            runtime.block_on(listen).unwrap().unwrap();
+        };
+        let hangs = ear.watch.lock().unwrap();
+        // Nor does each further look take a thread that waits.
+        (0..3).for_each(|_| listen());
+        assert_eq!(ear.how(), "polling: the system has not answered yet");
+        drop(hangs);
+        listen();
+        assert_eq!(ear.how(), "notices");
     }
 }

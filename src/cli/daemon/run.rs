@@ -136,7 +136,13 @@ fn listen(orders: mpsc::Sender<Order>, reload: Reload) -> Outcome<()> {
             let order = tokio::select! {
                 _ = end.recv() => Order::Stop,
                 _ = interrupt.recv() => Order::Stop,
-                _ = hang_up.recv() => reload.order().await,
+                // To look at a configuration means to ask the data directory, which may hang.
+                _ = hang_up.recv() => tokio::select! {
+                    biased;
+                    _ = end.recv() => Order::Stop,
+                    _ = interrupt.recv() => Order::Stop,
+                    order = reload.order() => order,
+                },
             };
             if orders.send(order).await.is_err() {
                 return;

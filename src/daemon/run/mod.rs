@@ -49,7 +49,7 @@ pub async fn run(
     let (pictures, seen) = watch::channel(None);
     let server = Server::start(&config.http, seen).await?;
     let mut daemon = Daemon::new(data, hold, config, world, pictures, server)?;
-    tracing::info!(root = %daemon.data.root().display(), watching = daemon.ear.how(), "the daemon begins");
+    tracing::info!(root = %daemon.data.root().display(), "the daemon begins");
     daemon.course(orders).await;
     tracing::info!("the daemon ends");
     Ok(())
@@ -64,6 +64,8 @@ struct Daemon {
     strict: Session,
     lenient: Session,
     ear: Ear,
+    /// How changes are noticed, as was shown last.
+    watching: String,
     seen: Seen,
     history: History,
     alerts: Alerts,
@@ -118,6 +120,7 @@ impl Daemon {
         let hooks = alerts::hooks(builder()).map_err(failed)?;
         let mut daemon = Daemon {
             ear: Ear::new(data.root(), config.observe.watch),
+            watching: String::new(),
             data,
             hold,
             config,
@@ -142,6 +145,7 @@ impl Daemon {
             not_told: None,
             clock,
         };
+        drop(daemon.ear.listen());
         daemon.begin_tasks();
         Ok(daemon)
     }
@@ -186,11 +190,13 @@ impl Daemon {
                     None
                 }
                 Wake::Heard => {
+                    self.tell_watching();
                     times.touch();
                     None
                 }
                 Wake::Poll => {
-                    self.ear.listen();
+                    self.tell_watching();
+                    drop(self.ear.listen());
                     times.poll = Instant::now() + self.config.observe.poll.0;
                     // A file system that hangs must not keep it from what it is told.
                     tokio::select! {
@@ -222,6 +228,15 @@ impl Daemon {
                 left = self.until_ordered(&mut orders, cause).await;
                 times = Times::after(since.elapsed(), &self.config.observe);
             }
+        }
+    }
+
+    /// Says how changes are noticed, if that is another way than before.
+    fn tell_watching(&mut self) {
+        let now = self.ear.how();
+        if now != self.watching {
+            tracing::info!(watching = %now, "how changes are noticed");
+            self.show();
         }
     }
 

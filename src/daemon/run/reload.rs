@@ -33,6 +33,7 @@ impl Daemon {
         (self.strict, self.lenient) = sessions;
         if self.config.observe.watch != config.observe.watch {
             self.ear = Ear::new(self.data.root(), config.observe.watch);
+            drop(self.ear.listen());
         }
         self.config = config;
         self.begin_tasks();

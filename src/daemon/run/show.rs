@@ -30,6 +30,7 @@ impl Daemon {
             let name = rule.name.get_ref();
             (name.clone(), (rule.severity.as_str(), states.get(name).cloned().unwrap_or_default()))
         });
+        self.watching = self.ear.how();
         let picture = Picture {
             root: self.data.root().into(),
             process: self.world.process,
@@ -39,7 +40,7 @@ impl Daemon {
             config_path: self.world.config_path.clone(),
             config_problem: self.config_problem.clone(),
             address: self.server.as_ref().map(|server| server.address),
-            watching: self.ear.how(),
+            watching: self.watching.clone(),
             interval: self.config.observe.interval.0,
             poll: self.config.observe.poll.0,
             observation: self.observation.clone(),
