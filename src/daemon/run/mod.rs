@@ -4,7 +4,9 @@ mod health;
 mod reload;
 mod show;
 mod times;
+mod wake;
 
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,6 +34,7 @@ use crate::report::prices::Prices;
 use crate::session::{self, Session};
 use crate::store::{DataDir, layout};
 use times::Times;
+use wake::{Later, Looked, Wake};
 
 /// Runs until it is told to stop. Needs a multi-threaded runtime, and the data directory to itself: one daemon for each.
 ///
@@ -86,15 +89,6 @@ struct Daemon {
     not_kept: Option<String>,
     not_told: Option<String>,
     clock: Steadiness,
-}
-
-/// What wakes it.
-enum Wake {
-    Order(Option<Order>),
-    Heard,
-    Poll,
-    Due,
-    Interval,
 }
 
 impl Daemon {
@@ -167,67 +161,74 @@ impl Daemon {
     }
 
     async fn course(&mut self, mut orders: mpsc::Receiver<Order>) {
-        let mut left = self.until_ordered(&mut orders, Cause::Start).await;
+        let mut later = Later::default();
         let mut times = Times::after(Duration::ZERO, &self.config.observe);
+        let mut cause = Some(Cause::Start);
         loop {
-            // An order that came in the middle of an observation goes first.
-            let wake = match left.take() {
-                Some(order) => Wake::Order(order),
+            if let Some(cause) = cause.take() {
+                let since = Instant::now();
+                if self.observe_until_stopped(&mut orders, &mut later, cause).await.is_break() {
+                    return;
+                }
+                // What changes while it begins is read without a rest.
+                let took = if cause == Cause::Start { Duration::ZERO } else { since.elapsed() };
+                times = Times::after(took, &self.config.observe);
+            }
+            let wake = match later.take() {
+                Some(wake) => wake,
                 None => self.next(&mut orders, &times).await,
             };
             self.clock_check();
-            let cause = match wake {
-                Wake::Order(None | Some(Order::Stop)) => return,
-                Wake::Order(Some(Order::Reload(config))) => {
+            match wake {
+                Wake::Stop => return,
+                Wake::Reload(config) => {
                     self.reload(*config).await;
-                    times.interval = Instant::now();
-                    None
+                    cause = Some(Cause::Interval);
                 }
-                Wake::Order(Some(Order::KeepConfig(problem))) => {
+                Wake::KeepConfig(problem) => {
                     tracing::error!(%problem, "the configuration stays what it was");
                     self.config_problem = Some(problem);
                     self.show();
-                    None
                 }
                 Wake::Heard => {
                     self.tell_watching();
                     times.touch();
-                    None
                 }
                 Wake::Poll => {
                     self.tell_watching();
                     drop(self.ear.listen());
                     times.poll = Instant::now() + self.config.observe.poll.0;
-                    // A file system that hangs must not keep it from what it is told.
-                    tokio::select! {
-                        biased;
-                        order = orders.recv() => left = Some(order),
-                        changed = self.seen.has_changed(&self.data) => if changed {
-                            times.touch();
-                        },
+                    match self.look(&mut orders, &mut later).await {
+                        Looked::Stop => return,
+                        Looked::Same | Looked::Left => {}
+                        Looked::Changed => times.touch(),
                     }
-                    None
                 }
                 Wake::Due => {
                     times.pending = None;
-                    tokio::select! {
-                        biased;
-                        order = orders.recv() => {
-                            left = Some(order);
-                            // It is looked for again.
-                            times.touch();
-                            None
-                        }
-                        changed = self.seen.has_changed(&self.data) => changed.then_some(Cause::Change),
+                    match self.look(&mut orders, &mut later).await {
+                        Looked::Stop => return,
+                        Looked::Same => {}
+                        // It is looked for again.
+                        Looked::Left => times.touch(),
+                        Looked::Changed => cause = Some(Cause::Change),
                     }
                 }
-                Wake::Interval => Some(Cause::Interval),
-            };
-            if let Some(cause) = cause {
-                let since = Instant::now();
-                left = self.until_ordered(&mut orders, cause).await;
-                times = Times::after(since.elapsed(), &self.config.observe);
+                Wake::Interval => cause = Some(Cause::Interval),
             }
+        }
+    }
+
+    /// Looks whether anything has changed, unless an order comes first: a file system that hangs must not keep it from what it is
+    /// told.
+    async fn look(&self, orders: &mut mpsc::Receiver<Order>, later: &mut Later) -> Looked {
+        tokio::select! {
+            biased;
+            order = orders.recv() => match later.add(order) {
+                ControlFlow::Break(()) => Looked::Stop,
+                ControlFlow::Continue(()) => Looked::Left,
+            },
+            changed = self.seen.has_changed(&self.data) => if changed { Looked::Changed } else { Looked::Same },
         }
     }
 
@@ -240,11 +241,11 @@ impl Daemon {
         }
     }
 
+    /// What comes next. Of several that are due it is not always the same one, so that none keeps the others waiting for ever.
     async fn next(&self, orders: &mut mpsc::Receiver<Order>, times: &Times) -> Wake {
         let due = times.due(&self.config.observe);
         tokio::select! {
-            biased;
-            order = orders.recv() => Wake::Order(order),
+            order = orders.recv() => order.map_or(Wake::Stop, Wake::of),
             () = sleep_until(times.interval) => Wake::Interval,
             () = sleep_until(due.unwrap_or(times.interval)), if due.is_some() => Wake::Due,
             () = self.ear.heard() => Wake::Heard,
@@ -252,23 +253,27 @@ impl Daemon {
         }
     }
 
-    /// Observes, unless an order comes first: that is given back, and what was begun is left.
-    async fn until_ordered(
+    /// Observes, unless it is to stop: then what was begun is left. What else it is told meanwhile waits until that has ended, so that
+    /// orders, however often they come, leave no observation undone.
+    async fn observe_until_stopped(
         &mut self,
         orders: &mut mpsc::Receiver<Order>,
+        later: &mut Later,
         cause: Cause,
-    ) -> Option<Option<Order>> {
-        let order = {
+    ) -> ControlFlow<()> {
+        {
             let work = self.observe(cause);
             tokio::pin!(work);
-            tokio::select! {
-                biased;
-                order = orders.recv() => Some(order),
-                () = &mut work => None,
+            loop {
+                tokio::select! {
+                    biased;
+                    order = orders.recv() => later.add(order)?,
+                    () = &mut work => break,
+                }
             }
-        };
+        }
         self.show();
-        order
+        ControlFlow::Continue(())
     }
 
     async fn observe(&mut self, cause: Cause) {

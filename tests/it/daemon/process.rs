@@ -18,6 +18,10 @@ const LOOK: Duration = Duration::from_millis(20);
 pub const QUICK: &str =
     "[observe]\ninterval = \"1h\"\ndebounce = \"50ms\"\npoll = \"200ms\"\nmost_percent = 100\n";
 
+/// An alert that takes minutes over a backend of some hundred contents.
+pub const SLOW: &str = "[[alert]]\nname = \"slow\"\nwhen = \"SELECT COUNT(*) FROM pins a, pins b, pins c, pins d \
+                        WHERE a.cid || b.cid > c.cid || d.cid is above 0\"\n";
+
 pub struct Daemon {
     child: Child,
     root: PathBuf,

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use super::process::{Daemon, QUICK};
+use super::process::{Daemon, QUICK, SLOW};
 use crate::support::cids::v1;
 use crate::support::tree::Tree;
 use crate::support::{mappings, publish};
@@ -195,6 +195,31 @@ fn a_configuration_is_read_anew_and_a_bad_one_changes_nothing() {
     let status = daemon.until("alert", |status| status["alerts"]["any"]["state"] == "firing");
     assert_eq!(status["config"]["problem"], Value::Null);
     daemon.stop();
+}
+
+#[test]
+fn reloads_however_often_they_come_leave_no_observation_undone() {
+    let tree = Tree::new();
+    contents(&tree, "one", 300);
+    // Each observation takes two seconds at least.
+    let config = format!("{QUICK}[limits]\ntimeout = \"2s\"\n{SLOW}");
+    let daemon = Daemon::spawn(&tree, &config);
+    daemon.says("the daemon begins");
+    let more = "[[alert]]\nname = \"any\"\nwhen = \"SELECT 1 has rows\"\n";
+    fs::write(&daemon.config, format!("{config}{more}")).unwrap();
+    daemon.until("observations", |status| {
+        daemon.signal("-HUP");
+        std::thread::sleep(std::time::Duration::from_millis(200));
+        let made = status["counts"]["observations"]["interval"].as_u64();
+        made >= Some(2) && status["alerts"]["any"]["state"] == "firing"
+    });
+    // The end waits for none.
+    let since = std::time::Instant::now();
+    fs::write(&daemon.config, config.replace("2s", "10m")).unwrap();
+    daemon.signal("-HUP");
+    daemon.until("the configuration", |status| status["alerts"]["any"].is_null());
+    let (ended, log) = daemon.stop();
+    assert!(ended.success() && since.elapsed() < std::time::Duration::from_secs(60), "{log}");
 }
 
 #[test]
