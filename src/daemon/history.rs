@@ -73,6 +73,12 @@ impl History {
         self.newest_of(&file)
     }
 
+    /// Whether the newest observations are of backends.
+    pub fn has_backends(&self) -> bool {
+        let newest = self.files.last().and_then(|file| opened(&file.path).ok());
+        newest.is_some_and(format::has_backends)
+    }
+
     /// Adds an observation. Once this returns it is on the disk.
     ///
     /// # Errors
@@ -273,7 +279,8 @@ mod tests {
         // 2 of 256, 5 of 16, 8 of 1.
         assert_eq!((history.files(), history.observations()), (15, 600));
         drop(history);
-        assert_eq!(History::open(temp.path()).unwrap().newest(), Some(600));
+        let mut history = History::open(temp.path()).unwrap();
+        assert_eq!((history.newest(), history.has_backends()), (Some(600), false));
     }
 
     #[test]

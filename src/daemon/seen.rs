@@ -2,8 +2,11 @@
 //!
 //! What is of one backend alone is read again only where the backend has changed. Copies are of all backends together: they are
 //! counted anew for the contents that have changed ([`Recount`]), or for all if these are many.
+//!
+//! A `backends/` that was there and is gone, a mount perhaps, is no collection without backends: nothing is observed until it is back.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 
 use tokio::time::Instant;
 
@@ -14,12 +17,16 @@ use super::watch::Sight;
 use super::{Analysis, BackendAnalysis, BackendState, Backup, Redundancy, analyze_backend};
 use crate::error::{Error, Result};
 use crate::session::Session;
-use crate::store::DataDir;
+use crate::store::{DataDir, layout};
 
 /// What has been read, and what the files were like before.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
     sight: Sight,
+    /// Whether `backends/` has ever been there.
+    was_there: bool,
+    /// Whether the latest attempt to read has failed, or was left: then there is something to be read, changed or not.
+    failed: bool,
     backends: BTreeMap<String, BackendAnalysis>,
     copies: Option<Recount>,
     /// What a glance at their backups told.
@@ -27,8 +34,16 @@ pub(super) struct Seen {
 }
 
 impl Seen {
+    /// What a daemon begins with; `was_there` tells whether one before it has seen backends.
+    pub fn new(was_there: bool) -> Seen {
+        Seen { was_there, ..Seen::default() }
+    }
+
     /// Whether a backend is not what it was when it was read. A directory that cannot be listed has changed.
     pub async fn has_changed(&self, data: &DataDir) -> bool {
+        if self.failed {
+            return true;
+        }
         match look(data).await {
             Ok(sight) => !sight.changed_since(&self.sight).is_empty(),
             Err(_) => true,
@@ -38,8 +53,28 @@ impl Seen {
     /// Reads what has changed, and gives what is true of all backends now.
     ///
     /// # Errors
-    /// If the data directory cannot be listed, or a limit is not enough. What could not be read is read the next time.
+    /// If the data directory cannot be listed or `backends/` is gone, or a limit is not enough. What could not be read is read the
+    /// next time.
     pub async fn read(&mut self, session: &Session, at: i64, counts: &mut Counts) -> Result<Analysis> {
+        let failed = std::mem::replace(&mut self.failed, true);
+        let mut analysis = self.read_as_listed(session, at, failed, counts).await;
+        // Gone since the look, it may have been read as one without backends.
+        if let Err(gone) = self.still_there(session.data_dir()).await {
+            (self.sight, self.copies) = (Sight::default(), None);
+            analysis = Err(gone);
+        }
+        self.failed = analysis.is_err();
+        analysis
+    }
+
+    async fn read_as_listed(
+        &mut self,
+        session: &Session,
+        at: i64,
+        failed: bool,
+        counts: &mut Counts,
+    ) -> Result<Analysis> {
+        self.still_there(session.data_dir()).await?;
         // Before anything is read: what changes from here on is seen the next time.
         let sight = look(session.data_dir()).await?;
         let mut changed = sight.changed_since(&self.sight);
@@ -49,6 +84,7 @@ impl Seen {
             backend.kind = session.data_dir().backend_type(&backend.name);
         }
         if changed.is_empty()
+            && !failed
             && let Some(copies) = &self.copies
         {
             return Ok(Analysis::of(
@@ -75,6 +111,23 @@ impl Seen {
         self.glance(session.data_dir(), changed).await?;
         self.sight = sight;
         Ok(analysis)
+    }
+
+    /// Looks whether `backends/` is there.
+    ///
+    /// # Errors
+    /// If it is not, and was.
+    async fn still_there(&mut self, data: &DataDir) -> Result<()> {
+        let data = data.clone();
+        let place = data.root().join(layout::BACKENDS);
+        let looked = tokio::task::spawn_blocking(move || data.has_backends()).await;
+        let is_there = looked.map_err(|error| Error::Engine { message: error.to_string() })?;
+        if self.was_there && !is_there {
+            let gone = io::Error::new(io::ErrorKind::NotFound, "it was there before and is gone");
+            return Err(Error::Read { path: place, source: gone });
+        }
+        self.was_there |= is_there;
+        Ok(())
     }
 
     /// What a glance at the backup of a backend has told.

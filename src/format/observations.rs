@@ -73,6 +73,14 @@ pub(crate) fn rows(file: File) -> Result<u64, String> {
     u64::try_from(file.metadata().file_metadata().num_rows()).map_err(|error| error.to_string())
 }
 
+/// Whether any observation of a file was one of backends, as its footer says.
+pub(crate) fn has_backends(file: File) -> bool {
+    let Ok(file) = SerializedFileReader::new(file) else { return false };
+    let columns = file.metadata().row_groups().iter().flat_map(|group| group.columns());
+    let mut counts = columns.filter(|column| column.column_path().string() == observation::BACKENDS);
+    counts.any(|column| matches!(column.statistics(), Some(Statistics::Int64(of)) if of.max_opt() > Some(&0)))
+}
+
 /// When the newest observation of a file was made, in microseconds since 1970, as its footer says.
 pub(crate) fn newest(file: File) -> Option<i64> {
     let file = SerializedFileReader::new(file).ok()?;

@@ -12,6 +12,8 @@ use super::schema::timestamp_type;
 
 /// When it was made.
 pub const OBSERVED_AT: &str = "observed_at";
+/// How many backends there were.
+pub const BACKENDS: &str = "backends";
 /// The list of its backends.
 pub const BY_BACKEND: &str = "by_backend";
 
@@ -22,7 +24,7 @@ pub fn totals() -> Fields {
         // `start`, `change` or `interval`.
         text("cause"),
         number("took_ms"),
-        number("backends"),
+        number(BACKENDS),
         number("unreadable"),
         number("pins"),
         number("stored"),

@@ -103,6 +103,12 @@ impl DataDir {
         &self.root
     }
 
+    /// Whether there is a `backends/`, or something in its place.
+    pub fn has_backends(&self) -> bool {
+        let found = fs::metadata(self.root.join(layout::BACKENDS));
+        !found.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+    }
+
     /// The backend of this name.
     ///
     /// # Errors

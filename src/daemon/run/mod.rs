@@ -122,7 +122,7 @@ impl Daemon {
             world,
             strict,
             lenient,
-            seen: Seen::default(),
+            seen: Seen::new(history.has_backends()),
             history,
             alerts,
             answers: Answers::default(),
@@ -284,7 +284,9 @@ impl Daemon {
             Ok(analysis) => analysis,
             Err(error) => {
                 let problem = alerts::sentence(&error);
-                tracing::error!(%problem, "nothing could be observed");
+                if self.not_observed.as_ref() != Some(&problem) {
+                    tracing::error!(%problem, "nothing could be observed");
+                }
                 self.alerts.not_observed(&self.config, &problem, now);
                 self.not_observed = Some(problem);
                 self.counts.failed_observations += 1;

@@ -90,6 +90,47 @@ fn a_root_without_backends_is_watched_until_it_has_some() {
 }
 
 #[test]
+fn backends_that_vanish_as_a_whole_are_no_empty_collection() {
+    let tree = Tree::new();
+    contents(&tree, "one", 3);
+    let alert = "[[alert]]\nname = \"few\"\nwhen = \"SELECT COUNT(*) FROM pins is below 1\"\n";
+    let config = format!("{QUICK}{alert}");
+    let daemon = Daemon::start(&tree, &config);
+    let (place, elsewhere) = (tree.root().join("backends"), tree.root().join("elsewhere"));
+    fs::rename(&place, &elsewhere).unwrap();
+    let is_told = |status: &Value| {
+        let problem = status["problems"]["observation"].as_str().unwrap_or_default();
+        problem.contains("backends: it was there before and is gone")
+    };
+    let status = daemon.until("the problem", is_told);
+    // What is known is what was known before.
+    assert_eq!(
+        (&backend(&status, "one")["pins"], &status["alerts"]["few"]["state"]),
+        (&json!(3), &json!("unknown"))
+    );
+    let said = tree.run(&["daemon", "status"]);
+    assert!(said.contains("is gone") && said.ends_with("--- exit 1"), "{said}");
+    daemon.stop();
+    // The next daemon knows it, too.
+    let daemon = Daemon::spawn(&tree, &config);
+    let status = daemon.until("the problem", is_told);
+    assert_eq!(status["observation"], Value::Null);
+    // A look is enough when it is back.
+    fs::rename(&elsewhere, &place).unwrap();
+    let status = daemon.until("its return", |status| status["problems"] == json!({}));
+    assert_eq!(
+        (&backend(&status, "one")["pins"], &status["alerts"]["few"]["state"]),
+        (&json!(3), &json!("ok"))
+    );
+    daemon.stop();
+    assert_eq!(tree.csv("SELECT COUNT(*) AS n FROM history WHERE backends <> 1"), "n\n0");
+    // What was emptied on purpose is empty.
+    fs::remove_dir_all(place.join("one")).unwrap();
+    let daemon = Daemon::start(&tree, &config);
+    assert_eq!(daemon.status()["backends"], json!([]));
+}
+
+#[test]
 fn observations_are_made_at_each_interval() {
     let tree = Tree::new();
     contents(&tree, "one", 1);
