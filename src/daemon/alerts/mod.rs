@@ -6,11 +6,13 @@
 mod ask;
 mod deliver;
 mod notice;
+mod round;
 mod state;
 mod when;
 
 pub(super) use deliver::{client as hooks, deliver_always};
 pub use notice::Notice;
+pub use round::Asked;
 pub use state::{Condition, Finding, Kind, State};
 pub use when::{Compare, Question, Test, When};
 
@@ -21,12 +23,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::DateTime;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::config::{Config, Rule};
+use super::config::Config;
 use crate::error::{Error, Result};
 use crate::report::Reports;
 use crate::session::{self, Session};
@@ -60,9 +62,9 @@ struct Book {
     alerts: BTreeMap<String, State>,
     #[serde(default)]
     waiting: Outbox,
-    /// When each was last asked, while this process runs.
+    /// When each was last asked, while this process runs, and how long the answer took.
     #[serde(skip)]
-    asked: BTreeMap<String, Instant>,
+    asked: BTreeMap<String, (Instant, Duration)>,
     /// Why the file cannot be written, if so.
     #[serde(skip)]
     problem: Option<String>,
@@ -87,18 +89,6 @@ pub struct Delivery {
     pub given_up: u64,
     /// Notices that wait.
     pub waiting: u64,
-}
-
-/// The sessions that alerts ask.
-pub struct Asked<'a> {
-    /// One that fails where a backend cannot be read.
-    pub strict: &'a Session,
-    /// One that goes on without it.
-    pub lenient: &'a Session,
-    /// The reports that there are.
-    pub reports: &'a Reports,
-    /// What time it is.
-    pub now: DateTime<Utc>,
 }
 
 impl Alerts {
@@ -169,122 +159,6 @@ impl Alerts {
         }
         self.0.counts.given_up.fetch_add(dropped as u64, Ordering::Relaxed);
         self.save();
-    }
-
-    /// Asks all alerts that are due, and puts what is to be told into the queues of who is told.
-    pub async fn ask(&self, config: &Config, asked: &Asked<'_>) {
-        let mut changed = false;
-        for rule in &config.alerts {
-            let Some(elapsed) = self.due(config, rule) else { continue };
-            let session = if rule.skip_unreadable { asked.lenient } else { asked.strict };
-            let found = ask::ask(session, rule.when.get_ref(), asked.reports, asked.now).await;
-            let found = found.map_err(|error| sentence(&error));
-            changed |= self.find(config, rule, &found, elapsed, asked.now);
-        }
-        if changed {
-            self.save();
-            self.0.more.notify_waiters();
-        }
-    }
-
-    /// Nothing could be observed: nobody knows the answer to any question that is due.
-    pub fn not_observed(&self, config: &Config, problem: &str, now: DateTime<Utc>) {
-        let found = Err(format!("nothing could be observed: {problem}"));
-        let mut changed = false;
-        for rule in &config.alerts {
-            if let Some(elapsed) = self.due(config, rule) {
-                changed |= self.find(config, rule, &found, elapsed, now);
-            }
-        }
-        if changed {
-            self.save();
-            self.0.more.notify_waiters();
-        }
-    }
-
-    /// How long ago an alert was last asked, if it is to be asked again; nothing if it never was. In what is longer than observations
-    /// may be apart nobody looked: that does not count.
-    fn due(&self, config: &Config, rule: &Rule) -> Option<Duration> {
-        let last = self.book().asked.get(rule.name.get_ref()).copied();
-        let elapsed = last.map(|last| last.elapsed());
-        let every = rule.every.map_or(Duration::ZERO, |every| every.0);
-        if elapsed.is_some_and(|elapsed| elapsed < every) {
-            return None;
-        }
-        let most = config.observe.interval.0.max(every).saturating_mul(2) + Duration::from_secs(60);
-        Some(elapsed.unwrap_or_default().min(most))
-    }
-
-    /// Whether there is anything new to keep.
-    fn find(
-        &self,
-        config: &Config,
-        rule: &Rule,
-        found: &Result<Finding, String>,
-        elapsed: Duration,
-        now: DateTime<Utc>,
-    ) -> bool {
-        let name = rule.name.get_ref();
-        let hold = rule.hold.map_or(Duration::ZERO, |hold| hold.0);
-        let mut book = self.book();
-        book.asked.insert(name.clone(), Instant::now());
-        let state = book.alerts.entry(name.clone()).or_default();
-        let before = state.clone();
-        state.asks(&rule.when.get_ref().text);
-        state.find(found, elapsed, hold, now);
-        let (was, is) = (before.word(), state.word());
-        if was != is {
-            tracing::info!(alert = %name, was, is, rows = state.rows, problem = state.problem.as_deref(), "alert");
-        }
-        if config.silences.iter().any(|silence| silence.covers(name, now)) {
-            return *state != before;
-        }
-        if let Some(kind) = state.due(hold, rule.repeat.map(|repeat| repeat.0), now) {
-            state.tell(kind, now);
-            let state = state.clone();
-            let notice = self.notice(rule, kind, &state, found, now, book.next);
-            book.next += 1;
-            log(&notice);
-            for channel in &rule.notify {
-                if let Some(gone) = book.waiting.add(channel.get_ref(), notice.clone()) {
-                    tracing::error!(channel = %channel.get_ref(), alert = %gone.alert, "too many notices wait: one is given up");
-                    self.0.counts.given_up.fetch_add(1, Ordering::Relaxed);
-                }
-            }
-        }
-        true
-    }
-
-    fn notice(
-        &self,
-        rule: &Rule,
-        kind: Kind,
-        state: &State,
-        found: &Result<Finding, String>,
-        now: DateTime<Utc>,
-        number: u64,
-    ) -> Notice {
-        let (sample, skipped_backends) = match found {
-            Ok(Finding { sample, skipped, .. }) => (sample.clone(), skipped.clone()),
-            Err(_) => Default::default(),
-        };
-        Notice {
-            version: VERSION,
-            id: format!("{}-{}-{number}", rule.name.get_ref(), now.timestamp_micros()),
-            kind,
-            alert: rule.name.get_ref().clone(),
-            severity: rule.severity.as_str().into(),
-            description: rule.description.clone(),
-            when: rule.when.get_ref().text.clone(),
-            since: state.since,
-            at: now,
-            rows: state.rows,
-            value: state.value,
-            sample,
-            problem: state.problem.clone(),
-            skipped_backends,
-            root: self.0.root.clone(),
-        }
     }
 
     /// Waits for the next notice for a channel. Gives how many attempts have failed, too.
@@ -373,17 +247,4 @@ pub(super) fn sentence(error: &Error) -> String {
     let causes = std::iter::successors(std::error::Error::source(error), |&cause| cause.source());
     let causes = causes.map(ToString::to_string);
     std::iter::once(error.to_string()).chain(causes).collect::<Vec<_>>().join(": ")
-}
-
-/// The log is always told.
-fn log(notice: &Notice) {
-    let Notice { alert, kind, severity, rows, value, problem, description, .. } = notice;
-    let problem = problem.as_deref();
-    match (kind, severity.as_str()) {
-        (Kind::Recovered, _) => tracing::info!(%alert, "recovered"),
-        (Kind::Unknown, _) => tracing::warn!(%alert, %severity, problem, "nobody knows"),
-        (_, "info") => tracing::info!(%alert, %severity, rows, value, %description, "firing"),
-        (_, "warning") => tracing::warn!(%alert, %severity, rows, value, %description, "firing"),
-        _ => tracing::error!(%alert, %severity, rows, value, %description, "firing"),
-    }
 }

@@ -73,6 +73,8 @@ pub struct State {
     pub told: Told,
     /// When they were told.
     pub told_at: Option<DateTime<Utc>>,
+    /// How long ago that is, in seconds that were counted: clocks jump. Without the time in which no daemon ran.
+    pub told_for: f64,
 }
 
 /// What is to be told.
@@ -119,6 +121,7 @@ impl State {
             condition: Condition::Unknown,
             told,
             told_at: self.told_at,
+            told_for: self.told_for,
             ..State::default()
         };
         true
@@ -159,16 +162,18 @@ impl State {
         }
     }
 
+    /// So much time has passed since the last time.
+    pub fn pass(&mut self, time: Duration) {
+        self.told_for += time.as_secs_f64();
+    }
+
     fn has_held(&self, hold: Duration) -> bool {
         self.held >= hold.as_secs_f64()
     }
 
     /// What is to be told now, if anything.
-    pub fn due(&self, hold: Duration, repeat: Option<Duration>, now: DateTime<Utc>) -> Option<Kind> {
-        let repeat_is_over = || {
-            let since = self.told_at.map(|at| (now - at).to_std().unwrap_or_default());
-            repeat.zip(since).is_some_and(|(repeat, since)| since >= repeat)
-        };
+    pub fn due(&self, hold: Duration, repeat: Option<Duration>) -> Option<Kind> {
+        let repeat_is_over = || repeat.is_some_and(|repeat| self.told_for >= repeat.as_secs_f64());
         match (self.firing, self.condition, self.told) {
             (true, _, Told::Firing) => repeat_is_over().then_some(Kind::Reminder),
             (true, ..) => Some(Kind::Firing),
@@ -186,6 +191,7 @@ impl State {
             Kind::Unknown => Told::Unknown,
         };
         self.told_at = Some(now);
+        self.told_for = 0.0;
     }
 }
 
@@ -214,7 +220,8 @@ mod tests {
         let letter = |(step, letter)| {
             let now = at(30 * step as i64);
             state.find(&found(letter), Duration::from_secs(30), HOLD, now);
-            let due = state.due(HOLD, repeat, now);
+            state.pass(Duration::from_secs(30));
+            let due = state.due(HOLD, repeat);
             if let Some(kind) = due {
                 state.tell(kind, now);
             }
@@ -253,7 +260,7 @@ mod tests {
             assert!(!state.asks("one"));
             for letter in letters.chars() {
                 state.find(&found(letter), HOLD, HOLD, at(0));
-                if let Some(kind) = state.due(HOLD, None, at(0)) {
+                if let Some(kind) = state.due(HOLD, None) {
                     state.tell(kind, at(0));
                 }
             }
@@ -264,11 +271,11 @@ mod tests {
         // What was pending is so for no time at all.
         let mut state = begun("m");
         state.find(&found('m'), HOLD, HOLD, at(1));
-        assert_eq!((state.word(), state.due(HOLD, None, at(1))), ("pending", None));
+        assert_eq!((state.word(), state.due(HOLD, None)), ("pending", None));
         for (letter, wanted) in [('m', Kind::Firing), ('n', Kind::Recovered)] {
             let mut state = begun("mm");
             state.find(&found(letter), HOLD, Duration::ZERO, at(1));
-            assert_eq!(state.due(Duration::ZERO, None, at(1)), Some(wanted));
+            assert_eq!(state.due(Duration::ZERO, None), Some(wanted));
         }
     }
 
@@ -283,8 +290,30 @@ mod tests {
         assert_eq!(state.word(), "pending");
         state.find(&found('m'), HOLD, HOLD, at(0));
         assert_eq!(state.word(), "firing");
-        // A clock that goes back reminds nobody at once.
-        state.tell(Kind::Firing, at(86_400));
-        assert_eq!(state.due(HOLD, Some(HOLD), at(0)), None);
+    }
+
+    #[test]
+    fn a_clock_that_jumps_neither_reminds_at_once_nor_silences_for_ever() {
+        let day = Duration::from_secs(86_400);
+        let years = 10 * 365 * 86_400;
+        for jump in [years, -years] {
+            let mut state = State::default();
+            state.find(&found('m'), Duration::ZERO, Duration::ZERO, at(0));
+            state.tell(Kind::Firing, at(0));
+            let mut told = String::new();
+            for hour in 0..50 {
+                let now = at(jump + 3600 * hour);
+                state.find(&found('m'), Duration::from_secs(3600), Duration::ZERO, now);
+                state.pass(Duration::from_secs(3600));
+                // A restart in the middle counts nothing, and loses nothing.
+                let text = serde_json::to_string(&state).unwrap();
+                state = serde_json::from_str(&text).unwrap();
+                let due = state.due(Duration::ZERO, Some(day));
+                due.iter().for_each(|kind| state.tell(*kind, now));
+                told.push(if due == Some(Kind::Reminder) { 'R' } else { '.' });
+            }
+            let quiet = ".".repeat(23);
+            assert_eq!(told, format!("{quiet}R{quiet}R.."), "{jump}");
+        }
     }
 }

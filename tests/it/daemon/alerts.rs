@@ -16,7 +16,7 @@ use axum::routing::{get, head, post};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
-use super::process::{Daemon, QUICK};
+use super::process::{Daemon, QUICK, SLOW};
 use crate::support::cids::v1;
 use crate::support::tree::Tree;
 use crate::support::{mappings, publish, runtime};
@@ -182,6 +182,23 @@ fn a_refused_notice_blocks_nothing_and_a_redirect_is_no_delivery() {
         (&json!(1), true),
         "both wait for who has moved: {status:#}"
     );
+}
+
+#[test]
+fn what_one_alert_has_found_is_told_before_the_next_is_asked() {
+    let tree = Tree::new();
+    fs::write(tree.home().join("token"), "0123456789abcdef").unwrap();
+    let rows: Vec<_> = (0..300).map(|number| (number, "failed")).collect();
+    pins(&tree, &rows);
+    let hook = Hook::open(&[]);
+    let daemon = Daemon::spawn(&tree, &with_hook(&hook, &format!("{FAILED}{SLOW}")));
+    assert_eq!(hook.delivered(1, &daemon)[0]["kind"], "firing");
+    // The other has not been answered yet, and what was told is kept all the same.
+    assert_eq!(daemon.status()["observation"], Value::Null);
+    let kept = fs::read(tree.root().join(".pinql/daemon/alerts.json")).unwrap();
+    let kept: Value = serde_json::from_slice(&kept).unwrap();
+    assert_eq!((&kept["alerts"]["failed"]["firing"], &kept["alerts"]["slow"]), (&json!(true), &Value::Null));
+    daemon.kill();
 }
 
 #[test]
