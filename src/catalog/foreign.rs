@@ -1,6 +1,5 @@
 //! Small Parquet files of other tools, read whole: each column as the type that is wanted, whatever it was written as.
 
-use std::collections::HashSet;
 use std::fs::File;
 use std::path::Path;
 
@@ -8,7 +7,7 @@ use arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray,
     TimestampMicrosecondArray, new_null_array,
 };
-use arrow::compute::{CastOptions, cast_with_options, concat_batches, filter_record_batch};
+use arrow::compute::{CastOptions, cast_with_options, concat_batches};
 use arrow::datatypes::{DataType, Float64Type, Int64Type, TimestampMicrosecondType};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -39,14 +38,6 @@ impl ForeignRows {
         let batches: Vec<RecordBatch> =
             reader.collect::<Result<_, _>>().map_err(|error| error.to_string())?;
         concat_batches(&columns, &batches).map(ForeignRows).map_err(|error| error.to_string())
-    }
-
-    /// The rows in whose column none of these texts stands.
-    pub fn without(&self, column: &[&str], known: &HashSet<String>) -> ForeignRows {
-        let is_new = |text: &Option<String>| Some(text.as_ref().is_none_or(|text| !known.contains(text)));
-        let kept: BooleanArray = self.texts(column).iter().map(is_new).collect();
-        let rows = filter_record_batch(&self.0, &kept).expect("there is a mark for each row");
-        ForeignRows(rows)
     }
 
     pub fn len(&self) -> usize {

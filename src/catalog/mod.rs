@@ -6,6 +6,7 @@
 //! [`TABLES`].
 
 mod adapter;
+mod buckets;
 mod derive;
 mod facts;
 mod file;

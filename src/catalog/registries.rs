@@ -4,12 +4,10 @@
 //! Columns with secrets in them (`config`, `metadata`) are never read. A file that is damaged is an error that names it; one
 //! that is not there is a table without rows.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanArray, Int64Array, ListBuilder, RecordBatch, StringViewArray, StringViewBuilder,
-    TimestampMicrosecondArray,
+    ArrayRef, BooleanArray, Int64Array, RecordBatch, StringViewArray, TimestampMicrosecondArray,
 };
 use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -20,6 +18,7 @@ use datafusion::datasource::TableType;
 use datafusion::logical_expr::Expr;
 use datafusion::physical_plan::ExecutionPlan;
 
+use super::buckets;
 use super::foreign::ForeignRows;
 use super::snapshot::Snapshot;
 use super::table::external;
@@ -31,11 +30,6 @@ use crate::store::{DataDir, MappingsFile, Unreachable};
 /// What a row of the registries was written by.
 const DAEMON: &str = "daemon";
 const CLI: &str = "cli";
-/// The registry in the root.
-const BUCKET_MANAGER: &str = "bucket manager";
-
-/// What the column with a bucket's name is called.
-const BUCKET_NAMES: [&str; 2] = ["bucket_name", "name"];
 
 /// All columns of a registry of backends that are read; no other is.
 const REGISTRY_COLUMNS: [&str; 14] = [
@@ -53,23 +47,6 @@ const REGISTRY_COLUMNS: [&str; 14] = [
     "storage_usage",
     "dirty",
     "last_sync",
-];
-/// The same of a registry of buckets.
-const BUCKET_COLUMNS: [&str; 14] = [
-    BUCKET_NAMES[0],
-    BUCKET_NAMES[1],
-    "type",
-    "bucket_type",
-    "backend_names",
-    "backend_bindings",
-    "backend",
-    "health_status",
-    "pin_count",
-    "file_count",
-    "size_bytes",
-    "needs_backup",
-    "last_backup",
-    "last_updated",
 ];
 
 /// One of the three tables.
@@ -93,7 +70,6 @@ impl Registries {
 
     /// Its columns.
     pub fn schema(self) -> SchemaRef {
-        let names = DataType::new_list(DataType::Utf8View, true);
         let columns: &[(&str, DataType)] = match self {
             Registries::Registry => &[
                 ("name", DataType::Utf8View),
@@ -110,19 +86,7 @@ impl Registries {
                 ("last_sync", schema::timestamp_type()),
                 ("written_by", DataType::Utf8View),
             ],
-            Registries::Buckets => &[
-                ("name", DataType::Utf8View),
-                ("type", DataType::Utf8View),
-                ("backends", names),
-                ("status", DataType::Utf8View),
-                ("pin_count", DataType::Int64),
-                ("file_count", DataType::Int64),
-                ("size_bytes", DataType::Int64),
-                ("needs_backup", DataType::Boolean),
-                ("last_backup", schema::timestamp_type()),
-                ("last_updated", schema::timestamp_type()),
-                ("written_by", DataType::Utf8View),
-            ],
+            Registries::Buckets => &buckets::columns(),
             Registries::Dirty => &[
                 ("backend_name", DataType::Utf8View),
                 ("is_dirty", DataType::Boolean),
@@ -149,16 +113,7 @@ impl Registries {
                 .map(|rows| registry(&rows))
                 .into_iter()
                 .collect(),
-            Registries::Buckets => {
-                let [index, root] = dir.bucket_registries();
-                let (index, root) = (read(index, &BUCKET_COLUMNS)?, read(root, &BUCKET_COLUMNS)?);
-                // Both may have the same bucket, which is one.
-                let known: HashSet<String> =
-                    index.iter().flat_map(|rows| rows.texts(&BUCKET_NAMES)).flatten().collect();
-                let root = root.map(|rows| rows.without(&BUCKET_NAMES, &known));
-                let root = root.map(|rows| buckets(&rows, BUCKET_MANAGER));
-                index.map(|rows| buckets(&rows, written_by(&rows))).into_iter().chain(root).collect()
-            }
+            Registries::Buckets => buckets::read_all(dir)?,
             Registries::Dirty => vec![dirty(&dir.dirty()?)],
         };
         let engine = |error: arrow::error::ArrowError| Error::Engine { message: error.to_string() };
@@ -171,7 +126,7 @@ impl Registries {
     }
 }
 
-fn read(
+pub(super) fn read(
     place: Result<Option<MappingsFile>, Unreachable>,
     columns: &[&str],
 ) -> Result<Option<ForeignRows>, Error> {
@@ -181,16 +136,16 @@ fn read(
         .transpose()
 }
 
-fn written_by(rows: &ForeignRows) -> &'static str {
+pub(super) fn written_by(rows: &ForeignRows) -> &'static str {
     if rows.has("health_status") { DAEMON } else { CLI }
 }
 
-fn texts<S: AsRef<str>>(values: impl IntoIterator<Item = Option<S>>) -> ArrayRef {
+pub(super) fn texts<S: AsRef<str>>(values: impl IntoIterator<Item = Option<S>>) -> ArrayRef {
     Arc::new(values.into_iter().collect::<StringViewArray>())
 }
 
 /// Statuses as `pins` has them.
-fn statuses(values: Vec<Option<String>>) -> ArrayRef {
+pub(super) fn statuses(values: Vec<Option<String>>) -> ArrayRef {
     texts(values.iter().map(|value| value.as_deref().map(status::normal)))
 }
 
@@ -211,27 +166,6 @@ fn registry(rows: &ForeignRows) -> Vec<ArrayRef> {
         Arc::new(rows.truths(&["dirty"])),
         Arc::new(rows.times(&["last_sync"])),
         texts(vec![Some(written_by(rows)); rows.len()]),
-    ]
-}
-
-fn buckets(rows: &ForeignRows, written_by: &str) -> Vec<ArrayRef> {
-    let mut backends = ListBuilder::new(StringViewBuilder::new());
-    for names in rows.lists(&["backend_names", "backend_bindings", "backend"]) {
-        names.iter().for_each(|name| backends.values().append_value(name));
-        backends.append(true);
-    }
-    vec![
-        texts(rows.texts(&BUCKET_NAMES)),
-        texts(rows.texts(&["type", "bucket_type"])),
-        Arc::new(backends.finish()),
-        statuses(rows.texts(&["health_status"])),
-        Arc::new(rows.numbers(&["pin_count"])),
-        Arc::new(rows.numbers(&["file_count"])),
-        Arc::new(rows.numbers(&["size_bytes"])),
-        Arc::new(rows.truths(&["needs_backup"])),
-        Arc::new(rows.times(&["last_backup"])),
-        Arc::new(rows.times(&["last_updated"])),
-        texts(vec![Some(written_by); rows.len()]),
     ]
 }
 

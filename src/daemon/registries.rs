@@ -65,6 +65,8 @@ pub struct Bucket {
     pub last_backup: Option<i64>,
     /// Which of the older tools wrote it; only the daemon knew of backups.
     pub written_by: String,
+    /// The file that says so. Several may tell of one bucket.
+    pub source: String,
 }
 
 impl Registries {
@@ -83,9 +85,14 @@ impl Registries {
         let rows = found.rows(
             session,
             "buckets",
-            "SELECT * FROM buckets WHERE name IS NOT NULL ORDER BY name, written_by",
+            "SELECT * FROM buckets WHERE name IS NOT NULL ORDER BY name, source",
         );
-        found.buckets = rows.await?.iter().map(|row| Bucket::of(&row)).collect();
+        for row in rows.await?.iter() {
+            match row.text("problem") {
+                Some(reason) => found.unreadable.push(UnreadableFile { what: "buckets", reason }),
+                None => found.buckets.push(Bucket::of(&row)),
+            }
+        }
         let rows = found.rows(session, "dirty", "SELECT * FROM dirty ORDER BY backend_name").await?;
         found.dirty = rows.iter().map(|row| noted(&row)).collect();
         let problems = found.dirty.iter().filter_map(|note| note.problem.clone());
@@ -191,6 +198,7 @@ impl Bucket {
             pin_count: row.number("pin_count"),
             last_backup: row.time("last_backup"),
             written_by: row.text("written_by").unwrap_or_default(),
+            source: row.text("source").unwrap_or_default(),
         }
     }
 }

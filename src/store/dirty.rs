@@ -83,7 +83,7 @@ impl DataDir {
     }
 
     /// The names in a directory below the root, in order; none if it is not there.
-    fn names_in(&self, dir: &[&str]) -> Result<Vec<String>> {
+    pub(super) fn names_in(&self, dir: &[&str]) -> Result<Vec<String>> {
         let place = dir.iter().fold(self.root().to_owned(), |place, part| place.join(part));
         let failed = |source| Error::Read { path: place.clone(), source };
         let entries = match fs::read_dir(&place) {
@@ -163,7 +163,7 @@ impl Dirty {
 }
 
 /// A time as an epoch number or as text. An epoch of 0 stands for never.
-fn micros(value: Option<Value>) -> Option<i64> {
+pub(super) fn micros(value: Option<Value>) -> Option<i64> {
     let micros = match value? {
         Value::String(text) => time::parse(&text),
         Value::Number(number) => match number.as_i64() {

@@ -35,6 +35,11 @@ pub const BUCKET_INDEX: &str = "bucket_index";
 /// Under [`BUCKET_INDEX`], or under the root itself: one row for each bucket.
 pub const BUCKET_REGISTRY: &str = "bucket_registry.parquet";
 
+/// Under the root: the same as JSON.
+pub const BUCKET_REGISTRY_JSON: &str = "bucket_registry.json";
+/// Under the root: one YAML file for each bucket, which may have secrets in it.
+pub const BUCKET_CONFIGS: &str = "bucket_configs";
+
 /// In a backend's directory: the mappings, a file or a directory of part files.
 pub const MAPPINGS: &str = "pin_mappings.parquet";
 /// In a backend's directory: the same mappings as content-addressed backup.

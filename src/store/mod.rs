@@ -4,6 +4,7 @@
 
 pub mod backup;
 mod beside;
+pub mod buckets;
 pub mod config;
 mod directory;
 pub mod dirty;

@@ -31,7 +31,7 @@ fn a_registry_reads_the_same_whoever_wrote_it() {
 
 #[test]
 fn buckets_read_the_same_whoever_wrote_them() {
-    let sql = "SELECT name, type, backends, status, pin_count, file_count, size_bytes, needs_backup, last_backup, last_updated, written_by FROM buckets ORDER BY name";
+    let sql = "SELECT name, type, backends, status, pin_count, file_count, size_bytes, needs_backup, last_backup, last_updated, written_by FROM buckets WHERE source LIKE 'bucket_index/%' ORDER BY name";
     assert_eq!(
         csv(&kit(By::Daemon).root(), sql),
         "name,type,backends,status,pin_count,file_count,size_bytes,needs_backup,last_backup,last_updated,written_by\n\
@@ -46,21 +46,105 @@ fn buckets_read_the_same_whoever_wrote_them() {
     );
 }
 
-#[test]
-fn a_bucket_of_both_registries_is_one() {
-    let tree = kit(By::Daemon);
+/// A registry of the bucket manager, with secrets in it.
+fn buckets_of_manager() -> RecordBatch {
     let texts = |values: &[&str]| -> ArrayRef { Arc::new(StringArray::from(values.to_vec())) };
-    let columns = [
-        ("bucket_name", texts(&["photos", "attic"])),
+    RecordBatch::try_from_iter([
+        ("bucket_id", texts(&["s3:photos", "local:attic"])),
         ("backend", texts(&["s3_main", "local_disk"])),
+        ("bucket_name", texts(&["photos", "attic"])),
         ("bucket_type", texts(&["standard", "archive"])),
+        ("vfs_structure", texts(&["hybrid", "unixfs"])),
+        ("bucket_path", texts(&["s3://AKIDSECRET:hunter2@s3.example.org/photos?sig=hunter2", "/srv/attic"])),
+        ("vfs_index_path", texts(&["/srv/vfs/photos", "/srv/vfs/attic"])),
+        ("pin_metadata_path", texts(&["/srv/pins/photos", "/srv/pins/attic"])),
+        ("created_at", texts(&["2025-07-30T10:00:00", "2025-07-30T11:00:00"])),
         ("backend_config_json", texts(&["{\"token\": \"hunter2\"}", "{}"])),
-    ];
-    parquet(&tree.root(), "bucket_registry.parquet", RecordBatch::try_from_iter(columns).unwrap());
+        ("metadata_json", texts(&["{\"password\": \"hunter2\"}", "{}"])),
+    ])
+    .unwrap()
+}
+
+const JSON: &str = r#"{"s3:photos": {"bucket_id": "s3:photos", "backend": "s3_main", "bucket_name": "photos", "bucket_type": "standard",
+    "vfs_structure": "hybrid", "storage_path": "s3://AKIDSECRET:hunter2@s3.example.org/photos", "vfs_index_path": "/srv/vfs/photos",
+    "pin_metadata_path": "/srv/pins/photos", "created_at": "2025-07-30T10:00:00", "backend_config": {"token": "hunter2"},
+    "metadata": {"password": "hunter2"}}}"#;
+
+#[test]
+fn each_file_that_tells_of_a_bucket_has_a_row() {
+    let tree = kit(By::Daemon);
+    parquet(&tree.root(), "bucket_registry.parquet", buckets_of_manager());
+    fs::write(tree.root().join("bucket_registry.json"), JSON).unwrap();
+    fs::write(
+        tree.root().join("bucket_configs/attic.yml"),
+        "bucket_type: archive\nbackend_bindings: local_disk, github\ncreated_at: 2025-07-30T10:00:00\n",
+    )
+    .unwrap();
+    fs::write(tree.root().join("bucket_configs/notes.txt"), "no bucket").unwrap();
     assert_eq!(
-        csv(&tree.root(), "SELECT name, type, backends[1] AS backend, written_by FROM buckets ORDER BY name"),
-        "name,type,backend,written_by\nattic,archive,local_disk,bucket manager\npapers,,github,daemon\nphotos,,s3_main,daemon"
+        csv(
+            &tree.root(),
+            "SELECT name, type, array_to_string(backends, ' ') AS backends, created_at, written_by, source FROM buckets ORDER BY source, name"
+        ),
+        "name,type,backends,created_at,written_by,source\n\
+         attic,archive,local_disk github,2025-07-30T10:00:00Z,configuration,bucket_configs/attic.yml\n\
+         photos,standard,s3_main local_disk,,configuration,bucket_configs/photos.yaml\n\
+         papers,,github,,daemon,bucket_index/bucket_registry.parquet\n\
+         photos,,s3_main local_disk,,daemon,bucket_index/bucket_registry.parquet\n\
+         photos,standard,s3_main,2025-07-30T10:00:00Z,bucket manager,bucket_registry.json\n\
+         attic,archive,local_disk,2025-07-30T11:00:00Z,bucket manager,bucket_registry.parquet\n\
+         photos,standard,s3_main,2025-07-30T10:00:00Z,bucket manager,bucket_registry.parquet"
     );
+    // Both forms of the one registry say the same.
+    let same = "SELECT DISTINCT id, vfs_structure, vfs_index_path, pin_metadata_path FROM buckets WHERE id = 's3:photos'";
+    assert_eq!(
+        csv(&tree.root(), same),
+        "id,vfs_structure,vfs_index_path,pin_metadata_path\ns3:photos,hybrid,/srv/vfs/photos,/srv/pins/photos"
+    );
+    let all = csv(&tree.root(), "SELECT * FROM buckets");
+    assert!(
+        all.contains("@s3.example.org/photos") && SECRETS.iter().all(|secret| !all.contains(secret)),
+        "{all}"
+    );
+    let output = tree.output(&["daemon", "intelligent", "insights", "--json"]);
+    let insights: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(
+        insights["bucket_analysis"]["bucket_backend_distribution"],
+        serde_json::json!({"attic": 2, "papers": 1, "photos": 2})
+    );
+}
+
+#[test]
+fn a_damaged_configuration_of_a_bucket_is_named_and_the_others_go_on() {
+    let tree = kit(By::Daemon);
+    let place = tree.root().join("bucket_configs/torn.yaml");
+    let long = format!("name: torn\nnote: {}\n", "x".repeat(1 << 20));
+    for (text, words) in [
+        ("name: [hunter2\n", "no YAML of a bucket"),
+        ("- hunter2\n", "no YAML of a bucket"),
+        ("backend_bindings: 7\ntoken: hunter2\n", "its backends are no list of names"),
+        (&long, "more than a configuration has"),
+    ] {
+        fs::write(&place, text).unwrap();
+        let found = csv(&tree.root(), "SELECT name, problem FROM buckets WHERE problem IS NOT NULL");
+        let told = "name,problem\ntorn,";
+        assert!(
+            found.starts_with(told) && found.contains("bucket_configs/torn.yaml: ") && found.contains(words),
+            "{found}"
+        );
+        assert!(!found.contains("hunter2"), "{found}");
+        assert_eq!(csv(&tree.root(), "SELECT COUNT(*) AS n FROM buckets WHERE problem IS NULL"), "n\n3");
+        let said = tree.run(&["daemon", "intelligent", "insights"]);
+        assert!(
+            said.contains("unreadable, for buckets: bucket_configs/torn.yaml: ")
+                && said.ends_with("--- exit 1"),
+            "{said}"
+        );
+    }
+    fs::remove_file(&place).unwrap();
+    std::os::unix::fs::symlink("/etc/hosts", &place).unwrap();
+    let found = csv(&tree.root(), "SELECT problem FROM buckets WHERE name = 'torn'");
+    assert!(found.contains("a link that leaves the data directory"), "{found}");
 }
 
 #[test]
@@ -96,9 +180,17 @@ fn nothing_noted_is_a_table_without_rows_and_nothing_is_created() {
 #[test]
 fn a_damaged_registry_is_an_error_that_names_it_and_pins_go_on() {
     let tree = kit(By::Daemon);
+    fs::write(tree.root().join("bucket_registry.json"), "[]").unwrap();
+    fs::copy(
+        tree.root().join("bucket_index/bucket_registry.parquet"),
+        tree.root().join("bucket_registry.parquet"),
+    )
+    .unwrap();
     for (table, file) in [
         ("registry", "backend_index/backend_registry.parquet"),
         ("buckets", "bucket_index/bucket_registry.parquet"),
+        ("buckets", "bucket_registry.parquet"),
+        ("buckets", "bucket_registry.json"),
     ] {
         let sql = format!("SELECT COUNT(*) FROM {table}");
         let place = tree.root().join(file);
@@ -116,6 +208,7 @@ fn a_damaged_registry_is_an_error_that_names_it_and_pins_go_on() {
         let words = error(&tree.root(), &sql);
         assert!(words.contains("a link that leaves the data directory"), "{words}");
         assert_eq!(csv(&tree.root(), "SELECT COUNT(*) AS n FROM pins"), "n\n8");
+        fs::remove_file(&place).unwrap();
     }
 }
 
