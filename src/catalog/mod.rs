@@ -14,6 +14,7 @@ mod footer;
 mod foreign;
 pub(crate) mod functions;
 mod history;
+mod history_scan;
 mod notes;
 mod ranges;
 mod reader;

@@ -27,10 +27,15 @@ use serde::{Deserialize, Serialize};
 
 use super::adapter::PinAdapterFactory;
 use super::footer::Footers;
+use super::history::WireHistory;
+use super::history_scan::history_scan;
 use super::reader::{FileHandle, LateFile};
 use super::source::{PinSource, pin_scan};
 use super::table::external;
 use crate::store::DataDir;
+
+/// What stands in the place of a length before a scan of the history, as JSON.
+const HISTORY: [u8; 4] = [0xff; 4];
 
 /// Writes and reads scans of pin mappings below one root.
 #[derive(Debug)]
@@ -64,6 +69,10 @@ impl PhysicalExtensionCodec for PinCodec {
         out: &mut Vec<u8>,
         _: &dyn PhysicalProtoConverterExtension,
     ) -> Result<()> {
+        if let Some(scan) = history_scan(node.as_ref()) {
+            out.extend_from_slice(&HISTORY);
+            return serde_json::to_writer(out, &WireHistory::of(scan)).map_err(external);
+        }
         let Some((config, source)) = pin_scan(node.as_ref()) else {
             return datafusion::common::not_impl_err!("{} cannot travel to another process", node.name());
         };
@@ -105,6 +114,10 @@ impl PhysicalExtensionCodec for PinCodec {
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let damaged = || DataFusionError::Plan("a scan of pin mappings arrived damaged".into());
         let (length, rest) = bytes.split_first_chunk().ok_or_else(damaged)?;
+        if *length == HISTORY {
+            let wire: WireHistory = serde_json::from_slice(rest).map_err(external)?;
+            return Ok(DataSourceExec::from_data_source(wire.scan(&self.dir)?));
+        }
         let (files, parquet) =
             rest.split_at_checked(u32::from_le_bytes(*length) as usize).ok_or_else(damaged)?;
         let files: Vec<WireFile> = serde_json::from_slice(files).map_err(external)?;
@@ -163,7 +176,7 @@ pub(crate) fn refuse_foreign(plan: &Arc<dyn ExecutionPlan>) -> Result<()> {
     let foreign = |node: &Arc<dyn ExecutionPlan>| {
         let reads = node.downcast_ref::<DataSourceExec>().is_some_and(|scan| {
             let in_memory = scan.data_source().as_ref().is::<MemorySourceConfig>();
-            !in_memory && pin_scan(node.as_ref()).is_none()
+            !in_memory && pin_scan(node.as_ref()).is_none() && history_scan(node.as_ref()).is_none()
         });
         Ok(reads || node.is::<DataSinkExec>())
     };

@@ -11,9 +11,11 @@ use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{DataType, Field, Fields};
 use parquet::arrow::ArrowWriter;
 use pinql::pin::observation;
+use pinql::session::{Options, Session};
 use serde_json::{Value, json};
 
 use crate::support::tree::Tree;
+use crate::support::{as_csv, runtime, try_csv};
 
 /// 2026-11-20T00:00:00Z.
 const AS_OF: i64 = 1_795_132_800;
@@ -271,4 +273,37 @@ fn failure_rates_are_held_against_those_of_then() {
         ]
     );
     assert_eq!(rows[3]["note"], "nothing is observed of then");
+}
+
+#[test]
+fn a_history_is_counted_against_the_memory_and_travels_in_plans() {
+    let tree = Tree::new();
+    let names: Vec<String> = (0..50).map(|number| format!("{number:0500}")).collect();
+    let held = |at: i64| (at, names.iter().map(|name| (name.as_str(), Some((1, 0, 1)))).collect());
+    observe(&tree, &(0..400).map(|day| held(AS_OF - DAY * day)).collect::<Vec<_>>());
+    let with = |memory_limit| Options { memory_limit: Some(memory_limit), ..Options::default() };
+    // 10 MB of names do not stand in the memory all at once, and none stands there uncounted.
+    let sql = "SELECT COUNT(*) AS rows, MAX(LENGTH(backend_name)) AS longest FROM backend_history";
+    let counted = try_csv(&tree.root(), sql, with(4 << 20)).unwrap();
+    assert_eq!(counted, "rows,longest\n20000,500");
+    let error = try_csv(&tree.root(), sql, with(16 << 10)).unwrap_err();
+    assert!(error.to_string().contains("memory"), "{error}");
+    let sql = "SELECT COUNT(*) AS observations, MAX(pins) AS pins FROM history";
+    runtime().block_on(async {
+        let session = Session::open(&tree.root(), Options::default()).unwrap();
+        for (sql, wanted) in
+            [(sql, "observations,pins\n400,50"), ("SELECT COUNT(*) AS n FROM backend_history", "n\n20000")]
+        {
+            let plan = session.encode_plan(sql).await.unwrap();
+            assert_eq!(as_csv(session.run_plan(&plan).await.unwrap()).await.unwrap(), wanted);
+        }
+    });
+    // What is damaged behind its footer is named while it is read.
+    let place = tree.root().join(".pinql/daemon/history/000000000001-000000000400.parquet");
+    let mut bytes = fs::read(&place).unwrap();
+    bytes[4..4096].fill(0xff);
+    fs::write(&place, bytes).unwrap();
+    let error = try_csv(&tree.root(), "SELECT MAX(observed_at), MAX(pins) FROM history", Options::default())
+        .unwrap_err();
+    assert!(error.to_string().contains("000000000001-000000000400.parquet"), "{error}");
 }
