@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::BackendAnalysis;
 use crate::error::{Error, Result};
-use crate::format::car::{CarReader, Kind, sniff};
+use crate::format::car::{BlockCid, CarError, CarReader, Checked, Kind, sniff};
 use crate::format::parquet::{car_root, footer, layout_version};
 use crate::migrate::{self, Options, Progress};
 use crate::pin::counted;
@@ -19,8 +19,10 @@ pub enum Backup {
     NotNeeded,
     /// There is none.
     Missing,
-    /// It holds the same mappings: as all of them tell, or by the root that the mappings name.
+    /// It holds the same mappings: all were compared, or all of it has the one hash that the mappings name.
     Agrees,
+    /// It is whole, and its root is the one that the mappings name. Nobody has checked the hashes of what its root links to.
+    SameRoot,
     /// It is not older than the mappings. They do not name its root, and nobody has compared the two.
     NotCompared,
     /// It holds other mappings, as the words say.
@@ -30,7 +32,8 @@ pub enum Backup {
 }
 
 impl Backup {
-    /// Looks at no more than footer, header and times.
+    /// Looks at no more than footer, header and times; of one whose root the mappings name also at that root and whether anything is
+    /// cut off, without reading its other blocks.
     pub fn glance(backend: &BackendDir) -> Backup {
         if backend.files().is_empty() {
             return Backup::NotNeeded;
@@ -48,13 +51,14 @@ impl Backup {
             Ok(file) => file,
         };
         let named = backend.files().first().and_then(|file| named_root(&file.path));
-        match (root(file), named) {
+        match (look(file, named.as_deref()), named) {
             (Err(reason), _) => Backup::Unreadable(reason),
-            (Ok(Some(root)), Some(named)) if root == named => Backup::Agrees,
-            (Ok(_), Some(_)) => {
+            (Ok(Look::Whole), _) => Backup::Agrees,
+            (Ok(Look::Root), _) => Backup::SameRoot,
+            (Ok(Look::Other), Some(_)) => {
                 Backup::Differs("it is not the one that the mappings were written with".into())
             }
-            (Ok(_), None) => {
+            (Ok(Look::Other), None) => {
                 let mappings = backend.files().iter().filter_map(|file| file.modified).max();
                 // The two are written one after the other, the backup not always first.
                 let slack = std::time::Duration::from_secs(60);
@@ -93,6 +97,24 @@ impl Backup {
         }
     }
 
+    /// Whether it is one that nobody has compared with the mappings to the end.
+    pub fn is_not_compared(&self) -> bool {
+        matches!(self, Backup::SameRoot | Backup::NotCompared)
+    }
+
+    /// In one word.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Backup::NotNeeded => "not_needed",
+            Backup::Missing => "missing",
+            Backup::Agrees => "agrees",
+            Backup::SameRoot => "same_root",
+            Backup::NotCompared => "not_compared",
+            Backup::Differs(_) => "differs",
+            Backup::Unreadable(_) => "unreadable",
+        }
+    }
+
     /// The glance at all backends of an analysis that have mappings, by name.
     pub fn glances(session: &Session, backends: &[BackendAnalysis]) -> Result<Vec<(String, Backup)>> {
         let dirs = session.data_dir().backends()?;
@@ -120,16 +142,44 @@ pub(super) fn damaged_mappings(error: Error) -> Result<Skipped> {
     }
 }
 
-/// The root of a CAR; plain JSON has none.
-fn root(mut file: File) -> Result<Option<String>, String> {
+/// What a look at a backup tells.
+enum Look {
+    /// All of it has the hash that the mappings name.
+    Whole,
+    /// Its root has, and nothing is cut off.
+    Root,
+    /// Its root is another one than they name, or they name none, or it is plain JSON.
+    Other,
+}
+
+/// Looks at a backup of which the mappings name this root.
+fn look(mut file: File, named: Option<&str>) -> Result<Look, String> {
     match sniff(&mut file).map_err(|error| error.to_string())? {
-        Kind::Json => Ok(None),
+        Kind::Json => Ok(Look::Other),
         Kind::Other => Err("neither a CAR nor JSON".into()),
-        Kind::CarV1 | Kind::CarV2 => {
-            let reader = CarReader::open(file).map_err(|error| error.to_string())?;
-            Ok(reader.header().roots.first().map(ToString::to_string))
+        Kind::CarV1 | Kind::CarV2 => look_at_car(file, named).map_err(|error| error.to_string())?,
+    }
+}
+
+fn look_at_car(file: File, named: Option<&str>) -> Result<Result<Look, String>, CarError> {
+    let mut car = CarReader::open(file)?;
+    let is_named = |root: &&BlockCid| named.is_some_and(|named| named == root.to_string());
+    let root = car.header().roots.first().filter(is_named).cloned();
+    let Some(root) = root else { return Ok(Ok(Look::Other)) };
+    let (mut blocks, mut found) = (0, None);
+    while let Some(block) = car.next().transpose()? {
+        blocks += 1;
+        if block.cid == root {
+            found = Some(block);
         }
     }
+    let Some(block) = found else { return Ok(Err("its root is not in it".into())) };
+    let mut data = Vec::new();
+    Ok(match car.data(&block, &mut data)? {
+        Checked::Good if blocks == 1 => Ok(Look::Whole),
+        Checked::Good | Checked::Unknown => Ok(Look::Root),
+        Checked::Bad => Err("its root does not have its hash".into()),
+    })
 }
 
 /// The root that a file of mappings names, if pinql wrote it.

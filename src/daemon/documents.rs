@@ -87,6 +87,7 @@ impl Facts {
             "unhealthy_backends": count(Health::Unhealthy),
             "unknown_backends": count(Health::Unknown),
             "total_monitored": self.health.len(),
+            "backups_not_compared": self.not_compared(),
             "backends": self.health.iter().map(|one| json!({
                 "name": one.name, "state": one.state, "reasons": one.reasons(), "checks": one.checks,
             })).collect::<Vec<_>>(),

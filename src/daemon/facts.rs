@@ -215,6 +215,13 @@ impl Facts {
         own.or_else(|| self.registries.registered(name)?.kind.as_deref())
     }
 
+    /// The backends whose backups nobody has compared with their mappings to the end.
+    pub fn not_compared(&self) -> Vec<&str> {
+        let has_pins = |name: &String| self.analysis.with_pins().any(|backend| backend.name == *name);
+        let backups = self.backups.iter().filter(|(name, backup)| backup.is_not_compared() && has_pins(name));
+        backups.map(|(name, _)| name.as_str()).collect()
+    }
+
     /// The backup of a backend.
     pub fn backup(&self, name: &str) -> Option<&Backup> {
         self.backups.iter().find(|(of, _)| of == name).map(|(_, backup)| backup)

@@ -118,7 +118,7 @@ fn of_files(report: &BackendReport) -> Vec<Finding> {
                 format!("pinql backend export-car {name}"),
             );
         }
-        Backup::NotNeeded | Backup::Agrees | Backup::NotCompared => {}
+        Backup::NotNeeded | Backup::Agrees | Backup::SameRoot | Backup::NotCompared => {}
     }
     if analysis.files.laid_out == Some(false) && analysis.counts().is_some_and(|counts| counts.pins > 0) {
         let words = "its mappings are not in pinql's layout, which makes questions fast";

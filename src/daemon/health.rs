@@ -219,8 +219,12 @@ fn backup(backup: &Backup) -> Option<Check> {
     let (state, words) = match backup {
         Backup::NotNeeded => return None,
         Backup::Agrees => (Health::Healthy, "the backup is of these mappings".to_owned()),
+        Backup::SameRoot => (
+            Health::Healthy,
+            "not compared to the end: the backup is whole, with the root that the mappings name".into(),
+        ),
         Backup::NotCompared => {
-            (Health::Healthy, "the backup is not older than the mappings; nobody compared them".into())
+            (Health::Healthy, "not compared: the backup is not older than the mappings".into())
         }
         Backup::Missing => (Health::Degraded, "there is no backup".into()),
         Backup::Differs(why) => (Health::Degraded, format!("the backup is of other mappings: {why}")),
@@ -393,6 +397,7 @@ mod tests {
             (backend(9, 0, 0, 400), Backup::Agrees, Health::Degraded, "the newest mapping is 400 days old"),
             (fine.clone(), Backup::Missing, Health::Degraded, "there is no backup"),
             (fine.clone(), Backup::NotCompared, Health::Healthy, ""),
+            (fine.clone(), Backup::SameRoot, Health::Healthy, ""),
             (
                 fine.clone(),
                 Backup::Differs("x".into()),

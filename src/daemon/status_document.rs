@@ -92,6 +92,7 @@ impl Facts {
             "pin_count": self.analysis.backend(name).and_then(|one| one.counts()).map(|counts| counts.pins),
             "needs_sync": needing_sync.contains(&name),
             "needs_backup": lacks_backup,
+            "backup": self.backup(name).map(Backup::word),
             "error": found.and_then(|found| found.error.as_deref()).or(reasons.first().copied()),
             "state": state,
             "reasons": reasons,

@@ -432,15 +432,16 @@ fn health_is_judged_by_evidence() {
             (0, &json!(true), &json!("healthy"))
         );
     }
-    // The CAR is damaged below its header: only who compares sees that.
+    // All of the CAR hangs on the hash that the mappings name.
     let car = tree.file("fine", "pin_mappings.car");
     let mut bytes = fs::read(&car).unwrap();
     let last = bytes.len() - 9;
     bytes[last] ^= 1;
     fs::write(&car, bytes).unwrap();
-    assert_eq!(ask(&tree, &["health", "--json"]).1, 0);
-    let (health, code) = ask(&tree, &["health", "--json", "--detailed"]);
-    assert_eq!((code, &health["backends"][0]["state"]), (1, &json!("degraded")));
+    for more in [&[][..], &["--detailed"]] {
+        let (health, code) = ask(&tree, &[&["health", "--json"], more].concat());
+        assert_eq!((code, &health["backends"][0]["state"]), (1, &json!("degraded")));
+    }
     fs::remove_file(&car).unwrap();
     let (health, code) = ask(&tree, &["health", "--json"]);
     assert_eq!((code, &health["backends"][0]["reasons"]), (1, &json!(["there is no backup"])));
@@ -454,6 +455,46 @@ fn health_is_judged_by_evidence() {
         (code, &health["backends"][0]["state"], &health["total_monitored"]),
         (1, &json!("unknown"), &json!(1))
     );
+}
+
+#[test]
+fn a_backup_is_not_called_compared_that_nobody_has_compared() {
+    let tree = Tree::new();
+    let now = chrono::Utc::now().to_rfc3339();
+    let pin =
+        |number| format!(r#"{{"cid": "{}", "created_at": "{now}", "note": "{number:0200}"}}"#, v1(number));
+    let pins: Vec<_> = (0..6000).map(pin).collect();
+    tree.pins_json("large", format!("[{}]", pins.join(",")));
+    assert!(tree.output(&["backend", "migrate-pin-mappings"]).status.success());
+    let car = tree.file("large", "pin_mappings.car");
+    let whole = fs::read(&car).unwrap();
+    assert!(whole.len() > 1_500_000, "it has several blocks");
+    let look = |more: &[&str]| {
+        let (health, code) = ask(&tree, &[&["health", "--json"], more].concat());
+        let checks = health["backends"][0]["checks"].as_array().unwrap().clone();
+        let check = checks.into_iter().find(|check| check["check"] == "backup").unwrap();
+        (code, check["reason"].as_str().unwrap().to_owned(), health["backups_not_compared"].clone())
+    };
+    let (code, reason, not_compared) = look(&[]);
+    assert_eq!((code, not_compared), (0, json!(["large"])));
+    assert!(reason.starts_with("not compared to the end: "), "{reason}");
+    assert!(tree.run(&["daemon", "intelligent", "health"]).contains("1 backup is not compared"));
+    let details =
+        |tree: &Tree| ask(tree, &["status", "--json"]).0["backend_status_details"]["large"]["backup"].clone();
+    assert_eq!(details(&tree), "same_root");
+    assert_eq!(look(&["--detailed"]), (0, "the backup is of these mappings".into(), json!([])));
+    // Damage in the middle: only who compares sees that.
+    let mut bytes = whole.clone();
+    bytes[500_000] ^= 1;
+    fs::write(&car, bytes).unwrap();
+    assert_eq!((look(&[]).0, look(&["--detailed"]).0), (0, 1));
+    // What is cut off, and another root, everybody sees.
+    fs::write(&car, &whole[..whole.len() - 100]).unwrap();
+    assert_eq!(look(&[]).0, 1);
+    fs::write(&car, &whole[..700_000]).unwrap();
+    let (code, reason, _) = look(&[]);
+    assert!(code == 1 && reason.starts_with("the backup cannot be read: "), "{reason}");
+    assert_eq!(details(&tree), "unreadable");
 }
 
 #[test]

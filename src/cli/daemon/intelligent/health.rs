@@ -1,6 +1,7 @@
 //! `pinql daemon intelligent health`: how well each backend is, and why.
 
 use pinql::daemon::{Facts, Health};
+use pinql::pin::counted;
 
 use super::page::{Page, Paint};
 
@@ -9,6 +10,14 @@ pub fn fill(page: &mut Page, facts: &Facts, in_full: bool) {
     page.heading("Health");
     if facts.health.len() != 1 {
         page.words(&facts.health_in_words(), None);
+    }
+    let not_compared = facts.not_compared().len() as u64;
+    if not_compared > 0 {
+        let backups = counted(not_compared, "backup is", "backups are");
+        page.words(
+            &format!("{backups} not compared with the mappings: --detailed does that"),
+            Some(Paint::Quiet),
+        );
     }
     for one in &facts.health {
         page.state(&one.name, one.state, &one.reasons().join("; "));
