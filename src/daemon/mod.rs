@@ -1,7 +1,7 @@
 //! What is true of all backends now, and a process that watches over them.
 //!
-//! [`analyze`] reads the whole data directory once and gives an [`Analysis`]; [`analyze_backend`] and [`analyze_redundancy`]
-//! read its parts anew where only something has changed. The library reads no clock: whoever asks says what time it is.
+//! [`analyze`] reads the whole data directory once and gives an [`Analysis`]; [`analyze_backend`] reads what is of one backend
+//! alone. The library reads no clock: whoever asks says what time it is.
 //!
 //! [`Registries`] are what other tools have left word of, [`Backup`] what is known of a backup; [`BackendHealth`] judges by all of
 //! these. [`Facts`] hold everything about all backends and [`BackendReport`] about one: what `pinql daemon intelligent` tells.
@@ -48,7 +48,7 @@ pub use facts::{ByText, Detail, Facts};
 pub use findings::{Finding, Severity};
 pub use health::{BackendHealth, Check, Evidence, Health, HealthThresholds, Limits, ServiceCheck, judge_all};
 pub use hold::{is_daemon, running, status};
-pub use observe::{analyze, analyze_backend, analyze_redundancy};
+pub use observe::{analyze, analyze_backend};
 pub use registries::{Bucket, Registered, Registries, UnreadableFile};
 pub use run::run;
 pub use surroundings::{Clock, Order, Surroundings, Usage};

@@ -162,14 +162,6 @@ pub(super) async fn analyze_backend_within(
     }
 }
 
-/// Takes what only all backends together tell.
-///
-/// # Errors
-/// As [`analyze`].
-pub async fn analyze_redundancy(session: &Session) -> Result<Redundancy> {
-    redundancy(&session.at_once()).await
-}
-
 fn named(name: &str) -> Vec<(&'static str, Value)> {
     vec![("name", Value::Text(name.to_owned()))]
 }
