@@ -109,8 +109,8 @@ def changes(args):
         time.sleep(3)
         count = daemon.metric("pinql_observations_total") - seen
         took = daemon.cpu() - before
-        show(f"one backend gets {entries:,} more", f"{took:.2f} s of CPU in {count:.0f} observations: "
-             f"{start / (took / count):.1f} times less than the start each")
+        show(f"one backend gets {entries:,} more",
+             f"{took:.2f} s of CPU in {count:.0f} observations: {start / took:.1f} times less than the start")
     show("memory at most", f"{daemon.resident('VmHWM'):.0f} MB")
     daemon.end()
 
