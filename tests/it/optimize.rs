@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arrow::array::{
     ArrayRef, Int64Array, ListArray, RecordBatch, StringArray, StringDictionaryBuilder, types::Int32Type,
 };
+use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::file::statistics::Statistics;
@@ -97,6 +98,28 @@ fn not_one_value_changes() {
     let said = tree.run(&["backend", "optimize", "--format", "csv"]);
     assert!(said.contains("s3,up to date,5000,"), "{said}");
     assert_eq!(tree.files(BACKEND), bytes);
+}
+
+#[test]
+fn files_of_an_older_layout_are_written_anew_and_not_kept() {
+    let batch = foreign(500, &["stored"]);
+    let names = batch.schema().fields().iter().map(|field| field.name().clone()).collect::<Vec<_>>();
+    let mut columns: Vec<_> = names.into_iter().zip(batch.columns().to_vec()).collect();
+    let sizes: ArrayRef = Arc::new(Int64Array::from(vec![7; 500]));
+    columns
+        .extend([("content".to_owned(), Arc::clone(&batch.columns()[1])), ("size_bytes".to_owned(), sizes)]);
+    let batch = RecordBatch::try_from_iter(columns).unwrap();
+    for (writer, kept) in [("pinql version 0.0.1", false), ("another tool", true)] {
+        let tree = Tree::new();
+        let keys = vec![KeyValue::new("pinql.layout".into(), "1".to_owned())];
+        let properties = WriterProperties::builder().set_created_by(writer.into());
+        let properties = properties.set_key_value_metadata(Some(keys)).build();
+        write_with(&place(&tree.root(), BACKEND), &batch, properties);
+        let said = tree.run(&["backend", "optimize", "--format", "csv"]);
+        assert!(said.contains("s3,optimized,500,"), "{said}");
+        assert_eq!(said.contains("column `size_bytes` has no place"), kept, "{writer}: {said}");
+        assert_eq!(tree.names(BACKEND).len(), 1 + usize::from(kept), "{writer}");
+    }
 }
 
 #[test]
