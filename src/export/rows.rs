@@ -111,3 +111,34 @@ impl<R: Rows> Encoder for RowEncoder<'_, R> {
         Ok(Written { rows: self.written, shown: self.written })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{ArrayRef, Int64Array};
+
+    use super::super::sample::{batch, strings, text};
+    use super::*;
+
+    #[test]
+    fn rows_keep_their_order_however_wide_they_are_and_wherever_pieces_end() {
+        // Pieces that are whole, pieces that are full before their end, in the first of two or in the second, and a few rows more.
+        for (rows, wide) in
+            [(2 * PIECE, 0..0), (3 * PIECE + FEW - 1, 100..1_500), (2 * PIECE + 7, 2_500..4_000), (FEW, 0..9)]
+        {
+            let wide_text = "x".repeat(4_000);
+            let texts: Vec<_> =
+                (0..rows).map(|row| Some(if wide.contains(&row) { &wide_text[..] } else { "y" })).collect();
+            let numbers: ArrayRef = Arc::new(Int64Array::from_iter_values(0..rows as i64));
+            let sample = batch(vec![("n", numbers), ("t", strings(&texts))]);
+            let lines = |of: &dyn Fn(usize, &str) -> String| -> Vec<String> {
+                texts.iter().enumerate().map(|(row, text)| of(row, text.unwrap_or_default())).collect()
+            };
+            let csv = lines(&|row, text| format!("{row},{text}\n")).concat();
+            assert!(text(Format::Csv, &sample) == format!("n,t\n{csv}"), "{rows} rows");
+            let json = lines(&|row, text| format!(r#"{{"n":{row},"t":"{text}"}}"#)).join(",\n");
+            assert!(text(Format::Json, &sample) == format!("[\n{json}\n]\n"), "{rows} rows");
+        }
+    }
+}
