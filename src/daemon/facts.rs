@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::analysis::mark;
 use super::backup::damaged_mappings;
-use super::observe::{analyze_of_within, analyze_within};
+use super::observe::{HERE, analyze_of_within, analyze_within};
 use super::rows::Rows;
 use super::{
     Analysis, BackendHealth, BackendState, Backup, HealthThresholds, Redundancy, Registries, analyze_backend,
@@ -54,25 +54,20 @@ pub struct ByText {
     pub by_backends: BTreeMap<u64, u64>,
 }
 
-const TEXTS: &str = "
-SELECT backends, COUNT(*) AS cids
-FROM (SELECT cid, COUNT(DISTINCT backend_name) AS backends FROM pins WHERE cid IS NOT NULL GROUP BY cid)
-GROUP BY backends";
-
-/// The same of the texts of one backend.
-const TEXTS_OF_ONE: &str = "
-SELECT backends, COUNT(*) AS cids
-FROM (
-    SELECT
-        cid,
-        COUNT(DISTINCT backend_name) AS backends,
-        COUNT(*) FILTER (WHERE backend_name = $name) AS here
-    FROM pins
-    WHERE cid IS NOT NULL
-    GROUP BY cid
-)
-WHERE here > 0
-GROUP BY backends";
+/// Texts by their backends, of those that hold a condition as a whole.
+fn texts_sql(having: &str) -> String {
+    format!(
+        "SELECT backends, COUNT(*) AS cids
+        FROM (
+            SELECT cid, COUNT(DISTINCT backend_name) AS backends
+            FROM pins
+            WHERE cid IS NOT NULL
+            GROUP BY cid
+            {having}
+        )
+        GROUP BY backends"
+    )
+}
 
 impl Facts {
     /// Reads all there is, at a time in microseconds since 1970.
@@ -258,12 +253,11 @@ async fn count(
 impl ByText {
     /// Counts them, and names the backends that could not be read until then.
     async fn read(session: &Session, of: Option<&str>) -> Result<(ByText, Vec<Skipped>)> {
-        let rows = match of {
-            None => Rows::of(session, TEXTS, vec![]).await?,
-            Some(name) => {
-                Rows::of(session, TEXTS_OF_ONE, vec![("name", Bound::Text(name.to_owned()))]).await?
-            }
+        let (having, values) = match of {
+            None => ("", vec![]),
+            Some(name) => (HERE, vec![("name", Bound::Text(name.to_owned()))]),
         };
+        let rows = Rows::of(session, &texts_sql(having), values).await?;
         let by_backends = rows.iter().map(|row| (row.count("backends"), row.count("cids"))).collect();
         Ok((ByText { by_backends }, rows.skipped))
     }

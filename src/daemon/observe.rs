@@ -43,14 +43,11 @@ GROUP BY backend_name";
 const CONTENTS_OF_ONE: &str = "
 SELECT
     COUNT(*) AS contents,
-    COUNT(*) FILTER (WHERE copies > 0) AS stored,
-    COALESCE(SUM(size_bytes) FILTER (WHERE copies > 0), 0) AS bytes,
-    COUNT(*) FILTER (WHERE copies > 0 AND size_bytes IS NULL) AS unknown_sizes
+    COUNT(*) FILTER (WHERE stored > 0) AS stored,
+    COALESCE(SUM(size_bytes) FILTER (WHERE stored > 0), 0) AS bytes,
+    COUNT(*) FILTER (WHERE stored > 0 AND size_bytes IS NULL) AS unknown_sizes
 FROM (
-    SELECT
-        content,
-        COUNT(DISTINCT backend_name) FILTER (WHERE status = 'stored') AS copies,
-        MAX(size_bytes) AS size_bytes
+    SELECT content, COUNT(*) FILTER (WHERE status = 'stored') AS stored, MAX(size_bytes) AS size_bytes
     FROM pins
     WHERE content <> X'' AND backend_name = $name
     GROUP BY content
@@ -72,8 +69,8 @@ FROM (
 )
 GROUP BY backend_name";
 
-/// The contents of one backend.
-const HERE: &str = "HAVING COUNT(*) FILTER (WHERE backend_name = $name) > 0";
+/// What is on one backend, of all that is grouped.
+pub(super) const HERE: &str = "HAVING COUNT(*) FILTER (WHERE backend_name = $name) > 0";
 
 /// Copies of contents: those of mappings that hold a condition, and of them those that hold another as a whole.
 fn redundancy_sql(condition: &str, having: &str) -> String {
