@@ -56,7 +56,7 @@ pub(super) fn is_proof(cid: &BlockCid) -> bool {
     cid.digest().len() == whole
 }
 
-/// The sha2-256 of `data`. ring has it in assembly: on processors without instructions of their own for it, it takes half the time.
+/// The sha2-256 of `data`. ring has it in assembly, which counts on processors without instructions of their own for it.
 pub(super) fn sha2_256(data: &[u8]) -> [u8; 32] {
     let mut digest = [0; 32];
     digest.copy_from_slice(ring::digest::digest(&ring::digest::SHA256, data).as_ref());
