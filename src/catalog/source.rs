@@ -77,6 +77,12 @@ pub(super) fn pin_scan(node: &dyn ExecutionPlan) -> Option<(&FileScanConfig, &Pi
     node.downcast_ref::<DataSourceExec>()?.downcast_to_file_source::<PinSource>()
 }
 
+/// The name of the table's column that a scan of pin mappings gives at `index`, if the node is one and gives it as it stands.
+pub(crate) fn scanned_column(node: &dyn ExecutionPlan, index: usize) -> Option<&str> {
+    let (_, source) = pin_scan(node)?;
+    source.projection()?.as_ref().get(index)?.expr.downcast_ref::<Column>().map(Column::name)
+}
+
 impl FileSource for PinSource {
     fn create_file_opener(
         &self,

@@ -212,7 +212,7 @@ impl Running {
     }
 }
 
-fn accumulator(function: &Arc<AggregateFunctionExpr>) -> Result<Box<dyn GroupsAccumulator>> {
+pub(super) fn accumulator(function: &Arc<AggregateFunctionExpr>) -> Result<Box<dyn GroupsAccumulator>> {
     if function.groups_accumulator_supported() {
         return function.create_groups_accumulator();
     }
@@ -221,7 +221,7 @@ fn accumulator(function: &Arc<AggregateFunctionExpr>) -> Result<Box<dyn GroupsAc
 }
 
 /// For which rows a filter holds; where it is NULL it does not.
-fn holds(filter: &dyn PhysicalExpr, rows: &RecordBatch) -> Result<BooleanArray> {
+pub(super) fn holds(filter: &dyn PhysicalExpr, rows: &RecordBatch) -> Result<BooleanArray> {
     let holds = filter.evaluate(rows)?.into_array(rows.num_rows())?;
     match holds.as_boolean_opt() {
         Some(holds) if holds.null_count() > 0 => Ok(prep_null_mask_filter(holds)),

@@ -16,7 +16,7 @@ use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::repartition::RepartitionExec;
 use datafusion::physical_plan::{ChildrenPropertiesMode, ExecutionPlan, ReplaceChildrenOptions};
 
-use crate::catalog::{RunFacts, SortedScan};
+use crate::catalog::{RunFacts, SortedScan, scanned_column};
 use crate::pin::schema::CONTENT;
 
 /// Filters and projections over a scan.
@@ -158,6 +158,18 @@ impl Chain {
         });
         let content = || column.and_then(|column| self.column_above(depth, column.index())) == Some(CONTENT);
         *comparison.op() == Operator::NotEq && empty && content()
+    }
+}
+
+/// The name of the table's column that the output of filters and projections over a scan has at `index`, if it is one as it
+/// stands.
+pub(super) fn column_below(plan: &Arc<dyn ExecutionPlan>, index: usize) -> Option<String> {
+    if let Some(name) = scanned_column(plan.as_ref(), index) {
+        return Some(name.to_owned());
+    }
+    match plan.children()[..] {
+        [input] if keeps_order(plan.as_ref()) => column_below(input, below(plan.as_ref(), index)?),
+        _ => None,
     }
 }
 

@@ -7,12 +7,14 @@
 //! decides how much is done at once, and [`stream`] does it: [`source`] reads, [`block`] cuts, [`table`] numbers the groups,
 //! [`aggregates`] runs.
 //!
-//! Groups that are the same in all rows of a run, by backend and status, need no table at all: see [`per_run`].
+//! Groups that are the same in all rows of a run, by backend and status, need no table at all: see [`per_run`]. Nor do
+//! groups by columns that have few values: see [`few`].
 
 mod aggregates;
 mod block;
 mod chain;
 mod copies;
+mod few;
 mod footers;
 mod names;
 mod per_run;

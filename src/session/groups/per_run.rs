@@ -145,7 +145,7 @@ fn again(aggregate: &AggregateExec, rows: Arc<dyn ExecutionPlan>) -> Result<Arc<
 }
 
 /// Whether an aggregate is the first of two, and depends on nothing but the rows of each group.
-fn is_simple(aggregate: &AggregateExec) -> bool {
+pub(super) fn is_simple(aggregate: &AggregateExec) -> bool {
     let groups = aggregate.group_expr();
     *aggregate.mode() == AggregateMode::Partial
         && groups.is_single()

@@ -13,6 +13,7 @@ use datafusion::physical_plan::{
     ChildSatisfactionOptions, ExecutionPlan, ExecutionPlanProperties, replace_children_if_necessary,
 };
 
+use super::few::FewGroupsExec;
 use super::per_run::RunGroupsExec;
 use super::{ContentGroupsExec, Limits};
 use crate::session::memory::Caution;
@@ -83,6 +84,9 @@ impl StreamContentGroups {
             };
         }
         if let Some(groups) = RunGroupsExec::in_place_of(plan, batch)? {
+            return Ok(Arc::new(groups));
+        }
+        if let Some(groups) = FewGroupsExec::in_place_of(plan, self.limits.few) {
             return Ok(Arc::new(groups));
         }
         let mut children = Vec::new();

@@ -15,6 +15,8 @@ pub(in crate::session) struct Limits {
     pub range: u64,
     /// The same for each run, where there are many.
     pub run: u64,
+    /// Groups by columns of few values that are held at once.
+    pub few: usize,
 }
 
 /// The part of the memory limit that may be used.
@@ -45,7 +47,7 @@ pub(super) struct Sizes {
 
 impl Limits {
     pub fn new(memory: Option<usize>) -> Limits {
-        Limits { memory, block: 32 << 10, worth: 2_000, range: 32 << 20, run: 256 << 10 }
+        Limits { memory, block: 32 << 10, worth: 2_000, range: 32 << 20, run: 256 << 10, few: 4 << 10 }
     }
 
     /// The sizes for a scan in so many partitions and batches of so many rows; `None` if it takes too much memory, or is too

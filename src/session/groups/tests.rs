@@ -15,7 +15,7 @@ use trees::{Cuts, Dice, Row, Trees, lines, rows, texts, write_unsorted};
 
 /// Limits that make much of little.
 fn tiny(memory: Option<usize>, block: usize, range: u64) -> Limits {
-    Limits { memory, block, worth: 1, range, run: 1 }
+    Limits { memory, block, worth: 1, range, run: 1, few: 3 }
 }
 
 /// Queries that streams take part in.
@@ -250,6 +250,55 @@ fn groups_that_are_the_same_in_a_run_are_right() {
                 let used = plan.unwrap().concat().contains("RunGroupsExec");
                 assert!(used || !(by_backend || seed > 0 && !sql.contains("<>")), "{sql}");
             }
+        }
+    }
+}
+
+#[test]
+fn groups_by_few_values_are_those_of_the_general_engine() {
+    let queries = [
+        "SELECT backend_name, status, COUNT(*) FROM pins GROUP BY backend_name, status",
+        "SELECT status, backend_name, SUM(size_bytes), MIN(cid), MAX(created_at), COUNT(size_bytes) FROM pins GROUP BY 1, 2",
+        "SELECT status, COUNT(*) FILTER (WHERE size_bytes > 500), BOOL_OR(size_bytes > 990) FROM pins GROUP BY status",
+        "SELECT s, COUNT(*) FROM (SELECT status AS s, size_bytes AS n FROM pins WHERE status <> 'stored') WHERE n > 100 GROUP BY s HAVING COUNT(*) > 1",
+        "SELECT backend_name, MIN(status) FILTER (WHERE size_bytes < 0), COUNT(*) FILTER (WHERE size_bytes < 0) FROM pins GROUP BY 1",
+        "SELECT status FROM pins GROUP BY status",
+        "SELECT backend_name, COUNT(*) FROM pins WHERE size_bytes < 0 GROUP BY backend_name",
+    ];
+    let general = [
+        "SELECT status, COUNT(DISTINCT cid) FROM pins GROUP BY status",
+        "SELECT status, cid, COUNT(*) FROM pins GROUP BY 1, 2",
+        "SELECT upper(status), COUNT(*) FROM pins GROUP BY 1",
+        "SELECT status, CARDINALITY(array_agg(cid)) FROM pins GROUP BY 1",
+        "SELECT status, COUNT(*) FROM pins GROUP BY ROLLUP (status)",
+    ];
+    let dir = tempfile::tempdir().unwrap();
+    let mut dice = Dice(21);
+    let long =
+        ["waiting for somebody to look", "waiting for somebody to look at it", "waiting for somebody", ""];
+    for backend in ["a name that does not fit a view", "a name that does not fit a view either", "b"] {
+        let mut rows = rows(&mut dice, 30_000, 300);
+        for row in &mut rows {
+            match dice.roll(9) {
+                0..4 => row.status = long[dice.roll(4) as usize],
+                4 => row.status = "stored",
+                _ => {}
+            }
+        }
+        let place = dir.path().join("unsorted/backends").join(backend);
+        fs::create_dir_all(&place).unwrap();
+        write_unsorted(&place.join("pin_mappings.parquet"), backend, &rows);
+    }
+    let trees = Trees { dir };
+    let session = |few| trees.session("unsorted", &options(2, None), Limits { few, ..Limits::new(None) });
+    for (sql, used) in queries.map(|sql| (sql, true)).into_iter().chain(general.map(|sql| (sql, false))) {
+        let wanted = lines(&session(0), sql).unwrap();
+        assert!(!wanted.is_empty() || sql.contains("size_bytes < 0 GROUP"), "{sql}");
+        // With room for two groups, most of them come out several times.
+        for few in [2, 1000] {
+            let plan = lines(&session(few), &format!("EXPLAIN {sql}")).unwrap().concat();
+            assert_eq!(plan.contains("FewGroupsExec"), used, "{sql}\n{plan}");
+            assert_eq!(lines(&session(few), sql).unwrap(), wanted, "{sql}");
         }
     }
 }

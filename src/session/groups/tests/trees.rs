@@ -206,7 +206,7 @@ impl Trees {
     /// Holds what streams give against what the general engine does. They must have been used if `used` says so.
     pub fn compare(&self, sql: &str, options: &Options, limits: &Limits, used: Option<bool>) {
         let sorted = self.session("sorted", options, limits.clone());
-        let unsorted = self.session("unsorted", &Options::default(), Limits::new(None));
+        let unsorted = self.session("unsorted", &Options::default(), Limits { few: 0, ..Limits::new(None) });
         let plan = lines(&sorted, &format!("EXPLAIN {sql}")).unwrap().concat();
         if let Some(used) = used {
             assert_eq!(plan.contains("ContentGroupsExec"), used, "{sql}\n{plan}");
