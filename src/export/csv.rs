@@ -9,7 +9,7 @@ use arrow::datatypes::Schema;
 
 use super::Style;
 use super::rows::Rows;
-use super::value::{Column, any_byte};
+use super::value::{Column, any_byte, push_marked};
 
 /// NULL where an empty field would be an empty line, which readers skip.
 const LONE_NULL: &str = "NULL";
@@ -91,13 +91,7 @@ fn push_field(text: &str, line: &mut String) {
 
 fn push_quoted(text: &str, line: &mut String) {
     line.push('"');
-    let mut done = 0;
-    for quote in memchr::memchr_iter(b'"', text.as_bytes()) {
-        line.push_str(&text[done..=quote]);
-        line.push('"');
-        done = quote + 1;
-    }
-    line.push_str(&text[done..]);
+    push_marked(text, b'"', |byte| byte == b'"', line);
     line.push('"');
 }
 
@@ -222,6 +216,17 @@ mod tests {
         ] {
             let (bytes, _) = encode(format, std::slice::from_ref(&rows), &style).expect("it can be encoded");
             assert_eq!(String::from_utf8(bytes).expect("it is text"), wanted, "{format}");
+        }
+    }
+
+    #[test]
+    fn quotes_are_doubled_wherever_they_stand_in_a_long_text() {
+        for length in 0..200 {
+            let value = format!("{}{}", "x".repeat(length), "é\"ö".repeat(60));
+            let found = text(Format::Csv, &batch(vec![("v", strings(&[Some(&value)]))]));
+            assert_eq!(found, format!("v\n\"{}\"\n", value.replace('"', "\"\"")));
+            let found = text(Format::Ndjson, &batch(vec![("v", strings(&[Some(&value)]))]));
+            assert_eq!(found, format!("{{\"v\":\"{}\"}}\n", value.replace('"', "\\\"")));
         }
     }
 

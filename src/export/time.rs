@@ -7,13 +7,37 @@ use arrow::datatypes::TimeUnit;
 
 const DAY: i64 = 86_400;
 const NANOS: i64 = 1_000_000_000;
+/// The numbers from 0 to 99 in two digits.
+const PAIRS: [[u8; 2]; 100] = pairs();
+
+const fn pairs() -> [[u8; 2]; 100] {
+    let (mut pairs, mut number) = ([[0; 2]; 100], 0);
+    while number < pairs.len() {
+        pairs[number] = [b'0' + (number / 10) as u8, b'0' + (number % 10) as u8];
+        number += 1;
+    }
+    pairs
+}
 
 /// An instant in RFC 3339, UTC. Years outside 0 to 9999 have a sign, as in ISO 8601.
 pub(super) fn push_timestamp(value: i64, unit: TimeUnit, out: &mut String) {
     let (seconds, nanos) = split(value, unit);
-    push_date(seconds.div_euclid(DAY), out);
-    out.push('T');
-    push_clock(seconds.rem_euclid(DAY), nanos, out);
+    let (days, clock) = (seconds.div_euclid(DAY), seconds.rem_euclid(DAY));
+    let (year @ 0..=9999, month, day) = civil(days) else {
+        push_date(days, out);
+        out.push('T');
+        push_clock(clock, nanos, out);
+        return out.push('Z');
+    };
+    // The usual ones as a whole.
+    let mut text = *b"0000-00-00T00:00:00";
+    let pairs = [(0, year / 100), (2, year % 100), (5, month), (8, day)];
+    let clock = [(11, clock / 3600), (14, clock / 60 % 60), (17, clock % 60)];
+    for (at, number) in pairs.into_iter().chain(clock) {
+        text[at..at + 2].copy_from_slice(&PAIRS[number as usize]);
+    }
+    out.push_str(std::str::from_utf8(&text).expect("digits are ASCII"));
+    push_fraction(nanos, out);
     out.push('Z');
 }
 
@@ -104,9 +128,17 @@ fn push_fraction(nanos: i64, out: &mut String) {
 
 /// Whole seconds, rounded down, and the nanoseconds after them.
 fn split(value: i64, unit: TimeUnit) -> (i64, i64) {
-    let per_second = per_second(unit);
-    let fraction = value.rem_euclid(per_second);
-    (value.div_euclid(per_second), fraction * (NANOS / per_second))
+    match unit {
+        TimeUnit::Second => (value, 0),
+        TimeUnit::Millisecond => split_by::<1_000>(value),
+        TimeUnit::Microsecond => split_by::<1_000_000>(value),
+        TimeUnit::Nanosecond => split_by::<NANOS>(value),
+    }
+}
+
+/// A division by a number that the compiler knows is none.
+fn split_by<const PER_SECOND: i64>(value: i64) -> (i64, i64) {
+    (value.div_euclid(PER_SECOND), value.rem_euclid(PER_SECOND) * (NANOS / PER_SECOND))
 }
 
 fn per_second(unit: TimeUnit) -> i64 {

@@ -76,11 +76,13 @@ impl<'a> Column<'a> {
         Column { cells: cells(array), nulls: array.logical_nulls() }
     }
 
+    #[inline]
     pub(super) fn is_null(&self, row: usize) -> bool {
         self.nulls.as_ref().is_some_and(|nulls| nulls.is_null(row))
     }
 
     /// Whether no value's text has anything that any format would quote or escape.
+    #[inline]
     pub(super) fn is_plain(&self) -> bool {
         match &self.cells {
             Cells::Text(_) | Cells::LargeText(_) | Cells::TextView(_) => false,
@@ -94,6 +96,7 @@ impl<'a> Column<'a> {
     }
 
     /// The value of a row that [is not NULL](Column::is_null), if it is text: so it need not be copied to be looked at.
+    #[inline]
     pub(super) fn str(&self, row: usize) -> Option<&str> {
         match &self.cells {
             Cells::Text(array) => Some(array.value(row)),
@@ -327,6 +330,9 @@ pub(super) fn push_json_string(text: &str, out: &mut String) {
 }
 
 fn push_json_escaped(text: &str, out: &mut String) {
+    if !any_byte(text.as_bytes(), |byte| byte < 0x20) {
+        return push_marked(text, b'\\', |byte| (byte == b'"') | (byte == b'\\'), out);
+    }
     let mut done = 0;
     let mut escape = |at: usize| {
         out.push_str(&text[done..at]);
@@ -343,15 +349,29 @@ fn push_json_escaped(text: &str, out: &mut String) {
             }
         }
     };
-    match any_byte(text.as_bytes(), |byte| byte < 0x20) {
-        false => memchr::memchr2_iter(b'"', b'\\', text.as_bytes()).for_each(escape),
-        true => {
-            let bytes = text.bytes().enumerate();
-            let special = bytes.filter(|(_, byte)| *byte < 0x20 || *byte == b'"' || *byte == b'\\');
-            special.for_each(|(at, _)| escape(at));
-        }
-    }
+    let bytes = text.bytes().enumerate();
+    let special = bytes.filter(|(_, byte)| *byte < 0x20 || *byte == b'"' || *byte == b'\\');
+    special.for_each(|(at, _)| escape(at));
     out.push_str(&text[done..]);
+}
+
+/// Appends text with a mark before each byte that needs one; both are ASCII. Such bytes may stand close together: none is searched for,
+/// and there is no branch for them.
+pub(super) fn push_marked(text: &str, mark: u8, needs: impl Fn(u8) -> bool, out: &mut String) {
+    const MOST: usize = 128;
+    let mut rest = text;
+    while !rest.is_empty() {
+        let (part, after) = rest.split_at(rest.floor_char_boundary(MOST));
+        let (mut marked, mut length) = ([0; 2 * MOST], 0);
+        for &byte in part.as_bytes() {
+            marked[length] = mark;
+            length += usize::from(needs(byte));
+            marked[length] = byte;
+            length += 1;
+        }
+        out.push_str(std::str::from_utf8(&marked[..length]).expect("only whole characters were added"));
+        rest = after;
+    }
 }
 
 /// Whether a byte passes. Looks at sixteen at once without a branch, which the compiler turns into vector instructions: most cells have
