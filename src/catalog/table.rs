@@ -14,6 +14,7 @@ use datafusion::common::stats::Precision;
 use datafusion::common::{DFSchema, DataFusionError, Result, ScalarValue, Statistics, project_schema};
 use datafusion::datasource::TableType;
 use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::physical_plan::parquet::ParquetAccessPlan;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::TableSchema;
@@ -177,6 +178,7 @@ impl TableProvider for PinTable {
         if parts.is_empty() {
             return Ok(Arc::new(EmptyExec::new(project_schema(&self.schema, projection)?)));
         }
+        let all_chosen = parts.iter().all(|part| part.extension::<ParquetAccessPlan>().is_some());
         let groups = FileGroup::new(parts).split_files(state.config().target_partitions());
         let table_schema = self.table_schema();
         let statistics = Statistics {
@@ -190,6 +192,9 @@ impl TableProvider for PinTable {
         if wanted.is_some() {
             options.global.max_predicate_cache_size = Some(0);
         }
+        // Which pages to read has been said: nothing is left to be ruled out by statistics.
+        options.global.pruning &= !all_chosen;
+        options.global.enable_page_index &= !all_chosen;
         // The page index has told already what a Bloom filter would.
         options.global.bloom_filter_on_read &=
             wanted.is_none() || files.iter().any(|file| !file.is_laid_out());
