@@ -238,13 +238,18 @@ def limits(args, root, layout):
 
 
 def scale(args):
-    """pinql alone: each question on trees of different sizes, and redundancy within 1 GB."""
+    """pinql alone: each question on trees of different sizes, and redundancy within 1 GB. Trees in `--tree` are kept, and laid out
+    where they are if nothing else is asked about."""
     sizes = [(pins, args.backends) for pins in args.scale_pins] + [(10_000_000, 1000)]
     times, bounded, names = {}, {}, []
     for pins, backends in sizes:
         name = f"{pins / 1e6:g} M on {backends}"
-        raw = make(args, os.path.join(args.work, f"scale-{pins}-{backends}"), pins, backends)
-        for root, layout in [(raw, "raw"), (optimised(args, raw, None), "optimised")]:
+        raw = make(args, os.path.join(args.tree or args.work, f"scale-{pins}-{backends}"), pins, backends)
+        for layout in args.layouts.split(","):
+            alone = args.layouts == "optimised"
+            if alone:
+                measured([args.pinql, "--root", raw, "backend", "optimize"], os.devnull)
+            root = raw if alone or layout == "raw" else optimised(args, raw, None)
             if root is None:
                 continue
             engine, column = Engine("pinql", args, root, layout), f"{name}, {layout}"
@@ -255,7 +260,8 @@ def scale(args):
                 times[question.name, column] = [engine.cold(question)[0] for _ in range(args.export_runs)]
             question = next(one for one in QUESTIONS if one.name == "redundancy")
             bounded[column] = engine.cold(question, "--memory-limit", "1GB")
-            shutil.rmtree(root) if layout != "raw" else None
+            if root != raw:
+                shutil.rmtree(root)
             print(column, file=sys.stderr, flush=True)
         if not args.tree:
             shutil.rmtree(raw)
