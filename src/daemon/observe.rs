@@ -133,6 +133,17 @@ pub async fn analyze_backend(session: &Session, name: &str, observed_at: i64) ->
     analyze_backend_within(&session.at_once(), name, observed_at).await
 }
 
+/// The same of its files alone, without a look at its mappings: `pins` is `None`.
+pub(super) async fn list_backend_within(
+    session: &Session,
+    name: &str,
+    observed_at: i64,
+) -> Result<Option<BackendAnalysis>> {
+    let (mut found, skipped) = listed(session, BACKEND, named(name), observed_at).await?;
+    mark(&mut found, &skipped);
+    Ok(found.pop())
+}
+
 /// Takes the analysis of one backend alone, with the copies that its contents have on all; over a session as
 /// [`analyze_within`] has it.
 pub(super) async fn analyze_of_within(session: &Session, name: &str, observed_at: i64) -> Result<Analysis> {

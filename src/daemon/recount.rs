@@ -36,6 +36,8 @@ WHERE content <> X'' AND backend_name = $name";
 #[derive(Debug)]
 pub(super) struct Recount {
     session: Session,
+    /// What was counted. The session would name fewer files, once it has found one damaged.
+    files: BTreeMap<String, FilesOfBackend>,
     pub redundancy: Redundancy,
 }
 
@@ -62,7 +64,8 @@ impl Recount {
     /// Counts all contents over the files of a session that is [`at_once`](Session::at_once).
     pub async fn of_all(session: Session) -> Result<Recount> {
         let redundancy = redundancy(&session).await?;
-        Ok(Recount { session, redundancy })
+        let files = session.files().await?;
+        Ok(Recount { session, files, redundancy })
     }
 
     /// Counts over the files of another session, and looks at what has changed since only; `None` if that is too much, or cannot
@@ -71,16 +74,12 @@ impl Recount {
     /// # Errors
     /// If a limit of memory or time does not suffice.
     pub async fn since(&self, now: &Session) -> Result<Option<Recount>> {
-        let (before, files) = (self.session.files().await?, now.files().await?);
-        // What cannot be opened has no rows; of what was found damaged later, some may have been counted.
-        if found_damaged(&self.redundancy.skipped, &before) {
-            return Ok(None);
-        }
+        let (before, files) = (&self.files, now.files().await?);
         let names: BTreeSet<&String> = before.keys().chain(files.keys()).collect();
         let mut contents = BTreeSet::new();
         for name in names.into_iter().filter(|name| before.get(*name) != files.get(*name)) {
             let (then, new) =
-                (Side { session: &self.session, files: &before }, Side { session: now, files: &files });
+                (Side { session: &self.session, files: before }, Side { session: now, files: &files });
             match in_another_state(&then, &new, name).await? {
                 Some(other) if contents.len() + other.len() <= MOST_CONTENTS => contents.extend(other),
                 _ => return Ok(None),
@@ -90,14 +89,15 @@ impl Recount {
         if !contents.is_empty() {
             let then = redundancy_among(&self.session, &contents).await?;
             let new = redundancy_among(now, &contents).await?;
-            let damaged = found_damaged(&then.skipped, &before) || found_damaged(&new.skipped, &files);
+            let damaged = found_damaged(&then.skipped, before) || found_damaged(&new.skipped, &files);
             match redundancy.with(&then, &new) {
                 Some(with) if !damaged => redundancy = with,
                 _ => return Ok(None),
             }
         }
-        redundancy.skipped = files.into_values().filter_map(|files| files.err().map(Skipped::from)).collect();
-        Ok(Some(Recount { session: now.clone(), redundancy }))
+        let unreadable = files.values().filter_map(|files| files.as_ref().err());
+        redundancy.skipped = unreadable.cloned().map(Skipped::from).collect();
+        Ok(Some(Recount { session: now.clone(), files, redundancy }))
     }
 }
 

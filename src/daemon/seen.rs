@@ -10,11 +10,12 @@ use std::io;
 
 use tokio::time::Instant;
 
-use super::observe::{analyze_backend_within, analyze_backends_within};
+use super::observe::{analyze_backend_within, analyze_backends_within, list_backend_within};
 use super::picture::Counts;
 use super::recount::Recount;
 use super::watch::Sight;
 use super::{Analysis, BackendAnalysis, BackendState, Backup, Redundancy, analyze_backend};
+use crate::catalog::FilesOfBackend;
 use crate::error::{Error, Result};
 use crate::session::Session;
 use crate::store::{DataDir, layout};
@@ -28,6 +29,8 @@ pub(super) struct Seen {
     /// Whether the latest attempt to read has failed, or was left: then there is something to be read, changed or not.
     failed: bool,
     backends: BTreeMap<String, BackendAnalysis>,
+    /// The mappings that these tell of.
+    files: BTreeMap<String, FilesOfBackend>,
     copies: Option<Recount>,
     /// What a glance at their backups told.
     backups: BTreeMap<String, Backup>,
@@ -93,16 +96,19 @@ impl Seen {
                 copies.redundancy.clone(),
             ));
         }
+        let now = session.at_once();
+        let files = now.files().await?;
+        let others = self.keep_counts(&now, at, &changed, &sight, &files).await?;
         // Until all has been read, nothing is known of these.
         changed.iter().for_each(|name| self.sight.forget(name));
-        let now = session.at_once();
-        match changed.len() * 2 > sight.len() && sight.len() > 1 {
+        match others.len() * 2 > sight.len() && sight.len() > 1 {
             true => {
                 counts.backends_read += sight.len() as u64;
                 let backends = analyze_backends_within(&now, at).await?;
                 self.backends = backends.into_iter().map(|one| (one.name.clone(), one)).collect();
+                self.files = files;
             }
-            false => self.read_changed(&now, at, &changed, counts).await?,
+            false => self.read_changed(&now, at, &others, files, counts).await?,
         }
         let redundancy = self.count_copies(now, counts).await?;
         let analysis = Analysis::of(at, self.backends.values().cloned().collect(), redundancy);
@@ -161,17 +167,45 @@ impl Seen {
         }
     }
 
+    /// Lists those anew whose mappings are still the same, and keeps what was counted in them. Gives the others.
+    async fn keep_counts(
+        &mut self,
+        session: &Session,
+        at: i64,
+        changed: &BTreeSet<String>,
+        sight: &Sight,
+        files: &BTreeMap<String, FilesOfBackend>,
+    ) -> Result<BTreeSet<String>> {
+        let mut others = BTreeSet::new();
+        for name in changed {
+            let same = sight.has_same_mappings(name, &self.sight)
+                && matches!((files.get(name), self.files.get(name)), (Some(Ok(now)), Some(Ok(then))) if now == then);
+            let listed = if same { list_backend_within(session, name, at).await? } else { None };
+            match (listed, self.backends.get_mut(name)) {
+                (Some(now), Some(known)) if now.state == BackendState::Ready && known.pins.is_some() => {
+                    *known = BackendAnalysis { pins: known.pins.take(), ..now };
+                }
+                _ => drop(others.insert(name.clone())),
+            }
+        }
+        Ok(others)
+    }
+
     async fn read_changed(
         &mut self,
         session: &Session,
         at: i64,
         changed: &BTreeSet<String>,
+        mut files: BTreeMap<String, FilesOfBackend>,
         counts: &mut Counts,
     ) -> Result<()> {
         for name in changed {
             let since = Instant::now();
             match analyze_backend_within(session, name, at).await {
-                Ok(backend) => drop(self.backends.insert(name.clone(), backend)),
+                Ok(backend) => {
+                    self.backends.insert(name.clone(), backend);
+                    self.files.extend(files.remove_entry(name));
+                }
                 // It is gone.
                 Err(Error::Unknown { .. }) => drop(self.backends.remove(name)),
                 Err(error) => return Err(error),

@@ -20,7 +20,9 @@ use crate::store::{BackendDir, DataDir, Mappings, layout};
 /// What the file system says of a backend's files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fingerprint {
-    files: Vec<(String, Mark)>,
+    mappings: Vec<(String, Mark)>,
+    /// Of the other files: the backup and the like.
+    beside: Vec<(String, Mark)>,
     /// What stands in the place of files, or beside them.
     about: String,
 }
@@ -73,6 +75,13 @@ impl Sight {
         self.0.remove(name);
     }
 
+    /// Whether a backend that is there has the same mappings as it had, whatever else of it has changed.
+    pub fn has_same_mappings(&self, name: &str, before: &Sight) -> bool {
+        let same =
+            |now: &Fingerprint, then: &Fingerprint| now.mappings == then.mappings && now.about == then.about;
+        matches!((self.0.get(name), before.0.get(name)), (Some(now), Some(then)) if same(now, then))
+    }
+
     /// The backends that are not what they were: changed, new, or gone.
     pub fn changed_since(&self, before: &Sight) -> BTreeSet<String> {
         let differs = |name: &&String| self.0.get(*name) != before.0.get(*name);
@@ -86,13 +95,13 @@ fn fingerprint(backend: &BackendDir) -> Fingerprint {
         Mappings::SameAs(other) => format!("as {other}"),
         Mappings::Unreadable { reason, .. } => reason.clone(),
     };
-    let own = [layout::CAR, layout::LEGACY, layout::REJECTS].map(|name| backend.path.join(name));
-    let paths = backend.files().iter().map(|file| file.path.clone()).chain(own);
-    let marks = paths.filter_map(|path| {
+    let marked = |path: PathBuf| {
         let found = fs::metadata(&path).ok()?;
         Some((path.to_string_lossy().into_owned(), mark(&found)))
-    });
-    Fingerprint { files: marks.collect(), about }
+    };
+    let mappings = backend.files().iter().filter_map(|file| marked(file.path.clone())).collect();
+    let beside = [layout::CAR, layout::LEGACY, layout::REJECTS].map(|name| backend.path.join(name));
+    Fingerprint { mappings, beside: beside.into_iter().filter_map(marked).collect(), about }
 }
 
 #[cfg(unix)]
