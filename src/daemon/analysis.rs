@@ -253,10 +253,24 @@ impl StatusCounts {
 }
 
 impl Contents {
+    /// A content of that size, if it is known.
+    pub(super) fn one(size: Option<i64>) -> Contents {
+        let unknown_sizes = u64::from(size.is_none());
+        Contents { contents: 1, bytes: size.unwrap_or_default().into(), unknown_sizes }
+    }
+
     pub(super) fn add(&mut self, other: Contents) {
         self.contents += other.contents;
         self.bytes += other.bytes;
         self.unknown_sizes += other.unknown_sizes;
+    }
+
+    /// `None` if there are not so many.
+    pub(super) fn take_away(&mut self, other: Contents) -> Option<()> {
+        self.contents = self.contents.checked_sub(other.contents)?;
+        self.unknown_sizes = self.unknown_sizes.checked_sub(other.unknown_sizes)?;
+        self.bytes -= other.bytes;
+        Some(())
     }
 }
 

@@ -1,6 +1,6 @@
 //! Takes an [`Analysis`]: statuses, sizes and times, then the contents of each backend, then all contents.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::analysis::{
     Analysis, BackendAnalysis, BackendFiles, BackendState, Contents, PinCounts, Redundancy, StatusCounts,
@@ -120,7 +120,7 @@ pub(super) async fn analyze_backends_within(
     observed_at: i64,
 ) -> Result<Vec<BackendAnalysis>> {
     let (mut backends, skipped) = listed(session, BACKENDS, vec![], observed_at).await?;
-    let late = count(session, &mut backends, skipped).await?;
+    let late = count(session, &mut backends, skipped, None).await?;
     mark(&mut backends, &late);
     Ok(backends)
 }
@@ -158,8 +158,18 @@ pub(super) async fn analyze_backend_within(
     name: &str,
     observed_at: i64,
 ) -> Result<BackendAnalysis> {
+    analyze_backend_with(session, name, observed_at, None).await
+}
+
+/// The same where its distinct contents, and those of them that are stored, may be known already.
+pub(super) async fn analyze_backend_with(
+    session: &Session,
+    name: &str,
+    observed_at: i64,
+    contents: Option<(u64, Contents)>,
+) -> Result<BackendAnalysis> {
     let (mut found, skipped) = listed(session, BACKEND, named(name), observed_at).await?;
-    let late = count(session, &mut found, skipped).await?;
+    let late = count(session, &mut found, skipped, contents).await?;
     mark(&mut found, &late);
     match found.pop() {
         Some(backend) => Ok(backend),
@@ -186,11 +196,13 @@ async fn listed(
     Ok((backends, rows.skipped))
 }
 
-/// Counts the mappings of those that have some. Gives the backends that turned out to be unreadable.
+/// Counts the mappings of those that have some; of a single one, `contents` may be known. Gives the backends that turned out to be
+/// unreadable.
 async fn count(
     session: &Session,
     backends: &mut [BackendAnalysis],
     mut skipped: Vec<Skipped>,
+    contents: Option<(u64, Contents)>,
 ) -> Result<Vec<Skipped>> {
     let ready = || backends.iter().filter(|backend| backend.state == BackendState::Ready);
     let all: Vec<&str> = ready().map(|backend| backend.name.as_str()).collect();
@@ -207,7 +219,27 @@ async fn count(
         }
         skipped = rows.skipped;
     }
-    for part in parts(&counts) {
+    match contents {
+        Some((contents, stored)) => {
+            counts.values_mut().for_each(|counts| (counts.contents, counts.stored) = (contents, stored))
+        }
+        None => skipped = count_contents(session, &mut counts).await?.unwrap_or(skipped),
+    }
+    for backend in backends {
+        if matches!(backend.state, BackendState::Ready | BackendState::Empty) {
+            backend.pins = Some(counts.remove(&backend.name).unwrap_or_default());
+        }
+    }
+    Ok(skipped)
+}
+
+/// Counts the contents of each backend by itself.
+async fn count_contents(
+    session: &Session,
+    counts: &mut BTreeMap<String, PinCounts>,
+) -> Result<Option<Vec<Skipped>>> {
+    let mut skipped = None;
+    for part in parts(counts) {
         let rows = match &part[..] {
             [name] => Rows::of(session, CONTENTS_OF_ONE, named(name)).await?,
             _ => {
@@ -222,12 +254,7 @@ async fn count(
                 counts.stored = Contents { contents: row.count("stored"), ..Contents::of(&row) };
             }
         }
-        skipped = rows.skipped;
-    }
-    for backend in backends {
-        if matches!(backend.state, BackendState::Ready | BackendState::Empty) {
-            backend.pins = Some(counts.remove(&backend.name).unwrap_or_default());
-        }
+        skipped = Some(rows.skipped);
     }
     Ok(skipped)
 }
@@ -252,13 +279,6 @@ fn parts(counts: &BTreeMap<String, PinCounts>) -> Vec<Vec<String>> {
 /// One pass over the contents of all backends, as a session that is [`at_once`](Session::at_once) sees them.
 pub(super) async fn redundancy(session: &Session) -> Result<Redundancy> {
     redundancy_of(session, "content <> X''", "", vec![]).await
-}
-
-/// The same of some contents alone.
-pub(super) async fn redundancy_among(session: &Session, contents: &BTreeSet<Vec<u8>>) -> Result<Redundancy> {
-    let hex = |content: &Vec<u8>| content.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-    let listed: Vec<String> = contents.iter().map(|content| format!("X'{}'", hex(content))).collect();
-    redundancy_of(session, &format!("content IN ({})", listed.join(", ")), "", vec![]).await
 }
 
 async fn redundancy_of(

@@ -1,7 +1,5 @@
 //! Small answers of the engine, row by row.
 
-use std::collections::BTreeMap;
-
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{Decimal128Type, Float64Type, Int64Type, TimestampMicrosecondType};
 use futures::TryStreamExt;
@@ -25,12 +23,28 @@ pub(super) struct Row<'a> {
     row: usize,
 }
 
+/// Hands over each row of an answer, which may be larger. Gives the backends that it goes without.
+pub(super) async fn each_row(
+    session: &Session,
+    sql: &str,
+    values: Vec<(&str, Value)>,
+    mut take: impl FnMut(Row<'_>),
+) -> Result<Vec<Skipped>> {
+    let mut answer = session.query_with(sql, &bindings(values)).await?;
+    while let Some(batch) = answer.try_next().await? {
+        (0..batch.num_rows()).for_each(|row| take(Row { batch: &batch, row }));
+    }
+    Ok(answer.skipped())
+}
+
+fn bindings(values: Vec<(&str, Value)>) -> Bindings {
+    Bindings(values.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+}
+
 impl Rows {
     /// Asks a question with values for its parameters.
     pub async fn of(session: &Session, sql: &str, values: Vec<(&str, Value)>) -> Result<Rows> {
-        let bindings: BTreeMap<_, _> =
-            values.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-        let mut answer = session.query_with(sql, &Bindings(bindings)).await?;
+        let mut answer = session.query_with(sql, &bindings(values)).await?;
         let mut batches = Vec::new();
         while let Some(batch) = answer.try_next().await? {
             batches.push(batch);
@@ -59,6 +73,13 @@ impl<'a> Row<'a> {
         let view = column.as_string_view_opt().map(|texts| texts.value(self.row));
         let text = view.or_else(|| column.as_string_opt::<i32>().map(|texts| texts.value(self.row)));
         text.map(str::to_owned)
+    }
+
+    pub fn bytes(&self, name: &str) -> Option<Vec<u8>> {
+        let column = self.column(name)?;
+        let view = column.as_binary_view_opt().map(|bytes| bytes.value(self.row));
+        let bytes = view.or_else(|| column.as_binary_opt::<i32>().map(|bytes| bytes.value(self.row)));
+        bytes.map(<[u8]>::to_vec)
     }
 
     /// A whole number.

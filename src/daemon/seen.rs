@@ -10,11 +10,11 @@ use std::io;
 
 use tokio::time::Instant;
 
-use super::observe::{analyze_backend_within, analyze_backends_within, list_backend_within};
+use super::observe::{analyze_backend_with, analyze_backends_within, list_backend_within};
 use super::picture::Counts;
-use super::recount::Recount;
+use super::recount::{Recount, Since};
 use super::watch::Sight;
-use super::{Analysis, BackendAnalysis, BackendState, Backup, Redundancy, analyze_backend};
+use super::{Analysis, BackendAnalysis, BackendState, Backup, Contents, Redundancy, analyze_backend};
 use crate::catalog::FilesOfBackend;
 use crate::error::{Error, Result};
 use crate::session::Session;
@@ -97,20 +97,10 @@ impl Seen {
             ));
         }
         let now = session.at_once();
-        let files = now.files().await?;
-        let others = self.keep_counts(&now, at, &changed, &sight, &files).await?;
+        let others = self.keep_counts(&now, at, &changed, &sight).await?;
         // Until all has been read, nothing is known of these.
         changed.iter().for_each(|name| self.sight.forget(name));
-        match others.len() * 2 > sight.len() && sight.len() > 1 {
-            true => {
-                counts.backends_read += sight.len() as u64;
-                let backends = analyze_backends_within(&now, at).await?;
-                self.backends = backends.into_iter().map(|one| (one.name.clone(), one)).collect();
-                self.files = files;
-            }
-            false => self.read_changed(&now, at, &others, files, counts).await?,
-        }
-        let redundancy = self.count_copies(now, counts).await?;
+        let redundancy = self.count(now, at, others, counts).await?;
         let analysis = Analysis::of(at, self.backends.values().cloned().collect(), redundancy);
         self.backends =
             analysis.backends.iter().map(|backend| (backend.name.clone(), backend.clone())).collect();
@@ -170,17 +160,16 @@ impl Seen {
     /// Lists those anew whose mappings are still the same, and keeps what was counted in them. Gives the others.
     async fn keep_counts(
         &mut self,
-        session: &Session,
+        now: &Session,
         at: i64,
         changed: &BTreeSet<String>,
         sight: &Sight,
-        files: &BTreeMap<String, FilesOfBackend>,
     ) -> Result<BTreeSet<String>> {
+        let files = now.files().await?;
         let mut others = BTreeSet::new();
         for name in changed {
-            let same = sight.has_same_mappings(name, &self.sight)
-                && matches!((files.get(name), self.files.get(name)), (Some(Ok(now)), Some(Ok(then))) if now == then);
-            let listed = if same { list_backend_within(session, name, at).await? } else { None };
+            let same = sight.has_same_mappings(name, &self.sight) && self.are_of(&files, name);
+            let listed = if same { list_backend_within(now, name, at).await? } else { None };
             match (listed, self.backends.get_mut(name)) {
                 (Some(now), Some(known)) if now.state == BackendState::Ready && known.pins.is_some() => {
                     *known = BackendAnalysis { pins: known.pins.take(), ..now };
@@ -191,45 +180,92 @@ impl Seen {
         Ok(others)
     }
 
+    /// Whether what was counted in a backend alone was counted in these files.
+    fn are_of(&self, files: &BTreeMap<String, FilesOfBackend>, name: &str) -> bool {
+        matches!((files.get(name), self.files.get(name)), (Some(Ok(files)), Some(Ok(counted))) if files == counted)
+    }
+
+    /// Counts what is of the `changed` backends alone, and the copies on all.
+    async fn count(
+        &mut self,
+        now: Session,
+        at: i64,
+        changed: BTreeSet<String>,
+        counts: &mut Counts,
+    ) -> Result<Redundancy> {
+        let (files, begun) = (now.files().await?, Instant::now());
+        // What was counted last stays true of its own files, whatever fails from here on.
+        let since = match &self.copies {
+            Some(before) => before.since(&now).await.ok().flatten(),
+            None => None,
+        };
+        let mut took = begun.elapsed();
+        let contents = |name: &String| Some((name.clone(), self.contents_after(since.as_ref()?, name)?));
+        let known: BTreeMap<String, _> = changed.iter().filter_map(contents).collect();
+        let (unknown, all) = (changed.len() - known.len(), files.len());
+        match unknown * 2 > all && all > 1 {
+            true => self.read_all(&now, at, &files, counts).await?,
+            false => self.read_changed(&now, at, &changed, &known, &files, counts).await?,
+        }
+        // What was found damaged meanwhile is not to be among the copies.
+        let since = since.filter(|since| since.recount.files == files);
+        let begun = Instant::now();
+        let recount = match (since, now.files().await? == files) {
+            (Some(since), true) => since.recount,
+            _ => Recount::of_all(now).await?,
+        };
+        took += begun.elapsed();
+        counts.redundancy.add(took);
+        Ok(self.copies.insert(recount).redundancy.clone())
+    }
+
+    /// The contents of a backend, if what is known of them is of the files that copies were counted in.
+    fn contents_after(&self, since: &Since, name: &str) -> Option<(u64, Contents)> {
+        let counted = self.copies.as_ref().filter(|copies| self.are_of(&copies.files, name));
+        counted.and(self.backends.get(name)?.counts())?.contents_after(since.differences.get(name)?)
+    }
+
+    async fn read_all(
+        &mut self,
+        now: &Session,
+        at: i64,
+        files: &BTreeMap<String, FilesOfBackend>,
+        counts: &mut Counts,
+    ) -> Result<()> {
+        let backends = analyze_backends_within(now, at).await?;
+        counts.backends_read += backends.len() as u64;
+        self.backends = backends.into_iter().map(|one| (one.name.clone(), one)).collect();
+        self.files = files.clone();
+        Ok(())
+    }
+
     async fn read_changed(
         &mut self,
-        session: &Session,
+        now: &Session,
         at: i64,
         changed: &BTreeSet<String>,
-        mut files: BTreeMap<String, FilesOfBackend>,
+        known: &BTreeMap<String, (u64, Contents)>,
+        files: &BTreeMap<String, FilesOfBackend>,
         counts: &mut Counts,
     ) -> Result<()> {
         for name in changed {
             let since = Instant::now();
-            match analyze_backend_within(session, name, at).await {
+            match analyze_backend_with(now, name, at, known.get(name).copied()).await {
                 Ok(backend) => {
                     self.backends.insert(name.clone(), backend);
-                    self.files.extend(files.remove_entry(name));
+                    self.files.extend(files.get(name).map(|files| (name.clone(), files.clone())));
                 }
                 // It is gone.
-                Err(Error::Unknown { .. }) => drop(self.backends.remove(name)),
+                Err(Error::Unknown { .. }) => {
+                    self.backends.remove(name);
+                    self.files.remove(name);
+                }
                 Err(error) => return Err(error),
             }
             counts.backends_read += 1;
             counts.backend.add(since.elapsed());
         }
         Ok(())
-    }
-
-    /// Counts copies: of what has changed since they were counted last, or of all contents.
-    async fn count_copies(&mut self, now: Session, counts: &mut Counts) -> Result<Redundancy> {
-        let since = Instant::now();
-        // What was counted last stays true of its own files, whatever fails from here on.
-        let counted = match &self.copies {
-            Some(before) => before.since(&now).await.ok().flatten(),
-            None => None,
-        };
-        let counted = match counted {
-            Some(counted) => counted,
-            None => Recount::of_all(now).await?,
-        };
-        counts.redundancy.add(since.elapsed());
-        Ok(self.copies.insert(counted).redundancy.clone())
     }
 }
 

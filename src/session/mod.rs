@@ -107,6 +107,11 @@ impl Session {
         Session { planner: Arc::new(self.planner.at_once()) }
     }
 
+    /// The same whose rows come in the order of their files. One that is [`at_once`](Session::at_once) stays that.
+    pub(crate) fn in_order(&self) -> Session {
+        Session { planner: Arc::new(self.planner.in_order()) }
+    }
+
     /// What the files of each backend are, for a session that is [`at_once`](Session::at_once): as long as that is the same, so are
     /// its mappings. Opens all of them.
     ///

@@ -108,11 +108,16 @@ impl Planner {
 
     /// The same for [`Session::faithful`](super::Session::faithful).
     pub fn faithful(&self) -> Planner {
+        let options = Options { skip_unreadable: false, ..self.options.clone() };
+        self.like(self.state.clone(), options, None).in_order()
+    }
+
+    /// The same for [`Session::in_order`](super::Session::in_order).
+    pub fn in_order(&self) -> Planner {
         let mut state = self.state.clone();
         // Several partitions would come as they are done.
         state.config_mut().options_mut().execution.target_partitions = 1;
-        let options = Options { skip_unreadable: false, threads: Some(1), ..self.options.clone() };
-        self.like(state, options, None)
+        self.like(state, Options { threads: Some(1), ..self.options.clone() }, self.snapshot.clone())
     }
 
     /// The same for [`Session::at_once`](super::Session::at_once).
