@@ -65,7 +65,7 @@ fn forty_bits(characters: [u8; 8]) -> (u64, bool) {
     let letters = text >> 6 & each(1);
     let values = (text & each(31)).wrapping_add(each(8)).wrapping_sub(letters * 9);
     // Written again they must be the same text: values below 32 carry nothing from byte to byte.
-    let digits = (values & each(31)) + each(128 - 26) >> 7 & each(1);
+    let digits = ((values & each(31)) + each(128 - 26)) >> 7 & each(1);
     let again = (values & each(31)) + each(b'a') - digits * u64::from(b'a' + 26 - b'2');
     let is_base32 = values & each(!31) == 0 && again == text;
     let tens = (values & 0x1f00_1f00_1f00_1f00) >> 3 | values & 0x001f_001f_001f_001f;
