@@ -6,6 +6,7 @@
 //! [`TABLES`].
 
 mod adapter;
+mod bloom;
 mod buckets;
 mod derive;
 mod facts;

@@ -3,17 +3,19 @@
 //! DataFusion prunes by lists of up to 20 values only, and pages only by a page index that it loads for all row groups and
 //! columns of a file. Here a list may be of any length, and only the index of the row groups that matter is read.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use datafusion::common::ScalarValue;
 use datafusion::datasource::physical_plan::parquet::ParquetAccessPlan;
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator, expr::InList};
 use parquet::arrow::arrow_reader::{RowSelection, RowSelector};
-use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
+use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
 use parquet::file::page_index::column_index::ColumnIndexMetaData;
 use parquet::file::page_index::offset_index::OffsetIndexMetaData;
 use parquet::file::statistics::Statistics;
 
+use super::bloom;
 use super::file::PinnedFile;
 use crate::pin::cid;
 use crate::pin::schema::{CID, CONTENT};
@@ -57,39 +59,29 @@ impl Wanted {
         Some(Wanted(wanted))
     }
 
-    /// Those between two bounds, both included.
-    fn within(&self, least: &[u8], most: &[u8]) -> &[Vec<u8>] {
-        let from = self.0.partition_point(|content| content.as_slice() < least);
-        let to = self.0.partition_point(|content| content.as_slice() <= most);
-        &self.0[from..to.max(from)]
-    }
-
-    /// Whether a row group may have any of them. `column` is that of `content`.
-    fn may_be_in(&self, group: &RowGroupMetaData, column: usize) -> bool {
-        let Some(Statistics::ByteArray(range)) = group.column(column).statistics() else { return true };
-        match (range.min_bytes_opt(), range.max_bytes_opt()) {
-            (Some(least), Some(most)) => !self.within(least, most).is_empty(),
-            _ => true,
-        }
-    }
-
     /// The pages of a laid-out file that may have any of them. `None` if the file does not tell, or its page index cannot be
     /// read: then the scan reads the file as any other, and names it if more is damaged.
     pub async fn pages(&self, file: &PinnedFile) -> Option<Pages> {
         let footer = &file.footer;
         let column = content_column(footer)?;
-        let groups: Vec<usize> = (0..footer.num_row_groups())
-            .filter(|&group| self.may_be_in(footer.row_group(group), column))
-            .collect();
+        let all: Vec<&[u8]> = self.0.iter().map(Vec::as_slice).collect();
+        let mut groups = BTreeMap::new();
+        for (index, group) in footer.row_groups().iter().enumerate() {
+            let contents = perhaps_in(file, group.column(column), &all).await?;
+            if !contents.is_empty() {
+                groups.insert(index, contents);
+            }
+        }
         let mut plan = ParquetAccessPlan::new_none(footer.num_row_groups());
         if groups.is_empty() {
             return Some(Pages { plan, footer: Arc::clone(footer) });
         }
-        let footer = file.footer_with_index(&groups).await.ok()??;
+        let indexed: Vec<usize> = groups.keys().copied().collect();
+        let footer = file.footer_with_index(&indexed).await.ok()??;
         let (columns, offsets) = (footer.column_index()?, footer.offset_index()?);
-        for group in groups {
+        for (group, contents) in groups {
             let rows = usize::try_from(footer.row_group(group).num_rows()).unwrap_or_default();
-            match self.rows(&columns[group][column], &offsets[group][column], rows) {
+            match selection(&contents, &columns[group][column], &offsets[group][column], rows) {
                 Some(selection) if !selection.selects_any() => {}
                 Some(selection) => {
                     plan.scan(group);
@@ -100,32 +92,56 @@ impl Wanted {
         }
         Some(Pages { plan, footer })
     }
+}
 
-    /// The rows of the pages that may have any of them.
-    fn rows(
-        &self,
-        index: &ColumnIndexMetaData,
-        offsets: &OffsetIndexMetaData,
-        rows: usize,
-    ) -> Option<RowSelection> {
-        let ColumnIndexMetaData::BYTE_ARRAY(index) = index else { return None };
-        let starts: Vec<usize> = offsets
-            .page_locations()
-            .iter()
-            .map(|page| usize::try_from(page.first_row_index).ok())
-            .chain([Some(rows)])
-            .collect::<Option<_>>()?;
-        let mut selectors = Vec::with_capacity(starts.len());
-        for page in 0..starts.len() - 1 {
-            let length = starts[page + 1].checked_sub(starts[page])?;
-            let wanted = match (index.min_value(page), index.max_value(page)) {
-                (Some(least), Some(most)) => !self.within(least, most).is_empty(),
-                _ => true,
-            };
-            selectors.push(if wanted { RowSelector::select(length) } else { RowSelector::skip(length) });
-        }
-        (starts.first() == Some(&0)).then(|| RowSelection::from(selectors))
+/// Those of some contents that a row group may have; `column` is that of `content`. `None` if it cannot be read.
+async fn perhaps_in<'a>(
+    file: &PinnedFile,
+    column: &ColumnChunkMetaData,
+    contents: &[&'a [u8]],
+) -> Option<Vec<&'a [u8]>> {
+    let range = match column.statistics() {
+        Some(Statistics::ByteArray(range)) => range.min_bytes_opt().zip(range.max_bytes_opt()),
+        _ => None,
+    };
+    let contents = range.map_or(contents, |(least, most)| within(contents, least, most));
+    match contents.is_empty() {
+        true => Some(Vec::new()),
+        false => bloom::perhaps_in(file, column, contents.to_vec()).await.ok(),
     }
+}
+
+/// Those of some contents between two bounds, both included.
+fn within<'a, 'b>(contents: &'b [&'a [u8]], least: &[u8], most: &[u8]) -> &'b [&'a [u8]] {
+    let from = contents.partition_point(|content| *content < least);
+    let to = contents.partition_point(|content| *content <= most);
+    &contents[from..to.max(from)]
+}
+
+/// The rows of the pages that may have any of some contents.
+fn selection(
+    contents: &[&[u8]],
+    index: &ColumnIndexMetaData,
+    offsets: &OffsetIndexMetaData,
+    rows: usize,
+) -> Option<RowSelection> {
+    let ColumnIndexMetaData::BYTE_ARRAY(index) = index else { return None };
+    let starts: Vec<usize> = offsets
+        .page_locations()
+        .iter()
+        .map(|page| usize::try_from(page.first_row_index).ok())
+        .chain([Some(rows)])
+        .collect::<Option<_>>()?;
+    let mut selectors = Vec::with_capacity(starts.len());
+    for page in 0..starts.len() - 1 {
+        let length = starts[page + 1].checked_sub(starts[page])?;
+        let wanted = match (index.min_value(page), index.max_value(page)) {
+            (Some(least), Some(most)) => !within(contents, least, most).is_empty(),
+            _ => true,
+        };
+        selectors.push(if wanted { RowSelector::select(length) } else { RowSelector::skip(length) });
+    }
+    (starts.first() == Some(&0)).then(|| RowSelection::from(selectors))
 }
 
 /// Where the column `content` stands among a file's columns.

@@ -1,5 +1,5 @@
 //! The layout of the `pin_mappings.parquet` that pinql writes: a section for each of the usual statuses, each sorted by
-//! content, small pages, a Bloom filter on `cid`.
+//! content, small pages, Bloom filters on `cid` and `content`.
 //!
 //! docs/design.md says why it is as it is. To change it in a way that older readers must not trust, count up
 //! [`LAYOUT_VERSION`](crate::pin::schema::LAYOUT_VERSION).
@@ -115,7 +115,9 @@ fn properties(content: i32) -> WriterProperties {
         .set_write_batch_size(PAGE_ROWS)
         .set_statistics_enabled(EnabledStatistics::Page)
         .set_column_bloom_filter_enabled(column(CID), true)
-        .set_column_bloom_filter_max_ndv(column(CID), GROUP_ROWS as u64);
+        .set_column_bloom_filter_max_ndv(column(CID), GROUP_ROWS as u64)
+        .set_column_bloom_filter_enabled(column(CONTENT), true)
+        .set_column_bloom_filter_max_ndv(column(CONTENT), GROUP_ROWS as u64);
     // Each value is another: a dictionary would be filled, given up, and written for nothing.
     let encodings = [
         (CID, Encoding::PLAIN),

@@ -150,6 +150,45 @@ fn a_page_index_that_cannot_be_read_hides_nothing() {
     assert!(said.starts_with("n\n1\n") && said.ends_with("--- exit 1"), "{said}");
 }
 
+/// A few bytes of a Bloom filter tell that a content is nowhere, and nothing that is there is missed.
+#[test]
+fn what_is_nowhere_costs_no_page() {
+    let tree = Tree::new();
+    let rows: Vec<_> = (0..20_000)
+        .map(|number| (v1(2 * number), if number % 9 == 0 { "failed" } else { "stored" }))
+        .collect();
+    write(&tree.root(), "x", &batch(&rows));
+    let said = tree.run(&["backend", "optimize"]);
+    assert!(said.ends_with("--- exit 0"), "{said}");
+    let session = Session::open(&tree.root(), Options::default()).unwrap();
+    let ask = |sql: String| {
+        runtime().block_on(async {
+            let mut answer = session.query(&sql).await.unwrap();
+            let batches: Vec<RecordBatch> = futures::TryStreamExt::try_collect(&mut answer).await.unwrap();
+            (batches.iter().map(RecordBatch::num_rows).sum::<usize>(), answer.receipt().bytes)
+        })
+    };
+    let (_, footer) = ask("SELECT COUNT(*) FROM pins".to_owned());
+    let one = |number: u64| ask(format!("SELECT * FROM pins WHERE content = cid_content('{}')", v1(number)));
+    let few = (0..200).filter(|number| {
+        let (there, read_there) = one(200 * number);
+        let (nowhere, read_nowhere) = one(200 * number + 1);
+        assert_eq!((there, nowhere), (1, 0), "{number}");
+        assert!(read_there > footer + 10_000, "{read_there} of {footer}");
+        read_nowhere < footer + 500
+    });
+    let few = few.count();
+    assert!(few > 180, "of 200 that are nowhere only {few} cost next to nothing");
+    let contents = |numbers: std::ops::Range<u64>| {
+        let contents = numbers.map(|number| format!("cid_content('{}')", v1(number)));
+        contents.collect::<Vec<_>>().join(", ")
+    };
+    for (numbers, there) in [(0..40, 20), (39_900..40_300, 50), (100..1_000, 450)] {
+        let list = contents(numbers);
+        assert_eq!(ask(format!("SELECT cid FROM pins WHERE content IN ({list})")).0, there);
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 6, ..ProptestConfig::default() })]
 
