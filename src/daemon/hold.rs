@@ -71,9 +71,7 @@ impl Hold {
 impl Drop for Hold {
     /// What is true only of a daemon that runs does not outlive it.
     fn drop(&mut self) {
-        for name in [layout::STATUS, layout::PID] {
-            let _ = fs::remove_file(self.dir.join(name));
-        }
+        remove_words(&self.dir);
     }
 }
 
@@ -85,6 +83,21 @@ fn locked(dir: &Path) -> Result<WriteLock> {
         }
     }
     WriteLock::take(dir)
+}
+
+/// Removes what is true only of a daemon that runs, in the place of one that hangs and is about to end with its process.
+pub fn leave(root: &Path, process: u32) {
+    let Ok(data) = DataDir::open(root) else { return };
+    let dir = data.daemon();
+    if pid(&dir) == Some(process) {
+        remove_words(&dir);
+    }
+}
+
+fn remove_words(dir: &Path) {
+    for name in [layout::STATUS, layout::PID] {
+        let _ = fs::remove_file(dir.join(name));
+    }
 }
 
 /// The process of the daemon of a data directory; `None` if none runs. What a killed one has left is not believed.

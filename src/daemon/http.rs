@@ -13,6 +13,7 @@ use axum::routing::get;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -39,14 +40,15 @@ impl Drop for Server {
 }
 
 impl Server {
-    /// Begins to listen, if that is wanted.
+    /// Begins to listen on a runtime of one's own, if that is wanted.
     ///
     /// # Errors
     /// If the address cannot be listened on.
-    pub async fn start(wanted: &Http, pictures: Pictures) -> Result<Option<Server>> {
+    pub async fn start(wanted: &Http, pictures: Pictures, desk: &Handle) -> Result<Option<Server>> {
         let Some(address) = wanted.listen else { return Ok(None) };
         let failed = |source| Error::Listen { address, source };
-        let listener = TcpListener::bind(address).await.map_err(failed)?;
+        let listener = desk.spawn(TcpListener::bind(address)).await;
+        let listener = listener.unwrap_or_else(|gone| Err(std::io::Error::other(gone))).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let guard = middleware::from_fn_with_state(wanted.token.clone(), admit);
         let routes = Router::new()
@@ -56,7 +58,7 @@ impl Server {
             .layer(guard)
             .route("/healthz", get(health))
             .with_state(pictures);
-        let task = tokio::spawn(async move {
+        let task = desk.spawn(async move {
             if let Err(problem) = axum::serve(listener, routes).await {
                 tracing::error!(%problem, "nobody answers over HTTP any more");
             }

@@ -4,6 +4,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use pinql::Error;
@@ -11,8 +13,8 @@ use pinql::daemon::config::Config;
 use pinql::daemon::{self, Clock, Order, Surroundings, Usage};
 use pinql::report::Reports;
 use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, System};
-use tokio::runtime::{Builder, Runtime};
-use tokio::sync::mpsc;
+use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::sync::{Notify, mpsc};
 
 use super::{ConfigArgs, RunArgs};
 use crate::cli::args::Options;
@@ -33,52 +35,55 @@ impl Clock for Wall {
     }
 }
 
+/// How long threads may take to end once all is done.
+const LAST: Duration = Duration::from_secs(1);
+/// How long the end may take, whatever hangs.
+const ENDING: Duration = Duration::from_secs(10);
+
 /// Runs the daemon, or only looks at its configuration.
 pub fn run(root: &Path, args: &RunArgs, options: &Options, reports: &Reports, ui: &Ui) -> Outcome<Exit> {
     let (path, config) = load(&args.config, reports)?;
-    let runtime = runtime(&config)?;
-    runtime.block_on(daemon::check_questions(root, &config, reports))?;
+    let workers = workers(&config)?;
     if args.check {
+        workers.block_on(daemon::check_questions(root, &config, reports))?;
         let place = path.as_deref().map_or("the defaults".into(), |path| path.display().to_string());
         ui.say(&format!("{place}: can be used"));
         return Ok(Exit::Done);
     }
+    // Before anything of the data directory is looked at, which may hang.
+    let (sender, orders) = mpsc::channel(4);
+    let reload = Reload { path: path.clone(), reports: reports.clone(), root: root.into() };
+    listen(sender, reload, workers.handle().clone())?;
     let world = Surroundings {
         clock: Arc::new(Wall),
         usage,
         process: std::process::id(),
         reports: reports.clone(),
         prices: prices::load(options)?,
-        config_path: path.clone(),
+        config_path: path,
     };
-    let (sender, orders) = mpsc::channel(4);
-    let reload = Reload { path, reports: reports.clone(), root: root.into() };
-    let ended = runtime.block_on(async {
-        listen(sender, reload)?;
-        // On a worker, where the engine's tasks are.
-        let root = root.to_owned();
-        tokio::spawn(async move { daemon::run(&root, config, world, orders).await })
-            .await
-            .map_err(|error| {
-                Failure::from(Error::Engine { message: format!("the daemon panicked: {error}") })
-            })?
-            .map_err(Failure::from)
-    });
+    let desk = Builder::new_current_thread().enable_all().build().map_err(no_threads)?;
+    let ended = desk.block_on(daemon::run(root, config, world, orders, workers.handle()));
     // What hangs, a mount that does not answer, is not waited for.
-    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
-    ended.map(|()| Exit::Done)
+    desk.shutdown_timeout(LAST);
+    workers.shutdown_timeout(LAST);
+    ended?;
+    Ok(Exit::Done)
 }
 
-fn runtime(config: &Config) -> Outcome<Runtime> {
+/// What reads files.
+fn workers(config: &Config) -> Outcome<Runtime> {
     let mut builder = Builder::new_multi_thread();
     builder
         .worker_threads(config.limits.threads.max(2))
         .enable_all()
         .thread_name("worker")
         .thread_stack_size(STACK);
-    builder
-        .build()
-        .map_err(|error| Error::Engine { message: format!("cannot start threads: {error}") }.into())
+    builder.build().map_err(no_threads)
+}
+
+fn no_threads(error: io::Error) -> Failure {
+    Error::Engine { message: format!("cannot start threads: {error}") }.into()
 }
 
 /// The configuration that is named, or the user's own, or what is usual.
@@ -109,55 +114,79 @@ struct Reload {
 }
 
 impl Reload {
-    async fn order(&self) -> Order {
+    /// Reads it and looks whether it can be used. Asks the data directory, which may hang.
+    fn order(&self, workers: &Handle) -> Order {
         let Some(path) = &self.path else {
             return Order::KeepConfig("the daemon was started without a configuration".into());
         };
-        let read = match read(path, &self.reports) {
-            Ok(config) => daemon::check_questions(&self.root, &config, &self.reports).await.map(|()| config),
-            Err(error) => Err(error),
-        };
+        tracing::info!("reading the configuration anew");
+        let read = read(path, &self.reports).and_then(|config| {
+            workers.block_on(daemon::check_questions(&self.root, &config, &self.reports))?;
+            Ok(config)
+        });
         match read {
             Ok(config) => Order::Reload(Box::new(config)),
             Err(error) => Order::KeepConfig(Failure::from(error).sentence()),
         }
     }
-}
 
-/// Turns signals into orders.
-#[cfg(unix)]
-fn listen(orders: mpsc::Sender<Order>, reload: Reload) -> Outcome<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut end = signal(SignalKind::terminate()).map_err(deaf)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(deaf)?;
-    let mut hang_up = signal(SignalKind::hangup()).map_err(deaf)?;
-    tokio::spawn(async move {
+    /// Reads it whenever it is wished: one after the other, and once for all wishes that came meanwhile.
+    async fn order_always(self, wished: Arc<Notify>, orders: mpsc::Sender<Order>, workers: Handle) {
         loop {
-            let order = tokio::select! {
-                _ = end.recv() => Order::Stop,
-                _ = interrupt.recv() => Order::Stop,
-                // To look at a configuration means to ask the data directory, which may hang.
-                _ = hang_up.recv() => tokio::select! {
-                    biased;
-                    _ = end.recv() => Order::Stop,
-                    _ = interrupt.recv() => Order::Stop,
-                    order = reload.order() => order,
-                },
-            };
+            wished.notified().await;
+            let (reload, handle) = (self.clone(), workers.clone());
+            let Ok(order) = workers.spawn_blocking(move || reload.order(&handle)).await else { return };
             if orders.send(order).await.is_err() {
                 return;
             }
         }
-    });
+    }
+}
+
+/// Turns signals into orders, on a thread that does nothing else.
+#[cfg(unix)]
+fn listen(orders: mpsc::Sender<Order>, reload: Reload, workers: Handle) -> Outcome<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let ears = Builder::new_current_thread().enable_all().build().map_err(no_threads)?;
+    // What comes from here on is heard.
+    let (mut end, mut interrupt, mut hang_up) = {
+        let _here = ears.enter();
+        let listen = |kind| signal(kind).map_err(deaf);
+        (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?, listen(SignalKind::hangup())?)
+    };
+    let hear = async move {
+        let wished = Arc::new(Notify::new());
+        tokio::spawn(reload.order_always(Arc::clone(&wished), orders.clone(), workers));
+        loop {
+            tokio::select! {
+                _ = end.recv() => return stop(&orders).await,
+                _ = interrupt.recv() => return stop(&orders).await,
+                _ = hang_up.recv() => wished.notify_one(),
+            }
+        }
+    };
+    thread::Builder::new().name("signals".into()).spawn(move || ears.block_on(hear)).map_err(no_threads)?;
     Ok(())
 }
 
 #[cfg(not(unix))]
-fn listen(orders: mpsc::Sender<Order>, _: Reload) -> Outcome<()> {
-    tokio::spawn(async move {
-        while tokio::signal::ctrl_c().await.is_ok() && orders.send(Order::Stop).await.is_ok() {}
-    });
+fn listen(orders: mpsc::Sender<Order>, _: Reload, _: Handle) -> Outcome<()> {
+    let ears = Builder::new_current_thread().enable_all().build().map_err(no_threads)?;
+    let hear = async move {
+        if tokio::signal::ctrl_c().await.is_ok() {
+            stop(&orders).await;
+        }
+    };
+    thread::Builder::new().name("signals".into()).spawn(move || ears.block_on(hear)).map_err(no_threads)?;
     Ok(())
+}
+
+/// Lets the daemon stop, and ends the process if that does not.
+async fn stop(orders: &mpsc::Sender<Order>) {
+    // It may be so busy that it takes no order.
+    let _ = tokio::time::timeout(ENDING, orders.send(Order::Stop)).await;
+    tokio::time::sleep(ENDING).await;
+    std::process::exit(0);
 }
 
 fn deaf(error: io::Error) -> Failure {

@@ -35,14 +35,21 @@ pub(in crate::daemon) async fn deliver_always(
         match delivered {
             Ok(()) => {
                 tracing::info!(channel = %name, alert = %notice.alert, kind = ?notice.kind, "told");
-                alerts.delivered(&name, &notice.id);
+                let (alerts, name) = (alerts.clone(), name.clone());
+                keep(move || alerts.delivered(&name, &notice.id)).await;
             }
             Err(Failure { problem, refused }) => {
                 tracing::warn!(channel = %name, alert = %notice.alert, %problem, "cannot tell");
-                alerts.not_delivered(&name, &notice, refused, channel.retry_for.0);
+                let (alerts, name, retry_for) = (alerts.clone(), name.clone(), channel.retry_for.0);
+                keep(move || alerts.not_delivered(&name, &notice, refused, retry_for)).await;
             }
         }
     }
+}
+
+/// Writes down what has become of a notice: not on a thread that others wait for.
+async fn keep(writes: impl FnOnce() + Send + 'static) {
+    let _ = tokio::task::spawn_blocking(writes).await;
 }
 
 fn pause(attempts: u32) -> Duration {

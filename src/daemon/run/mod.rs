@@ -7,21 +7,23 @@ mod times;
 mod wake;
 
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use reqwest::Client;
+use tokio::runtime::Handle;
+use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until};
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::daemon::alerts::{self, Alerts, Asked, deliver_always};
 use crate::daemon::clock::Steadiness;
 use crate::daemon::config::Config;
 use crate::daemon::history::History;
-use crate::daemon::hold::Hold;
+use crate::daemon::hold::{self, Hold};
 use crate::daemon::http::Server;
 use crate::daemon::picture::{Counts, Picture};
 use crate::daemon::probes::{self, Answers};
@@ -36,22 +38,74 @@ use crate::store::{DataDir, layout};
 use times::Times;
 use wake::{Later, Looked, Wake};
 
-/// Runs until it is told to stop. Needs a multi-threaded runtime, and the data directory to itself: one daemon for each.
+/// How long what is being done may take to end, before it is left: a file system that hangs keeps whoever asks it.
+const LEAVING: Duration = Duration::from_secs(3);
+/// How long the last word may take.
+const LAST_WORD: Duration = Duration::from_secs(1);
+
+/// Runs until it is told to stop. Needs the data directory to itself: one daemon for each.
+///
+/// Whatever reads files runs on `workers`, a multi-threaded runtime, and keeps its threads while a file system hangs. The runtime
+/// that this is awaited on reads none: it hears orders, asks probes, delivers notices, and answers over HTTP meanwhile. Return does
+/// not mean that the threads of `workers` are free.
 ///
 /// # Errors
-/// If it cannot begin: another daemon is there, its directory cannot be written, or its address not be listened on. Once it
-/// has begun it goes on, whatever happens, and says what is wrong.
+/// If it cannot begin: another daemon is there, its directory cannot be written, its address not be listened on, or the question of
+/// an alert not be asked. Once it has begun it goes on, whatever happens, and says what is wrong.
 pub async fn run(
     root: &Path,
     config: Config,
     world: Surroundings,
-    orders: mpsc::Receiver<Order>,
+    mut orders: mpsc::Receiver<Order>,
+    workers: &Handle,
 ) -> Result<()> {
-    let data = DataDir::open(root)?;
+    let process = world.process;
+    let (sender, receiver) = mpsc::unbounded_channel();
+    let mut work = workers.spawn(work(root.to_owned(), config, world, receiver, Handle::current()));
+    let panicked = |error: JoinError| Error::Engine { message: format!("the daemon panicked: {error}") };
+    loop {
+        tokio::select! {
+            ended = &mut work => return ended.map_err(panicked)?,
+            order = orders.recv() => match order {
+                None | Some(Order::Stop) => break,
+                Some(order) => drop(sender.send(order)),
+            },
+        }
+    }
+    // Nobody left to give orders means to stop.
+    drop(sender);
+    if let Ok(ended) = timeout(LEAVING, &mut work).await {
+        return ended.map_err(panicked)?;
+    }
+    work.abort();
+    let root = root.to_owned();
+    let leave = workers.spawn_blocking(move || {
+        tracing::warn!("what is being read does not answer: it is left");
+        hold::leave(&root, process);
+        tracing::info!("the daemon ends");
+    });
+    let _ = timeout(LAST_WORD, leave).await;
+    Ok(())
+}
+
+/// All of it that reads files.
+async fn work(
+    root: PathBuf,
+    config: Config,
+    world: Surroundings,
+    orders: UnboundedReceiver<Order>,
+    desk: Handle,
+) -> Result<()> {
+    tracing::info!(root = %root.display(), "looking at the data directory");
+    let data = DataDir::open(&root)?;
     let hold = Hold::take(&data, world.process)?;
     let (pictures, seen) = watch::channel(None);
-    let server = Server::start(&config.http, seen).await?;
-    let mut daemon = Daemon::new(data, hold, config, world, pictures, server)?;
+    let server = Server::start(&config.http, seen, &desk).await?;
+    if !config.alerts.is_empty() {
+        tracing::info!("looking whether the alerts can be asked");
+        alerts::check_questions(data.root(), &config, &world.reports).await?;
+    }
+    let mut daemon = Daemon::new(data, hold, config, world, pictures, server, desk)?;
     tracing::info!(root = %daemon.data.root().display(), "the daemon begins");
     daemon.course(orders).await;
     tracing::info!("the daemon ends");
@@ -80,6 +134,8 @@ struct Daemon {
     /// Probes, and who delivers notices.
     tasks: JoinSet<()>,
     server: Option<Server>,
+    /// Where nothing reads files, so that nothing waits for one.
+    desk: Handle,
     pictures: watch::Sender<Option<Arc<Picture>>>,
     started_at: DateTime<Utc>,
     observation: Option<Arc<Observation>>,
@@ -99,6 +155,7 @@ impl Daemon {
         world: Surroundings,
         pictures: watch::Sender<Option<Arc<Picture>>>,
         server: Option<Server>,
+        desk: Handle,
     ) -> Result<Daemon> {
         let mut history = History::open(&hold.dir().join(layout::HISTORY))?;
         let now = world.clock.now();
@@ -130,6 +187,7 @@ impl Daemon {
             hooks,
             tasks: JoinSet::new(),
             server,
+            desk,
             pictures,
             started_at: now,
             observation: None,
@@ -152,15 +210,17 @@ impl Daemon {
         for (number, probe) in self.config.probes.iter().enumerate() {
             let (client, clock, answers) =
                 (self.client.clone(), Arc::clone(&self.world.clock), self.answers.clone());
-            self.tasks.spawn(probes::ask_always(probe.clone(), number, client, clock, answers));
+            let probe = probes::ask_always(probe.clone(), number, client, clock, answers);
+            self.tasks.spawn_on(probe, &self.desk);
         }
         for (name, channel) in &self.config.channels {
             let (alerts, client) = (self.alerts.clone(), self.hooks.clone());
-            self.tasks.spawn(deliver_always(alerts, name.clone(), channel.clone(), client));
+            let delivery = deliver_always(alerts, name.clone(), channel.clone(), client);
+            self.tasks.spawn_on(delivery, &self.desk);
         }
     }
 
-    async fn course(&mut self, mut orders: mpsc::Receiver<Order>) {
+    async fn course(&mut self, mut orders: UnboundedReceiver<Order>) {
         let mut later = Later::default();
         let mut times = Times::after(Duration::ZERO, &self.config.observe);
         let mut cause = Some(Cause::Start);
@@ -221,7 +281,7 @@ impl Daemon {
 
     /// Looks whether anything has changed, unless an order comes first: a file system that hangs must not keep it from what it is
     /// told.
-    async fn look(&self, orders: &mut mpsc::Receiver<Order>, later: &mut Later) -> Looked {
+    async fn look(&self, orders: &mut UnboundedReceiver<Order>, later: &mut Later) -> Looked {
         tokio::select! {
             biased;
             order = orders.recv() => match later.add(order) {
@@ -242,7 +302,7 @@ impl Daemon {
     }
 
     /// What comes next. Of several that are due it is not always the same one, so that none keeps the others waiting for ever.
-    async fn next(&self, orders: &mut mpsc::Receiver<Order>, times: &Times) -> Wake {
+    async fn next(&self, orders: &mut UnboundedReceiver<Order>, times: &Times) -> Wake {
         let due = times.due(&self.config.observe);
         tokio::select! {
             order = orders.recv() => order.map_or(Wake::Stop, Wake::of),
@@ -257,7 +317,7 @@ impl Daemon {
     /// orders, however often they come, leave no observation undone.
     async fn observe_until_stopped(
         &mut self,
-        orders: &mut mpsc::Receiver<Order>,
+        orders: &mut UnboundedReceiver<Order>,
         later: &mut Later,
         cause: Cause,
     ) -> ControlFlow<()> {

@@ -48,13 +48,13 @@ impl Daemon {
         {
             server.end().await;
         }
-        let begun = Server::start(&config.http, self.pictures.subscribe()).await;
+        let begun = Server::start(&config.http, self.pictures.subscribe(), &self.desk).await;
         match begun {
             Ok(server) => self.server = server,
             Err(error) if self.server.is_some() => return Err(error),
             Err(error) => {
-                self.server =
-                    Server::start(&self.config.http, self.pictures.subscribe()).await.unwrap_or_default();
+                let before = Server::start(&self.config.http, self.pictures.subscribe(), &self.desk).await;
+                self.server = before.unwrap_or_default();
                 return Err(error);
             }
         }

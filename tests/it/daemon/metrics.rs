@@ -50,6 +50,8 @@ const ALERT: &str = "[[alert]]\nname = \"failed\"\nwhen = \"SELECT 1 FROM pins W
 fn served(tree: &Tree) -> (Daemon, String) {
     let daemon = Daemon::start(tree, &format!("{QUICK}[http]\nlisten = \"127.0.0.1:0\"\n{ALERT}"));
     let address = daemon.status()["http"].as_str().unwrap().to_owned();
+    // The probe does not wait for observations, nor they for it.
+    daemon.until("a probe", |_| ask(&address, "/metrics", "").1.contains("pinql_backend_reachable{"));
     (daemon, address)
 }
 

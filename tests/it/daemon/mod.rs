@@ -2,6 +2,8 @@
 
 mod alerts;
 mod analysis;
+#[cfg(unix)]
+mod hanging;
 mod intelligent;
 mod kit;
 mod metrics;

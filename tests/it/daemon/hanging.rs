@@ -1,0 +1,209 @@
+//! What hangs: a mount that does not answer, and commands that do not end.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, Utc};
+use pinql::daemon::config::Config;
+use pinql::daemon::{self, Clock, Order, Surroundings};
+use pinql::report::Reports;
+use pinql::report::prices::Prices;
+use tokio::sync::mpsc;
+
+use super::metrics::ask;
+use super::process::{Daemon, QUICK};
+use crate::support::cids::v1;
+use crate::support::tree::Tree;
+use crate::support::{mappings, publish, runtime};
+
+/// More than an end may take on a busy machine, and less than what hangs.
+const SOON: Duration = Duration::from_secs(30);
+
+const HTTP: &str = "[http]\nlisten = \"127.0.0.1:0\"\n";
+const ALERT: &str = "[[alert]]\nname = \"any\"\nwhen = \"SELECT 1 FROM pins has rows\"\n";
+
+/// A directory that answers until it is stopped.
+struct Mount {
+    program: Child,
+    place: PathBuf,
+}
+
+impl Mount {
+    /// Puts one in the place of a backend that is there; `None` where none can be made.
+    fn over(tree: &Tree, backend: &str) -> Option<Mount> {
+        let place = tree.root().join("backends").join(backend);
+        let behind = tree.home().join("behind");
+        fs::rename(&place, &behind).unwrap();
+        fs::create_dir(&place).unwrap();
+        let mut command = Command::new("bindfs");
+        command.arg("-f").arg("--no-allow-other").arg(&behind).arg(&place);
+        let program = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+        let Ok(program) = program else {
+            println!("there is no bindfs here, so nothing hangs");
+            return None;
+        };
+        let mut mount = Mount { program, place };
+        let since = Instant::now();
+        while fs::read_dir(&mount.place).unwrap().count() == 0 {
+            if mount.program.try_wait().unwrap().is_some() {
+                println!("nothing can be mounted here, so nothing hangs");
+                return None;
+            }
+            assert!(since.elapsed() < SOON, "nothing is mounted");
+            sleep(Duration::from_millis(20));
+        }
+        Some(mount)
+    }
+
+    fn signal(&self, signal: &str) {
+        let sent = Command::new("kill").args([signal, &self.program.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+    }
+
+    fn hang(&self) {
+        self.signal("-STOP");
+        // Until what the system still knows of it is old.
+        sleep(Duration::from_millis(1500));
+    }
+
+    fn answer(&self) {
+        self.signal("-CONT");
+    }
+}
+
+impl Drop for Mount {
+    fn drop(&mut self) {
+        let _ = self.program.kill();
+        let _ = self.program.wait();
+        for command in [&["fusermount3", "-u", "-z"][..], &["umount", "-l"]] {
+            let mut program = Command::new(command[0]);
+            program.args(&command[1..]).arg(&self.place).stderr(Stdio::null());
+            if program.status().is_ok_and(|status| status.success()) {
+                return;
+            }
+        }
+    }
+}
+
+fn one(tree: &Tree, backend: &str) {
+    publish(&tree.root(), backend, &mappings(backend, &[(&v1(1), "stored")]));
+}
+
+fn address(daemon: &Daemon) -> String {
+    daemon.says("listening");
+    let log = daemon.log();
+    let (_, address) = log.split_once("address=").unwrap();
+    address.split_whitespace().next().unwrap().to_owned()
+}
+
+/// Ends it, soon and well.
+fn ends(daemon: Daemon, root: &Path) {
+    let since = Instant::now();
+    let (ended, log) = daemon.stop();
+    assert!(ended.code() == Some(0) && since.elapsed() < SOON, "{ended}: {log}");
+    assert!(!root.join(".pinql/daemon/status.json").exists(), "{log}");
+}
+
+#[test]
+fn a_configuration_that_does_not_come_keeps_nobody_waiting() {
+    let tree = Tree::new();
+    one(&tree, "one");
+    let daemon = Daemon::start(&tree, &format!("{QUICK}{HTTP}"));
+    let address = address(&daemon);
+    fs::remove_file(&daemon.config).unwrap();
+    // Whoever opens it waits for its writer.
+    assert!(Command::new("mkfifo").arg(&daemon.config).status().unwrap().success());
+    daemon.signal("-HUP");
+    daemon.says("reading the configuration anew");
+    daemon.signal("-HUP");
+    let (head, _) = ask(&address, "/healthz", "");
+    assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+    one(&tree, "two");
+    daemon.until("another backend", |status| status["backends"].as_array().unwrap().len() == 2);
+    ends(daemon, &tree.root());
+}
+
+#[test]
+fn a_mount_that_hangs_from_the_start_on_or_at_a_reload_keeps_nobody_waiting() {
+    let tree = Tree::new();
+    one(&tree, "one");
+    one(&tree, "two");
+    let Some(mount) = Mount::over(&tree, "two") else { return };
+    let config = format!("{QUICK}{HTTP}{ALERT}");
+    mount.hang();
+    let daemon = Daemon::spawn(&tree, &config);
+    let begun = address(&daemon);
+    daemon.says("looking whether the alerts can be asked");
+    let (head, body) = ask(&begun, "/healthz", "");
+    assert!(head.starts_with("HTTP/1.1 503"), "{head}\n{body}");
+    ends(daemon, &tree.root());
+    mount.answer();
+    fs::remove_file(tree.home().join("log")).unwrap();
+    let daemon = Daemon::start(&tree, &config);
+    let begun = address(&daemon);
+    mount.hang();
+    daemon.signal("-HUP");
+    daemon.says("reading the configuration anew");
+    let (head, _) = ask(&begun, "/metrics", "");
+    assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+    ends(daemon, &tree.root());
+}
+
+/// A clock that keeps whoever asks it, as a file system may.
+#[derive(Debug, Default)]
+struct Stuck {
+    is_stuck: AtomicBool,
+    has_kept: AtomicBool,
+}
+
+impl Clock for Stuck {
+    fn now(&self) -> DateTime<Utc> {
+        while self.is_stuck.load(Ordering::SeqCst) {
+            self.has_kept.store(true, Ordering::SeqCst);
+            sleep(Duration::from_millis(10));
+        }
+        Utc::now()
+    }
+}
+
+#[test]
+fn an_observation_that_keeps_its_thread_is_left() {
+    let tree = Tree::new();
+    one(&tree, "one");
+    let clock = Arc::new(Stuck::default());
+    let world = Surroundings {
+        clock: Arc::clone(&clock) as _,
+        usage: || None,
+        process: std::process::id(),
+        reports: Reports::built_in(),
+        prices: Prices::default(),
+        config_path: None,
+    };
+    let config =
+        Config::parse(Path::new("daemon.toml"), &QUICK.replace("1h", "10ms"), &world.reports).unwrap();
+    let (workers, desk) =
+        (runtime(), tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap());
+    let (orders, receiver) = mpsc::channel(1);
+    let (kept, root) = (Arc::clone(&clock), tree.root());
+    let told = std::thread::spawn(move || {
+        let status = root.join(".pinql/daemon/status.json");
+        while !status.exists() {
+            sleep(Duration::from_millis(10));
+        }
+        kept.is_stuck.store(true, Ordering::SeqCst);
+        while !kept.has_kept.load(Ordering::SeqCst) {
+            sleep(Duration::from_millis(10));
+        }
+        orders.blocking_send(Order::Stop).unwrap();
+        Instant::now()
+    });
+    let ended = desk.block_on(daemon::run(&tree.root(), config, world, receiver, workers.handle()));
+    assert!(ended.is_ok() && told.join().unwrap().elapsed() < SOON, "{ended:?}");
+    assert!(!tree.root().join(".pinql/daemon/status.json").exists());
+    clock.is_stuck.store(false, Ordering::SeqCst);
+}
