@@ -124,13 +124,46 @@ async fn attempt(channel: &Channel, client: &Client, notice: &Notice) -> Result<
     };
     // What it says goes where this process says things.
     command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::inherit()).kill_on_drop(true);
+    #[cfg(unix)]
+    command.process_group(0);
     let mut child = command.spawn().map_err(|error| error.to_string())?;
+    // Dropped before the child is: until then the number is its own.
+    #[cfg(unix)]
+    let mut group = Group::of(&child);
     if let Some(mut stdin) = child.stdin.take() {
         // One that does not read is not told worse for it.
         let _ = stdin.write_all(&body).await;
     }
     let status = child.wait().await.map_err(|error| error.to_string())?;
+    #[cfg(unix)]
+    group.leave();
     if status.success() { Ok(()) } else { Err(format!("ended with {status}").into()) }
+}
+
+/// A command and all that it has started: what it leaves behind when it ends is its own affair, but of one that takes too long
+/// nothing stays.
+#[cfg(unix)]
+struct Group(Option<nix::unistd::Pid>);
+
+#[cfg(unix)]
+impl Group {
+    fn of(leader: &tokio::process::Child) -> Group {
+        let number = leader.id().and_then(|number| i32::try_from(number).ok());
+        Group(number.map(nix::unistd::Pid::from_raw))
+    }
+
+    fn leave(&mut self) {
+        self.0 = None;
+    }
+}
+
+#[cfg(unix)]
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(group) = self.0 {
+            let _ = nix::sys::signal::killpg(group, nix::sys::signal::Signal::SIGKILL);
+        }
+    }
 }
 
 #[cfg(test)]

@@ -207,3 +207,32 @@ fn an_observation_that_keeps_its_thread_is_left() {
     assert!(!tree.root().join(".pinql/daemon/status.json").exists());
     clock.is_stuck.store(false, Ordering::SeqCst);
 }
+
+#[test]
+fn nothing_stays_of_a_command_that_takes_too_long() {
+    let tree = Tree::new();
+    one(&tree, "one");
+    let left = tree.home().join("left");
+    let shell =
+        format!("(sleep 303 & echo $! >> {0}; wait)& sleep 304 & echo $! >> {0}; wait", left.display());
+    let tell = format!("notify = [\"slow\"]\n[notify.slow]\nshell = \"{shell}\"\ntimeout = \"1s\"\n");
+    let daemon = Daemon::start(&tree, &format!("{QUICK}{ALERT}{tell}"));
+    daemon.says("no end within 1 s");
+    let numbers = fs::read_to_string(&left).unwrap();
+    let first: Vec<&str> = numbers.lines().take(2).collect();
+    assert_eq!(first.len(), 2, "{numbers}");
+    let since = Instant::now();
+    let runs = |number: &&str| {
+        Command::new("kill").args(["-0", number]).stderr(Stdio::null()).status().unwrap().success()
+    };
+    // One that is dead has a number until its parent has looked.
+    let is_dead = |number: &str| {
+        let stat = fs::read_to_string(format!("/proc/{number}/stat")).unwrap_or_default();
+        stat.contains(") Z ")
+    };
+    while first.iter().any(|number| runs(number) && !is_dead(number)) {
+        assert!(since.elapsed() < SOON, "{numbers} still run\n{}", daemon.log());
+        sleep(Duration::from_millis(50));
+    }
+    daemon.stop();
+}
