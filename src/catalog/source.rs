@@ -324,7 +324,21 @@ fn parquet_reason(error: &ParquetError) -> Reason {
     {
         return Reason::Known(known.clone());
     }
-    damaged(&parquet_in_words(error))
+    // What the system says of a read is no word on the data.
+    match error {
+        ParquetError::External(cause) if is_of_system(cause.as_ref()) => {
+            Reason::Words(parquet_in_words(error))
+        }
+        _ => damaged(&parquet_in_words(error)),
+    }
+}
+
+/// Whether it comes of the system: a disk that cannot be read, a mount that is dead.
+fn is_of_system(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut causes = std::iter::successors(Some(error), |&cause| cause.source());
+    causes.any(|cause| {
+        cause.downcast_ref::<std::io::Error>().is_some_and(|error| error.raw_os_error().is_some())
+    })
 }
 
 fn damaged(text: &str) -> Reason {

@@ -184,7 +184,7 @@ pub async fn ask_always(
 async fn ask(
     target: &Target,
     client: &Client,
-    hanging: &mut Option<JoinHandle<bool>>,
+    hanging: &mut Option<JoinHandle<std::io::Result<bool>>>,
 ) -> Result<String, String> {
     match target {
         Target::Tcp(place) => {
@@ -202,12 +202,13 @@ async fn ask(
         Target::Path(path) => {
             // A mount that hangs keeps a thread until it comes back: one, and not one more each time.
             let path = path.clone();
-            let there = hanging.get_or_insert_with(|| tokio::task::spawn_blocking(move || path.exists()));
+            let there = hanging.get_or_insert_with(|| tokio::task::spawn_blocking(move || path.try_exists()));
             let found = there.await;
             *hanging = None;
             match found {
-                Ok(true) => Ok("it is there".into()),
-                Ok(false) => Err("it is not there".into()),
+                Ok(Ok(true)) => Ok("it is there".into()),
+                Ok(Ok(false)) => Err("it is not there".into()),
+                Ok(Err(error)) => Err(crate::store::plain(&error)),
                 Err(error) => Err(error.to_string()),
             }
         }
