@@ -70,8 +70,12 @@ impl Session {
     /// # Errors
     /// If there is no such directory.
     pub fn open(root: &Path, options: Options) -> Result<Session> {
-        let planner = Planner::new(DataDir::open(root)?, options)?;
-        Ok(Session { planner: Arc::new(planner) })
+        Session::over(DataDir::open(root)?, options)
+    }
+
+    /// The same of one that is open.
+    pub(crate) fn over(data: DataDir, options: Options) -> Result<Session> {
+        Ok(Session { planner: Arc::new(Planner::new(data, options)?) })
     }
 
     /// The data directory that it is over.

@@ -8,6 +8,7 @@ pub mod buckets;
 pub mod config;
 mod directory;
 pub mod dirty;
+mod homes;
 pub mod layout;
 mod legacy;
 mod links;
@@ -18,6 +19,7 @@ mod publish;
 
 pub(crate) use beside::Unreachable;
 pub use directory::StagedDir;
+use homes::Homes;
 pub use legacy::LegacyFile;
 use links::Inside;
 pub use lock::WriteLock;
@@ -27,6 +29,7 @@ use std::collections::HashSet;
 use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::error::{Error, Result};
@@ -36,6 +39,8 @@ use crate::error::{Error, Result};
 pub struct DataDir {
     /// Absolute, without links.
     root: PathBuf,
+    /// Where backends were, for who looks again and again.
+    homes: Option<Arc<Homes>>,
 }
 
 /// One backend's directory, as found.
@@ -91,12 +96,18 @@ impl DataDir {
     /// If there is no such directory. One without `backends/` is a data directory without backends.
     pub fn open(root: &Path) -> Result<DataDir> {
         match fs::canonicalize(root) {
-            Ok(path) if path.is_dir() => Ok(DataDir { root: path }),
+            Ok(path) if path.is_dir() => Ok(DataDir { root: path, homes: None }),
             Err(source) if source.kind() != io::ErrorKind::NotFound => {
                 Err(Error::Read { path: root.into(), source })
             }
             _ => Err(Error::RootNotFound { path: root.into() }),
         }
+    }
+
+    /// The same for who looks again and again, with all clones of it: a backend that had mappings at one look and of which only an
+    /// empty directory is left at another, on another device or of another number, cannot be read.
+    pub(crate) fn remembering(self) -> DataDir {
+        DataDir { homes: Some(Arc::default()), ..self }
     }
 
     /// The root, absolute and without links.
@@ -168,6 +179,9 @@ impl DataDir {
             }
         }
         links::name_twins(&mut found, &dir);
+        if let Some(homes) = &self.homes {
+            homes.look(&mut found);
+        }
         Ok(found)
     }
 }

@@ -97,7 +97,7 @@ async fn work(
     desk: Handle,
 ) -> Result<()> {
     tracing::info!(root = %root.display(), "looking at the data directory");
-    let data = DataDir::open(&root)?;
+    let data = DataDir::open(&root)?.remembering();
     let hold = Hold::take(&data, world.process)?;
     let (pictures, seen) = watch::channel(None);
     let server = Server::start(&config.http, seen, &desk).await?;
@@ -161,7 +161,7 @@ impl Daemon {
         let now = world.clock.now();
         let clock = Steadiness::new(now, Instant::now(), history.newest());
         let alerts = Alerts::open(hold.dir().join(layout::ALERTS), data.root().display().to_string());
-        let (strict, lenient) = sessions(data.root(), &config, &world.prices)?;
+        let (strict, lenient) = sessions(&data, &config, &world.prices)?;
         // Neither proxies nor anything else of the environment.
         let builder =
             || Client::builder().no_proxy().user_agent(concat!("pinql/", env!("CARGO_PKG_VERSION")));
@@ -408,7 +408,7 @@ impl Daemon {
 }
 
 /// A session that fails where a backend cannot be read, and one that goes on without it.
-fn sessions(root: &Path, config: &Config, prices: &Prices) -> Result<(Session, Session)> {
+fn sessions(data: &DataDir, config: &Config, prices: &Prices) -> Result<(Session, Session)> {
     let options = |skip_unreadable| session::Options {
         memory_limit: usize::try_from(config.limits.memory.0).ok(),
         timeout: Some(config.limits.timeout.0),
@@ -416,5 +416,5 @@ fn sessions(root: &Path, config: &Config, prices: &Prices) -> Result<(Session, S
         skip_unreadable,
         prices: prices.clone(),
     };
-    Ok((Session::open(root, options(false))?, Session::open(root, options(true))?))
+    Ok((Session::over(data.clone(), options(false))?, Session::over(data.clone(), options(true))?))
 }

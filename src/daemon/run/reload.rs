@@ -26,7 +26,7 @@ impl Daemon {
 
     /// Goes on with another configuration, or with nothing of it.
     async fn follow(&mut self, config: Config) -> Result<()> {
-        let sessions = sessions(self.data.root(), &config, &self.world.prices)?;
+        let sessions = sessions(&self.data, &config, &self.world.prices)?;
         if self.config.http != config.http {
             self.move_server(&config).await?;
         }

@@ -130,6 +130,27 @@ fn backends_that_vanish_as_a_whole_are_no_empty_collection() {
     assert_eq!(daemon.status()["backends"], json!([]));
 }
 
+#[cfg(unix)]
+#[test]
+fn an_empty_mount_point_is_no_backend_without_mappings() {
+    let tree = Tree::new();
+    contents(&tree, "one", 3);
+    contents(&tree, "two", 3);
+    let alert = "[[alert]]\nname = \"few\"\nwhen = \"SELECT COUNT(*) FROM pins is below 6\"\n";
+    let daemon = Daemon::start(&tree, &format!("{QUICK}{alert}"));
+    let (place, elsewhere) = (tree.root().join("backends/one"), tree.root().join("elsewhere"));
+    fs::rename(&place, &elsewhere).unwrap();
+    fs::create_dir(&place).unwrap();
+    let status = daemon.until("its absence", |status| backend(status, "one")["state"] == "unreadable");
+    assert_eq!(backend(&status, "one")["reason"], "backends/one: it was there before and is gone");
+    assert_eq!(status["observation"]["complete"], false);
+    daemon.until("an alert", |status| status["alerts"]["few"]["state"] == "unknown");
+    fs::remove_dir(&place).unwrap();
+    fs::rename(&elsewhere, &place).unwrap();
+    let status = daemon.until("its return", |status| backend(status, "one")["pins"] == 3);
+    assert_eq!(status["observation"]["complete"], true);
+}
+
 #[test]
 fn observations_are_made_at_each_interval() {
     let tree = Tree::new();
