@@ -61,11 +61,16 @@ impl Hold {
     /// # Errors
     /// If it cannot be written; the one before it is still there.
     pub fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
-        let path = self.dir.join(name);
-        let mut staged = StagedFile::in_place_of(&path)?;
-        staged.write_all(bytes).map_err(|source| Error::Write { path: path.clone(), source })?;
-        staged.publish()
+        put(&self.dir, name, bytes)
     }
+}
+
+/// The same for who knows that the directory is its own.
+pub fn put(dir: &Path, name: &str, bytes: &[u8]) -> Result<()> {
+    let path = dir.join(name);
+    let mut staged = StagedFile::in_place_of(&path)?;
+    staged.write_all(bytes).map_err(|source| Error::Write { path: path.clone(), source })?;
+    staged.publish()
 }
 
 impl Drop for Hold {

@@ -186,7 +186,7 @@ fn itself(page: &mut Page, picture: &Picture) {
         "pinql_problems",
         "gauge",
         "Things that are wrong with the daemon itself.",
-        picture.problems.len() as f64,
+        picture.problems().len() as f64,
     );
 }
 
@@ -265,8 +265,10 @@ fn backends(page: &mut Page, picture: &Picture) {
         let labels = [("backend", backend.name.as_str()), ("state", backend.state.word()), ("type", kind)];
         page.value("pinql_backend_info", &labels, 1.0);
     }
+    let silent = picture.silence.backend();
     page.by_backend("pinql_backend_readable", "Whether its mappings can be read.", picture, |backend, _| {
-        Some(f64::from(u8::from(backend.state != super::BackendState::Unreadable)))
+        let answers = silent.as_ref() != Some(&backend.name);
+        Some(f64::from(u8::from(answers && backend.state != super::BackendState::Unreadable)))
     });
     page.metric("pinql_backend_health", "gauge", "How a backend is: 1 for the state that it is in.");
     for backend in all_backends(picture) {

@@ -35,6 +35,7 @@ mod registries;
 mod rows;
 mod run;
 mod seen;
+mod silence;
 mod states;
 mod status_document;
 mod surroundings;

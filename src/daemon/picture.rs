@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use super::alerts::{Delivery, State};
 use super::probes::{Answers, Reached};
 use super::record::Observation;
+use super::silence::Silence;
 use super::surroundings::Usage;
 use super::{BackendAnalysis, Contents};
 
@@ -32,8 +33,10 @@ pub struct Picture {
     pub started_at: DateTime<Utc>,
     /// When this was made.
     pub at: DateTime<Utc>,
-    /// The same on a clock that does not jump.
-    pub made: Instant,
+    /// When the latest observation ended, well or not, or the daemon began; and the same on a clock that does not jump.
+    pub looked: (DateTime<Utc>, Instant),
+    /// Which backend does not answer, which goes on changing.
+    pub silence: Silence,
     /// Where the configuration came from.
     pub config_path: Option<PathBuf>,
     /// Why the one that is there now does not count, if so.
@@ -58,7 +61,7 @@ pub struct Picture {
     pub history: PastKept,
     /// What has been counted since the process began.
     pub counts: Counts,
-    /// What is wrong at the moment, by what it is about.
+    /// What was wrong when it was made, by what it is about.
     pub problems: BTreeMap<&'static str, String>,
     /// What the process has used.
     pub usage: Option<Usage>,
@@ -135,10 +138,20 @@ impl Picture {
     /// Whether the daemon does what it should, else why not: an observation is late, or something is wrong.
     pub fn fault(&self) -> Option<String> {
         let late = self.interval * 2 + Duration::from_secs(60);
-        if self.made.elapsed() > late {
-            return Some(format!("nothing has been observed for {} s", self.made.elapsed().as_secs()));
+        let passed = self.looked.1.elapsed();
+        if passed > late {
+            return Some(format!("nothing has been observed for {} s", passed.as_secs()));
         }
-        self.problems.iter().next().map(|(about, problem)| format!("{about}: {problem}"))
+        let problem = self.problems().into_iter().next();
+        let nothing = || self.observation.is_none().then(|| "nothing has been observed yet".to_owned());
+        problem.map(|(about, problem)| format!("{about}: {problem}")).or_else(nothing)
+    }
+
+    /// What is wrong at this moment, by what it is about.
+    pub fn problems(&self) -> BTreeMap<&'static str, String> {
+        let mut problems = self.problems.clone();
+        problems.extend(self.silence.problem().map(|problem| ("reading", problem)));
+        problems
     }
 
     /// What stands in `status.json`.
@@ -182,6 +195,7 @@ impl Picture {
             "root": self.root.display().to_string(),
             "started_at": stamp(self.started_at),
             "written_at": stamp(self.at),
+            "looked_at": stamp(self.looked.0),
             "config": { "path": self.config_path.as_deref().map(shown), "problem": self.config_problem },
             "http": self.address.map(|address| address.to_string()),
             "watching": self.watching,
@@ -204,7 +218,7 @@ impl Picture {
                 "not_kept": self.counts.not_kept,
                 "clock_jumps": self.counts.clock_jumps,
             },
-            "problems": self.problems,
+            "problems": self.problems(),
             "usage": self.usage.map(|usage| json!({ "resident_bytes": usage.resident_bytes, "cpu_seconds": usage.cpu_seconds })),
         })
     }

@@ -85,7 +85,11 @@ fn wait_for(mut child: Child, data: &DataDir, log: &Path, before: u64, ui: &Ui) 
                 format!("all of it stands in {}", log.display()),
             ));
         }
-        if daemon::status(data).is_some() {
+        let has_seen = |status: &serde_json::Value| {
+            let is_well = status["problems"].as_object().is_none_or(serde_json::Map::is_empty);
+            !status["observation"].is_null() || !is_well
+        };
+        if daemon::status(data).is_some_and(|status| has_seen(&status)) {
             break;
         }
         sleep(LOOK);

@@ -27,7 +27,8 @@ pub fn tell(data: &DataDir, as_json: bool, options: &Options, ui: &mut Ui) -> Ou
     output(options)?.write(|out| out.write_all(text.as_bytes()).map_err(Failure::output))?;
     let well = status.is_some_and(|status| {
         let none = |key: &str| status[key].as_object().is_none_or(serde_json::Map::is_empty);
-        none("problems") && status["config"]["problem"].is_null() && late.is_none()
+        let observed = !status["observation"].is_null();
+        observed && none("problems") && status["config"]["problem"].is_null() && late.is_none()
     });
     if !well {
         ui.has_found();
@@ -37,9 +38,10 @@ pub fn tell(data: &DataDir, as_json: bool, options: &Options, ui: &mut Ui) -> Ou
 
 /// How long nothing has been told, if that is longer than it should be: the daemon hangs.
 fn late(status: &Value, now: DateTime<Utc>) -> Option<TimeDelta> {
-    let written_at: DateTime<Utc> = status["written_at"].as_str()?.parse().ok()?;
+    // When it looked last: it may tell of other things since.
+    let looked_at: DateTime<Utc> = status["looked_at"].as_str()?.parse().ok()?;
     let interval = status["intervals"]["observe_seconds"].as_f64()?;
-    let passed = now - written_at;
+    let passed = now - looked_at;
     (passed.as_seconds_f64() > 2.0 * interval + 60.0).then_some(passed)
 }
 
@@ -59,6 +61,7 @@ fn page(status: &Value, late: Option<TimeDelta>) -> String {
     }
     line("process", text(&status["pid"]));
     if status["state"] != "running" {
+        line("problem", "nothing is known of it: it has just begun, or cannot write status.json".into());
         return lines.join("\n") + "\n";
     }
     line("since", text(&status["started_at"]));
@@ -84,6 +87,12 @@ fn page(status: &Value, late: Option<TimeDelta>) -> String {
         let backends = status["backends"].as_array().map_or(0, Vec::len) as u64;
         let pins = observation["pins"].as_u64().unwrap_or_default();
         line("backends", format!("{backends} with {}", counted(pins, "mapping", "mappings")));
+    }
+    for backend in status["backends"].as_array().into_iter().flatten() {
+        if backend["probe"]["reachable"] == false {
+            let detail = text(&backend["probe"]["detail"]);
+            line("probe", format!("{} is not reachable: {detail}", text(&backend["name"])));
+        }
     }
     line(
         "history",
@@ -137,7 +146,7 @@ mod tests {
     #[test]
     fn a_daemon_that_tells_nothing_for_long_is_not_well() {
         let status =
-            json!({ "written_at": "2026-11-28T18:00:00.000000Z", "intervals": { "observe_seconds": 300.0 } });
+            json!({ "looked_at": "2026-11-28T18:00:00.000000Z", "intervals": { "observe_seconds": 300.0 } });
         let late = |at: &str| late(&status, at.parse().unwrap()).map(|late| late.num_seconds());
         for (at, wanted) in [
             ("2026-11-28T17:00:00Z", None),

@@ -29,6 +29,7 @@ use crate::daemon::picture::{Counts, Picture};
 use crate::daemon::probes::{self, Answers};
 use crate::daemon::record::{Cause, Observation};
 use crate::daemon::seen::Seen;
+use crate::daemon::silence::Silence;
 use crate::daemon::surroundings::{Order, Surroundings};
 use crate::daemon::watch::Ear;
 use crate::error::{Error, Result};
@@ -61,11 +62,16 @@ pub async fn run(
 ) -> Result<()> {
     let process = world.process;
     let (sender, receiver) = mpsc::unbounded_channel();
-    let mut work = workers.spawn(work(root.to_owned(), config, world, receiver, Handle::current()));
+    let ((pictures, seen), silence) = (watch::channel(None), Silence::default());
+    let told = Told { pictures, silence: silence.clone(), desk: Handle::current() };
+    let mut work = workers.spawn(work(root.to_owned(), config, world, receiver, told));
+    let again = || show::tell_again(root, process, seen.borrow().clone());
+    let mut watching = std::pin::pin!(silence.watch(root, again));
     let panicked = |error: JoinError| Error::Engine { message: format!("the daemon panicked: {error}") };
     loop {
         tokio::select! {
             ended = &mut work => return ended.map_err(panicked)?,
+            () = &mut watching => {}
             order = orders.recv() => match order {
                 None | Some(Order::Stop) => break,
                 Some(order) => drop(sender.send(order)),
@@ -88,28 +94,34 @@ pub async fn run(
     Ok(())
 }
 
+/// What those need who tell others, while all else waits for a file system.
+struct Told {
+    pictures: watch::Sender<Option<Arc<Picture>>>,
+    silence: Silence,
+    /// Where nothing reads files, so that nothing waits for one.
+    desk: Handle,
+}
+
 /// All of it that reads files.
 async fn work(
     root: PathBuf,
     config: Config,
     world: Surroundings,
     orders: UnboundedReceiver<Order>,
-    desk: Handle,
+    told: Told,
 ) -> Result<()> {
     tracing::info!(root = %root.display(), "looking at the data directory");
     let data = DataDir::open(&root)?.remembering();
     let hold = Hold::take(&data, world.process)?;
-    let (pictures, seen) = watch::channel(None);
-    let server = Server::start(&config.http, seen, &desk).await?;
-    if !config.alerts.is_empty() {
-        tracing::info!("looking whether the alerts can be asked");
-        alerts::check_questions(data.root(), &config, &world.reports).await?;
-    }
-    let mut daemon = Daemon::new(data, hold, config, world, pictures, server, desk)?;
+    let server = Server::start(&config.http, told.pictures.subscribe(), &told.desk).await?;
+    let mut daemon = Daemon::new(data, hold, config, world, told, server)?;
+    daemon.show();
+    daemon.check_questions().await?;
+    daemon.begin_tasks();
     tracing::info!(root = %daemon.data.root().display(), "the daemon begins");
-    daemon.course(orders).await;
+    let ended = daemon.course(orders).await;
     tracing::info!("the daemon ends");
-    Ok(())
+    ended
 }
 
 struct Daemon {
@@ -134,10 +146,10 @@ struct Daemon {
     /// Probes, and who delivers notices.
     tasks: JoinSet<()>,
     server: Option<Server>,
-    /// Where nothing reads files, so that nothing waits for one.
-    desk: Handle,
-    pictures: watch::Sender<Option<Arc<Picture>>>,
+    told: Told,
     started_at: DateTime<Utc>,
+    /// When the latest observation ended, well or not; before the first, when it began.
+    looked: (DateTime<Utc>, Instant),
     observation: Option<Arc<Observation>>,
     counts: Counts,
     /// Why the latest observation failed, or could not be kept, or the status not be written.
@@ -153,9 +165,8 @@ impl Daemon {
         hold: Hold,
         config: Config,
         world: Surroundings,
-        pictures: watch::Sender<Option<Arc<Picture>>>,
+        told: Told,
         server: Option<Server>,
-        desk: Handle,
     ) -> Result<Daemon> {
         let mut history = History::open(&hold.dir().join(layout::HISTORY))?;
         let now = world.clock.now();
@@ -169,7 +180,7 @@ impl Daemon {
             |error: reqwest::Error| Error::Engine { message: format!("cannot ask over HTTP: {error}") };
         let client = builder().build().map_err(failed)?;
         let hooks = alerts::hooks(builder()).map_err(failed)?;
-        let mut daemon = Daemon {
+        let daemon = Daemon {
             ear: Ear::new(data.root(), config.observe.watch),
             watching: String::new(),
             data,
@@ -187,9 +198,9 @@ impl Daemon {
             hooks,
             tasks: JoinSet::new(),
             server,
-            desk,
-            pictures,
+            told,
             started_at: now,
+            looked: (now, Instant::now()),
             observation: None,
             counts: Counts::default(),
             not_observed: None,
@@ -198,8 +209,17 @@ impl Daemon {
             clock,
         };
         drop(daemon.ear.listen());
-        daemon.begin_tasks();
         Ok(daemon)
+    }
+
+    /// Looks whether all alerts can be asked.
+    async fn check_questions(&self) -> Result<()> {
+        if self.config.alerts.is_empty() {
+            return Ok(());
+        }
+        tracing::info!("looking whether the alerts can be asked");
+        let _reading = self.told.silence.reading(self.world.clock.now());
+        alerts::check_questions(self.data.root(), &self.config, &self.world.reports).await
     }
 
     /// Starts probes and deliveries as the configuration has them, in the place of those before.
@@ -211,16 +231,20 @@ impl Daemon {
             let (client, clock, answers) =
                 (self.client.clone(), Arc::clone(&self.world.clock), self.answers.clone());
             let probe = probes::ask_always(probe.clone(), number, client, clock, answers);
-            self.tasks.spawn_on(probe, &self.desk);
+            self.tasks.spawn_on(probe, &self.told.desk);
         }
         for (name, channel) in &self.config.channels {
             let (alerts, client) = (self.alerts.clone(), self.hooks.clone());
             let delivery = deliver_always(alerts, name.clone(), channel.clone(), client);
-            self.tasks.spawn_on(delivery, &self.desk);
+            self.tasks.spawn_on(delivery, &self.told.desk);
         }
     }
 
-    async fn course(&mut self, mut orders: UnboundedReceiver<Order>) {
+    /// Goes on until it is to stop.
+    ///
+    /// # Errors
+    /// If its directory has been removed or replaced.
+    async fn course(&mut self, mut orders: UnboundedReceiver<Order>) -> Result<()> {
         let mut later = Later::default();
         let mut times = Times::after(Duration::ZERO, &self.config.observe);
         let mut cause = Some(Cause::Start);
@@ -228,7 +252,7 @@ impl Daemon {
             if let Some(cause) = cause.take() {
                 let since = Instant::now();
                 if self.observe_until_stopped(&mut orders, &mut later, cause).await.is_break() {
-                    return;
+                    return Ok(());
                 }
                 // What changes while it begins is read without a rest.
                 let took = if cause == Cause::Start { Duration::ZERO } else { since.elapsed() };
@@ -240,7 +264,7 @@ impl Daemon {
             };
             self.clock_check();
             match wake {
-                Wake::Stop => return,
+                Wake::Stop => return Ok(()),
                 Wake::Reload(config) => {
                     self.reload(*config).await;
                     cause = Some(Cause::Interval);
@@ -259,7 +283,7 @@ impl Daemon {
                     drop(self.ear.listen());
                     times.poll = Instant::now() + self.config.observe.poll.0;
                     match self.look(&mut orders, &mut later).await {
-                        Looked::Stop => return,
+                        Looked::Stop => return Ok(()),
                         Looked::Same | Looked::Left => {}
                         Looked::Changed => times.touch(),
                     }
@@ -267,7 +291,7 @@ impl Daemon {
                 Wake::Due => {
                     times.pending = None;
                     match self.look(&mut orders, &mut later).await {
-                        Looked::Stop => return,
+                        Looked::Stop => return Ok(()),
                         Looked::Same => {}
                         // It is looked for again.
                         Looked::Left => times.touch(),
@@ -282,6 +306,7 @@ impl Daemon {
     /// Looks whether anything has changed, unless an order comes first: a file system that hangs must not keep it from what it is
     /// told.
     async fn look(&self, orders: &mut UnboundedReceiver<Order>, later: &mut Later) -> Looked {
+        let _reading = self.told.silence.reading(self.world.clock.now());
         tokio::select! {
             biased;
             order = orders.recv() => match later.add(order) {
@@ -322,6 +347,7 @@ impl Daemon {
         cause: Cause,
     ) -> ControlFlow<()> {
         {
+            let _reading = self.told.silence.reading(self.world.clock.now());
             let work = self.observe(cause);
             tokio::pin!(work);
             loop {
@@ -332,6 +358,7 @@ impl Daemon {
                 }
             }
         }
+        self.looked = (self.world.clock.now(), Instant::now());
         self.show();
         ControlFlow::Continue(())
     }

@@ -48,12 +48,13 @@ impl Daemon {
         {
             server.end().await;
         }
-        let begun = Server::start(&config.http, self.pictures.subscribe(), &self.desk).await;
+        let begun = Server::start(&config.http, self.told.pictures.subscribe(), &self.told.desk).await;
         match begun {
             Ok(server) => self.server = server,
             Err(error) if self.server.is_some() => return Err(error),
             Err(error) => {
-                let before = Server::start(&self.config.http, self.pictures.subscribe(), &self.desk).await;
+                let seen = self.told.pictures.subscribe();
+                let before = Server::start(&self.config.http, seen, &self.told.desk).await;
                 self.server = before.unwrap_or_default();
                 return Err(error);
             }

@@ -1,15 +1,17 @@
 //! What others get to see.
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
 use std::sync::Arc;
-
-use tokio::time::Instant;
 
 use super::Daemon;
 use crate::daemon::alerts;
+use crate::daemon::hold;
 use crate::daemon::http::Server;
 use crate::daemon::picture::{PastKept, Picture};
-use crate::store::layout;
+use crate::error::Result;
+use crate::store::{DataDir, layout};
 
 impl Daemon {
     /// Shows others what is known.
@@ -19,7 +21,6 @@ impl Daemon {
         for (about, problem) in [
             ("observation", self.not_observed.clone()),
             ("history", self.not_kept.clone()),
-            ("status", self.not_told.clone()),
             ("alerts", self.alerts.problem()),
             ("http", server.then(|| "it does not listen any more".to_owned())),
         ] {
@@ -31,12 +32,13 @@ impl Daemon {
             (name.clone(), (rule.severity.as_str(), states.get(name).cloned().unwrap_or_default()))
         });
         self.watching = self.ear.how();
-        let picture = Picture {
+        let mut picture = Picture {
             root: self.data.root().into(),
             process: self.world.process,
             started_at: self.started_at,
             at: self.world.clock.now(),
-            made: Instant::now(),
+            looked: self.looked,
+            silence: self.told.silence.clone(),
             config_path: self.world.config_path.clone(),
             config_problem: self.config_problem.clone(),
             address: self.server.as_ref().map(|server| server.address),
@@ -57,13 +59,39 @@ impl Daemon {
             problems,
             usage: (self.world.usage)(),
         };
-        let text = format!("{:#}\n", picture.to_json());
-        self.pictures.send_replace(Some(Arc::new(picture)));
-        let told = tokio::task::block_in_place(|| self.hold.write(layout::STATUS, text.as_bytes()));
+        self.told.pictures.send_replace(Some(Arc::new(picture.clone())));
+        let told = tokio::task::block_in_place(|| write(self.hold.dir(), &picture));
         let problem = told.err().map(|error| alerts::sentence(&error));
+        if let Some(problem) = problem.clone() {
+            picture.problems.insert("status", problem);
+            self.told.pictures.send_replace(Some(Arc::new(picture)));
+        }
         if let Some(problem) = problem.as_ref().filter(|_| problem != self.not_told) {
             tracing::error!(%problem, "the status cannot be written");
         }
         self.not_told = problem;
     }
+}
+
+/// Puts what is known where others look. What cannot be replaced is removed: nobody is to take it for what is true now.
+fn write(dir: &Path, picture: &Picture) -> Result<()> {
+    let text = format!("{:#}\n", picture.to_json());
+    let written = hold::put(dir, layout::STATUS, text.as_bytes());
+    if written.is_err() {
+        let _ = fs::remove_file(dir.join(layout::STATUS));
+    }
+    written
+}
+
+/// Writes once more what was told last, where something of it has changed since.
+pub(super) fn tell_again(root: &Path, process: u32, picture: Option<Arc<Picture>>) {
+    let (root, Some(picture)) = (root.to_owned(), picture) else { return };
+    // The file system may be the one that hangs.
+    drop(tokio::task::spawn_blocking(move || {
+        if let Ok(data) = DataDir::open(&root)
+            && hold::running(&data) == Some(process)
+        {
+            let _ = write(&data.daemon(), &picture);
+        }
+    }));
 }

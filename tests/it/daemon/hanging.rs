@@ -154,6 +154,46 @@ fn a_mount_that_hangs_from_the_start_on_or_at_a_reload_keeps_nobody_waiting() {
     ends(daemon, &tree.root());
 }
 
+#[test]
+fn a_backend_that_does_not_answer_is_named_until_it_does() {
+    let tree = Tree::new();
+    one(&tree, "one");
+    one(&tree, "two");
+    let Some(mut mount) = Mount::over(&tree, "two") else { return };
+    let probe = format!(
+        "[[probe]]\nbackend = \"two\"\nevery = \"1s\"\ntimeout = \"2s\"\npath = \"{}\"\n",
+        mount.place.join("pin_mappings.parquet").display()
+    );
+    let daemon = Daemon::start(&tree, &format!("{}{HTTP}{probe}", QUICK.replace("1h", "1s")));
+    let address = address(&daemon);
+    mount.hang();
+    let status = daemon.until("its silence", |status| status["problems"]["reading"].is_string());
+    let problem = status["problems"]["reading"].as_str().unwrap();
+    assert!(problem.ends_with(": two has not answered") && problem.starts_with("since "), "{problem}");
+    let said = tree.run(&["daemon", "status"]);
+    assert!(said.contains("two has not answered") && said.ends_with("--- exit 1"), "{said}");
+    assert!(said.contains("two is not reachable: no answer within 2 s"), "{said}");
+    let (_, body) = ask(&address, "/metrics", "");
+    let readable =
+        |name: &str, value| body.contains(&format!("pinql_backend_readable{{backend=\"{name}\"}} {value}\n"));
+    assert!(readable("one", 1) && readable("two", 0), "{body}");
+    let (head, _) = ask(&address, "/healthz", "");
+    assert!(head.starts_with("HTTP/1.1 503"), "{head}");
+    mount.answer();
+    daemon.until("its answer", |status| status["problems"] == serde_json::json!({}));
+    // One that is dead is no file that is missing.
+    mount.program.kill().unwrap();
+    mount.program.wait().unwrap();
+    let detail = |status: &serde_json::Value| {
+        status["backends"][1]["probe"]["detail"].as_str().unwrap_or_default().to_owned()
+    };
+    let status = daemon.until("its end", |status| {
+        detail(status).contains("not connected") && status["backends"][1]["state"] == "unreadable"
+    });
+    assert!(!status["backends"][1]["reason"].as_str().unwrap().contains("damaged"), "{status:#}");
+    ends(daemon, &tree.root());
+}
+
 /// A clock that keeps whoever asks it, as a file system may.
 #[derive(Debug, Default)]
 struct Stuck {

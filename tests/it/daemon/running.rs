@@ -357,6 +357,8 @@ wait_for '[ "$(observations)" -ge 3 ]'
 dd if=/dev/zero of="$DISK/full" bs=1k 2> /dev/null
 wait_for 'grep -q "could not be kept" "$OUT/log"'
 before=$(observations)
+"$PINQL" daemon status > "$OUT/while"
+echo $? >> "$OUT/while"
 "$PINQL" -c 'SELECT COUNT(*) FROM pins' --format csv > "$OUT/pins"
 rm "$DISK/full"
 wait_for "[ \"\$(observations)\" -gt $((before + 3)) ]"
@@ -391,6 +393,7 @@ fn a_full_disk_is_told_and_survived() {
     let read = |name: &str| fs::read_to_string(out.join(name)).unwrap_or_default();
     assert!(ran.status.success(), "{ran:?}\n{}\n{}", read("problem"), read("log"));
     assert_eq!((read("code").trim(), read("pins").trim()), ("0", "COUNT(*)\n3"), "{}", read("log"));
+    assert!(read("while").ends_with("\n1\n"), "{}", read("while"));
     let status: Value = serde_json::from_str(&read("status")).unwrap();
     assert_eq!(status["problems"], json!({}), "it is over");
     assert!(status["counts"]["not_kept"].as_u64() > Some(0), "{status:#}");
