@@ -58,6 +58,13 @@ pub enum Error {
         path: PathBuf,
     },
 
+    /// The directory that a daemon holds has been removed or replaced while it ran.
+    #[error("{} is not the directory any more that this daemon began in: it ends", path.display())]
+    Ousted {
+        /// The daemon's directory.
+        path: PathBuf,
+    },
+
     /// A daemon is at work on the data directory already.
     #[error("a daemon works on {} already, process {pid}", path.display())]
     Running {
@@ -312,6 +319,9 @@ impl Error {
             Error::Locked { .. } => Some("wait until it is done, then run this again".into()),
             Error::Refused { hint, .. } | Error::Url { hint, .. } | Error::Split { hint, .. } => {
                 Some(hint.clone())
+            }
+            Error::Ousted { .. } => {
+                Some("start it again; the history that was there is gone with the directory".into())
             }
             Error::Running { .. } => {
                 Some("`pinql daemon stop` ends it, `pinql daemon status` tells what it does".into())

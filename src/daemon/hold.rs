@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -17,7 +18,8 @@ const PAUSE: Duration = Duration::from_millis(25);
 #[derive(Debug)]
 pub struct Hold {
     dir: PathBuf,
-    _lock: WriteLock,
+    process: u32,
+    lock: Arc<WriteLock>,
 }
 
 impl Hold {
@@ -35,7 +37,7 @@ impl Hold {
             },
             error => error,
         })?;
-        let hold = Hold { dir, _lock: lock };
+        let hold = Hold { dir, process, lock: Arc::new(lock) };
         // What a killed one has left is not true of this one for a moment.
         for name in [layout::PID, layout::STATUS] {
             let path = hold.dir.join(name);
@@ -54,6 +56,16 @@ impl Hold {
     /// The daemon's directory.
     pub fn dir(&self) -> &Path {
         &self.dir
+    }
+
+    /// Looks whether the directory is still the one that was taken: if another has come in its place, another daemon may have that.
+    ///
+    /// # Errors
+    /// [`Error::Ousted`] if it is not.
+    pub async fn look(&self) -> Result<()> {
+        let (lock, dir) = (Arc::clone(&self.lock), self.dir.clone());
+        let is_held = tokio::task::spawn_blocking(move || lock.is_of(&dir)).await.unwrap_or(true);
+        if is_held { Ok(()) } else { Err(Error::Ousted { path: self.dir.clone() }) }
     }
 
     /// Puts a file of the daemon in place, whole.
@@ -76,7 +88,7 @@ pub fn put(dir: &Path, name: &str, bytes: &[u8]) -> Result<()> {
 impl Drop for Hold {
     /// What is true only of a daemon that runs does not outlive it.
     fn drop(&mut self) {
-        remove_words(&self.dir);
+        remove_words(&self.dir, self.process);
     }
 }
 
@@ -93,13 +105,14 @@ fn locked(dir: &Path) -> Result<WriteLock> {
 /// Removes what is true only of a daemon that runs, in the place of one that hangs and is about to end with its process.
 pub fn leave(root: &Path, process: u32) {
     let Ok(data) = DataDir::open(root) else { return };
-    let dir = data.daemon();
-    if pid(&dir) == Some(process) {
-        remove_words(&dir);
-    }
+    remove_words(&data.daemon(), process);
 }
 
-fn remove_words(dir: &Path) {
+fn remove_words(dir: &Path, process: u32) {
+    // Another daemon may have come in the place of one whose directory was removed.
+    if pid(dir) != Some(process) {
+        return;
+    }
     for name in [layout::STATUS, layout::PID] {
         let _ = fs::remove_file(dir.join(name));
     }

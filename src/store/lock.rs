@@ -1,6 +1,6 @@
 //! One writer at a time: the lock of a backend's directory. Readers never take it and never wait.
 
-use std::fs::{File, TryLockError};
+use std::fs::{File, Metadata, TryLockError};
 use std::path::Path;
 
 use crate::error::{Error, Result};
@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 /// The right to write in one backend's directory, until it is dropped or the process ends.
 #[derive(Debug)]
 pub struct WriteLock {
-    _held: File,
+    held: File,
 }
 
 impl WriteLock {
@@ -20,11 +20,32 @@ impl WriteLock {
         let failed = |source| Error::Read { path: dir.into(), source };
         let held = open(dir).map_err(failed)?;
         match held.try_lock() {
-            Ok(()) => Ok(WriteLock { _held: held }),
+            Ok(()) => Ok(WriteLock { held }),
             Err(TryLockError::WouldBlock) => Err(Error::Locked { path: dir.into() }),
             Err(TryLockError::Error(source)) => Err(failed(source)),
         }
     }
+}
+
+impl WriteLock {
+    /// Whether what is locked is still what stands at `dir`. As far as is known: where that cannot be seen, it is.
+    pub fn is_of(&self, dir: &Path) -> bool {
+        match std::fs::metadata(dir) {
+            Err(error) => error.kind() != std::io::ErrorKind::NotFound,
+            Ok(found) => self.held.metadata().is_ok_and(|held| is_same(&held, &found)),
+        }
+    }
+}
+
+#[cfg(unix)]
+fn is_same(one: &Metadata, other: &Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    (one.dev(), one.ino()) == (other.dev(), other.ino())
+}
+
+#[cfg(not(unix))]
+fn is_same(_: &Metadata, _: &Metadata) -> bool {
+    true
 }
 
 #[cfg(unix)]

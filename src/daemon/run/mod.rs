@@ -250,6 +250,7 @@ impl Daemon {
         let mut cause = Some(Cause::Start);
         loop {
             if let Some(cause) = cause.take() {
+                self.hold.look().await?;
                 let since = Instant::now();
                 if self.observe_until_stopped(&mut orders, &mut later, cause).await.is_break() {
                     return Ok(());

@@ -151,6 +151,23 @@ fn an_empty_mount_point_is_no_backend_without_mappings() {
     assert_eq!(status["observation"]["complete"], true);
 }
 
+#[cfg(unix)]
+#[test]
+fn a_daemon_whose_directory_is_gone_ends() {
+    let tree = Tree::new();
+    contents(&tree, "one", 1);
+    let mut daemon = Daemon::start(&tree, &QUICK.replace("1h", "200ms"));
+    // What it writes meanwhile may be in the way.
+    while fs::rename(tree.root().join(".pinql"), tree.home().join("gone")).is_err() {}
+    let ended = daemon.ended();
+    assert_eq!(ended.code(), Some(2), "{}", daemon.log());
+    assert!(
+        daemon.log().contains("is not the directory any more that this daemon began in"),
+        "{}",
+        daemon.log()
+    );
+}
+
 #[test]
 fn observations_are_made_at_each_interval() {
     let tree = Tree::new();
