@@ -195,7 +195,8 @@ impl Runner {
         }
     }
 
-    /// Waits for what the session is asked in one task. Ctrl-C ends it at once: it must change nothing.
+    /// Waits for what the session is asked in one task. Ctrl-C ends it at once, and so does the time limit, which counts for all that
+    /// it asks together: it must change nothing.
     pub fn ask<T, F>(&mut self, task: impl FnOnce(Arc<Session>) -> F) -> Outcome<T>
     where
         T: Send + 'static,
@@ -203,21 +204,25 @@ impl Runner {
     {
         let workers = self.workers.as_ref().expect("only drop takes the workers away");
         let mut asked = workers.spawn(task(Arc::clone(&self.session)));
+        let limit = self.limits.timeout;
         let ended = self.front.block_on(async {
             tokio::select! {
                 biased;
-                () = self.interrupts.pending() => None,
-                ended = &mut asked => Some(ended),
+                () = self.interrupts.pending() => Err(Failure::Interrupted),
+                ended = &mut asked => Ok(ended),
+                () = tokio::time::sleep(limit.unwrap_or_default() + GRACE), if limit.is_some() => {
+                    Err(Error::Timeout { limit: limit.unwrap_or_default() }.into())
+                }
             }
         });
         match ended {
-            None => {
+            Err(left) => {
                 asked.abort();
                 self.abandoned = true;
-                Err(Failure::Interrupted)
+                Err(left)
             }
-            Some(Ok(answer)) => Ok(answer?),
-            Some(Err(error)) => {
+            Ok(Ok(answer)) => Ok(answer?),
+            Ok(Err(error)) => {
                 let message = format!("the engine panicked: {}", panic_words(error));
                 Err(Error::Engine { message }.into())
             }

@@ -194,6 +194,19 @@ fn a_backend_that_does_not_answer_is_named_until_it_does() {
     ends(daemon, &tree.root());
 }
 
+#[test]
+fn who_asks_a_mount_that_hangs_waits_no_longer_than_said() {
+    let tree = Tree::new();
+    one(&tree, "one");
+    one(&tree, "two");
+    let Some(mount) = Mount::over(&tree, "two") else { return };
+    mount.hang();
+    let since = Instant::now();
+    let said = tree.run(&["daemon", "intelligent", "status", "--timeout", "2s"]);
+    assert!(said.contains("time") && said.ends_with("--- exit 2"), "{said}");
+    assert!(since.elapsed() < SOON, "{said}");
+}
+
 /// A clock that keeps whoever asks it, as a file system may.
 #[derive(Debug, Default)]
 struct Stuck {
