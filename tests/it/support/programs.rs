@@ -19,10 +19,15 @@ pub fn run(command: &mut Command) -> Result<String, String> {
 }
 
 /// Says that a test is skipped, where it may be.
-#[allow(clippy::print_stderr)]
 pub fn skip(why: &str) {
     assert!(std::env::var_os(REQUIRED).is_none(), "{why}");
-    eprintln!("skipped: {why}");
+    say(&format!("skipped: {why}"));
+}
+
+/// Tells whoever runs the tests something.
+#[allow(clippy::print_stderr)]
+pub fn say(what: &str) {
+    eprintln!("{what}");
 }
 
 /// A Python with the packages of `tests/readback`.
