@@ -171,6 +171,7 @@ fn what_is_nowhere_costs_no_page() {
     // Of a footer that is known only the end is read again.
     let [_, (_, footer)] = ["SELECT COUNT(*) FROM pins"; 2].map(|sql| ask(sql.to_owned()));
     let one = |number: u64| ask(format!("SELECT * FROM pins WHERE content = cid_content('{}')", v1(number)));
+    // Each of the two sections has a filter, which is wrong one time in twenty.
     let few = (0..200).filter(|number| {
         let (there, read_there) = one(200 * number);
         let (nowhere, read_nowhere) = one(200 * number + 1);
@@ -179,7 +180,7 @@ fn what_is_nowhere_costs_no_page() {
         read_nowhere < footer + 500
     });
     let few = few.count();
-    assert!(few > 180, "of 200 that are nowhere only {few} cost next to nothing");
+    assert!(few > 160, "of 200 that are nowhere only {few} cost next to nothing");
     let contents = |numbers: std::ops::Range<u64>| {
         let contents = numbers.map(|number| format!("cid_content('{}')", v1(number)));
         contents.collect::<Vec<_>>().join(", ")
