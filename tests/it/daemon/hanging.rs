@@ -92,6 +92,15 @@ impl Drop for Mount {
     }
 }
 
+/// Backends `one` and `two`, of which `two` is a mount; `None` where nothing can be mounted.
+fn two_of_which_one_is_mounted() -> Option<(Tree, Mount)> {
+    let tree = Tree::new();
+    one(&tree, "one");
+    one(&tree, "two");
+    let mount = Mount::over(&tree, "two")?;
+    Some((tree, mount))
+}
+
 fn one(tree: &Tree, backend: &str) {
     publish(&tree.root(), backend, &mappings(backend, &[(&v1(1), "stored")]));
 }
@@ -132,10 +141,7 @@ fn a_configuration_that_does_not_come_keeps_nobody_waiting() {
 
 #[test]
 fn a_mount_that_hangs_from_the_start_on_or_at_a_reload_keeps_nobody_waiting() {
-    let tree = Tree::new();
-    one(&tree, "one");
-    one(&tree, "two");
-    let Some(mount) = Mount::over(&tree, "two") else { return };
+    let Some((tree, mount)) = two_of_which_one_is_mounted() else { return };
     let config = format!("{QUICK}{HTTP}{ALERT}");
     mount.hang();
     let daemon = Daemon::spawn(&tree, &config);
@@ -158,10 +164,7 @@ fn a_mount_that_hangs_from_the_start_on_or_at_a_reload_keeps_nobody_waiting() {
 
 #[test]
 fn a_backend_that_does_not_answer_is_named_until_it_does() {
-    let tree = Tree::new();
-    one(&tree, "one");
-    one(&tree, "two");
-    let Some(mut mount) = Mount::over(&tree, "two") else { return };
+    let Some((tree, mut mount)) = two_of_which_one_is_mounted() else { return };
     let probe = format!(
         "[[probe]]\nbackend = \"two\"\nevery = \"1s\"\ntimeout = \"2s\"\npath = \"{}\"\n",
         mount.place.join("pin_mappings.parquet").display()
@@ -198,10 +201,7 @@ fn a_backend_that_does_not_answer_is_named_until_it_does() {
 
 #[test]
 fn who_asks_a_mount_that_hangs_waits_no_longer_than_said() {
-    let tree = Tree::new();
-    one(&tree, "one");
-    one(&tree, "two");
-    let Some(mount) = Mount::over(&tree, "two") else { return };
+    let Some((tree, mount)) = two_of_which_one_is_mounted() else { return };
     mount.hang();
     let since = Instant::now();
     let said = tree.run(&["daemon", "intelligent", "status", "--timeout", "2s"]);
