@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 use std::panic::resume_unwind;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use arrow::array::RecordBatch;
@@ -14,9 +16,11 @@ use super::output::{Output, Sink};
 use super::value::Column;
 use super::{Encoder, Format, Written};
 
-/// Rows that are written at once, by each of two threads.
-const PIECE: usize = 2048;
-/// Fewer rows are not worth a thread.
+/// Threads that make the text of rows, while another writes it.
+const MAKERS: usize = 2;
+/// Rows that a thread makes at once.
+const PIECE: usize = 1024;
+/// So few rows are not worth a thread.
 const FEW: usize = 256;
 /// Bytes of a piece at most, and the row that goes beyond.
 const PIECE_BYTES: usize = 4 << 20;
@@ -44,8 +48,7 @@ pub(super) fn encoder<'w, R: Rows + 'w>(
     let mut head = String::new();
     rows.head(&schema, &mut head);
     out.put(&head)?;
-    let lines = [head, String::new()];
-    Ok(Box::new(RowEncoder { format, schema, rows, out, lines, written: 0 }))
+    Ok(Box::new(RowEncoder { format, schema, rows, out, used: Mutex::default(), written: 0 }))
 }
 
 struct RowEncoder<'w, R> {
@@ -53,41 +56,106 @@ struct RowEncoder<'w, R> {
     schema: SchemaRef,
     rows: R,
     out: Output<'w>,
-    /// Two pieces.
-    lines: [String; 2],
+    /// Texts that have gone out, for their memory.
+    used: Mutex<Vec<String>>,
     written: u64,
 }
 
+/// What a thread hands over of a piece.
+struct Part {
+    text: String,
+    /// Whether no more comes of the piece.
+    is_last: bool,
+}
+
 impl<R: Rows> RowEncoder<'_, R> {
-    /// Writes rows from `from` on, at most two pieces, which are made at once. Gives the row that comes next.
-    fn pieces(&mut self, columns: &[Column<'_>], from: usize, rows: usize) -> Result<usize> {
-        let middle = rows.min(from + PIECE);
-        let end = rows.min(middle + PIECE);
-        let (format, any) = (&self.rows, self.written > 0);
-        let piece = |rows: Range<usize>, lines: &mut String| {
-            lines.clear();
-            for row in rows.clone() {
-                if lines.len() >= PIECE_BYTES {
-                    return row;
-                }
-                format.row(columns, row, row == 0 && !any, lines);
+    /// Writes the rows of a batch. While some go out, the next are made.
+    fn write_rows(&mut self, columns: &[Column<'_>], count: usize) -> Result<()> {
+        let maker = Maker { format: &self.rows, columns, count, any: self.written > 0, used: &self.used };
+        if count <= FEW {
+            let mut row = 0;
+            while row < count {
+                let (text, reached) = maker.make(row..count);
+                self.out.put(&text)?;
+                maker.give_back(text);
+                row = reached;
             }
-            rows.end
-        };
-        let [one, other] = &mut self.lines;
-        let (reached, next) = match end - middle < FEW {
-            true => (piece(from..middle, one), piece(middle..end, other)),
-            false => thread::scope(|scope| {
-                let other = scope.spawn(|| piece(middle..end, other));
-                (piece(from..middle, one), other.join().unwrap_or_else(|panic| resume_unwind(panic)))
-            }),
-        };
-        self.out.put(one)?;
-        if reached < middle {
-            return Ok(reached);
+            return Ok(());
         }
-        self.out.put(other)?;
-        Ok(next)
+        thread::scope(|scope| {
+            let maker = &maker;
+            let mut threads: Vec<_> = (0..MAKERS)
+                .map(|first| {
+                    let (sender, parts) = sync_channel(1);
+                    (parts, Some(scope.spawn(move || maker.make_pieces(first, &sender))))
+                })
+                .collect();
+            for piece in 0..count.div_ceil(PIECE) {
+                let (parts, thread) = &mut threads[piece % MAKERS];
+                loop {
+                    let Ok(Part { text, is_last }) = parts.recv() else {
+                        match thread.take().map(|thread| thread.join()) {
+                            Some(Err(panic)) => resume_unwind(panic),
+                            _ => unreachable!("a thread makes all of its pieces"),
+                        }
+                    };
+                    self.out.put(&text)?;
+                    maker.give_back(text);
+                    if is_last {
+                        break;
+                    }
+                }
+            }
+            Ok(())
+        })
+    }
+}
+
+/// Makes the text of a batch's rows.
+struct Maker<'a, R> {
+    format: &'a R,
+    columns: &'a [Column<'a>],
+    count: usize,
+    /// Whether there were rows before this batch.
+    any: bool,
+    used: &'a Mutex<Vec<String>>,
+}
+
+impl<R: Rows> Maker<'_, R> {
+    /// Makes every so many-th piece, until nobody takes them.
+    fn make_pieces(&self, first: usize, sender: &SyncSender<Part>) {
+        for start in (first * PIECE..self.count).step_by(MAKERS * PIECE) {
+            let (mut row, end) = (start, self.count.min(start + PIECE));
+            while row < end {
+                let (text, reached) = self.make(row..end);
+                row = reached;
+                if sender.send(Part { text, is_last: row == end }).is_err() {
+                    return;
+                }
+            }
+        }
+    }
+
+    /// The text of rows, up to where it is long, and the row that comes next.
+    fn make(&self, rows: Range<usize>) -> (String, usize) {
+        let mut text = self.used().pop().unwrap_or_default();
+        for row in rows.clone() {
+            if text.len() >= PIECE_BYTES {
+                return (text, row);
+            }
+            self.format.row(self.columns, row, row == 0 && !self.any, &mut text);
+        }
+        (text, rows.end)
+    }
+
+    /// Takes back what has gone out.
+    fn give_back(&self, mut text: String) {
+        text.clear();
+        self.used().push(text);
+    }
+
+    fn used(&self) -> MutexGuard<'_, Vec<String>> {
+        self.used.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -95,10 +163,7 @@ impl<R: Rows> Encoder for RowEncoder<'_, R> {
     fn write(&mut self, batch: &RecordBatch) -> Result<()> {
         refuse_others(self.format, &self.schema, batch)?;
         let columns: Vec<Column<'_>> = batch.columns().iter().map(Column::new).collect();
-        let mut row = 0;
-        while row < batch.num_rows() {
-            row = self.pieces(&columns, row, batch.num_rows())?;
-        }
+        self.write_rows(&columns, batch.num_rows())?;
         self.written += batch.num_rows() as u64;
         Ok(())
     }
