@@ -36,7 +36,7 @@ pub(crate) use footer::Footers;
 pub(crate) use ranges::ContentRange;
 pub(crate) use runs::{RunFacts, SortedScan};
 pub(crate) use snapshot::{FilesOfBackend, Snapshot, Unreadable};
-pub(crate) use source::scanned_column;
+pub(crate) use source::{scanned_column, scanned_rows};
 pub(crate) use totals::Totals;
 
 use std::sync::Arc;

@@ -83,6 +83,20 @@ pub(crate) fn scanned_column(node: &dyn ExecutionPlan, index: usize) -> Option<&
     source.projection()?.as_ref().get(index)?.expr.downcast_ref::<Column>().map(Column::name)
 }
 
+/// How many rows the files of a scan of pin mappings have, if the node is one.
+pub(crate) fn scanned_rows(node: &dyn ExecutionPlan) -> Option<u64> {
+    let (config, _) = pin_scan(node)?;
+    let mut files: Vec<_> = config.file_groups.iter().flat_map(|group| group.iter()).collect();
+    files.sort_by_key(|file| &file.object_meta.location);
+    // Several partitions may each read a part of one.
+    files.dedup_by_key(|file| &file.object_meta.location);
+    let rows = files.into_iter().map(|file| {
+        let footer = &file.extension::<Arc<FileHandle>>()?.opened_file()?.footer;
+        u64::try_from(footer.file_metadata().num_rows()).ok()
+    });
+    rows.sum()
+}
+
 impl FileSource for PinSource {
     fn create_file_opener(
         &self,

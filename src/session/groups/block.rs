@@ -6,6 +6,8 @@ use super::source::{Piece, Source};
 pub(super) struct Block {
     /// Those of one backend side by side.
     pub pieces: Vec<Piece>,
+    /// Whether each piece is sorted by content.
+    pub sorted: bool,
     /// The greatest content in it, of which more may come. `None`: no more comes at all.
     pub bound: Option<Vec<u8>>,
 }
@@ -18,7 +20,7 @@ impl Block {
         for source in sources.iter_mut() {
             source.take_to(bound.as_deref(), &mut pieces);
         }
-        Block { pieces, bound }
+        Block { pieces, sorted: true, bound }
     }
 
     pub fn rows(&self) -> usize {

@@ -16,7 +16,7 @@ use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::repartition::RepartitionExec;
 use datafusion::physical_plan::{ChildrenPropertiesMode, ExecutionPlan, ReplaceChildrenOptions};
 
-use crate::catalog::{RunFacts, SortedScan, scanned_column};
+use crate::catalog::{RunFacts, SortedScan, scanned_column, scanned_rows};
 use crate::pin::schema::CONTENT;
 
 /// Filters and projections over a scan.
@@ -169,6 +169,15 @@ pub(super) fn column_below(plan: &Arc<dyn ExecutionPlan>, index: usize) -> Optio
     }
     match plan.children()[..] {
         [input] if keeps_order(plan.as_ref()) => column_below(input, below(plan.as_ref(), index)?),
+        _ => None,
+    }
+}
+
+/// How many rows the files have of a scan that only filters and projections stand above.
+pub(super) fn rows_below(plan: &Arc<dyn ExecutionPlan>) -> Option<u64> {
+    match plan.children()[..] {
+        [] => scanned_rows(plan.as_ref()),
+        [input] if keeps_order(plan.as_ref()) => rows_below(input),
         _ => None,
     }
 }

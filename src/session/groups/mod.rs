@@ -7,6 +7,8 @@
 //! decides how much is done at once, and [`stream`] does it: [`source`] reads, [`block`] cuts, [`table`] numbers the groups,
 //! [`aggregates`] runs.
 //!
+//! Where files are not sorted, contents are parted instead: see [`radix`].
+//!
 //! Groups that are the same in all rows of a run, by backend and status, need no table at all: see [`per_run`]. Nor do
 //! groups by columns that have few values: see [`few`].
 
@@ -17,7 +19,9 @@ mod copies;
 mod few;
 mod footers;
 mod names;
+mod output;
 mod per_run;
+mod radix;
 mod rule;
 mod sizes;
 mod source;
@@ -76,7 +80,7 @@ impl ContentGroupsExec {
         let input = Arc::clone(first_aggregate(general)?.input());
         let task = Task::of(general, limits, batch)?;
         let properties = PlanProperties::new(
-            EquivalenceProperties::new(Arc::clone(&task.schema)),
+            EquivalenceProperties::new(Arc::clone(&task.output.schema)),
             Partitioning::UnknownPartitioning(task.partitions),
             EmissionType::Incremental,
             Boundedness::Bounded,
@@ -90,6 +94,14 @@ impl ContentGroupsExec {
             properties: Arc::new(properties),
             metrics: ExecutionPlanMetricsSet::new(),
         })
+    }
+}
+
+impl ContentGroupsExec {
+    /// Whether runs are so short that to read all of them side by side takes longer than to part their rows.
+    fn has_short_runs(&self) -> bool {
+        let scan = &self.task.chain.scan;
+        scan.rows() < scan.runs() as u64 * self.limits.short
     }
 }
 

@@ -15,13 +15,14 @@ use datafusion::physical_plan::{
 
 use super::few::FewGroupsExec;
 use super::per_run::RunGroupsExec;
+use super::radix::RadixGroupsExec;
 use super::{ContentGroupsExec, Limits};
 use crate::session::memory::Caution;
 
 /// Plans are searched so deep.
 const DEPTH: usize = 200;
 
-/// Groups by content in streams where files are sorted by it.
+/// Groups by content in streams where files are sorted by it, and in parts where they are not.
 #[derive(Debug)]
 pub(in crate::session) struct StreamContentGroups {
     pub limits: Limits,
@@ -77,10 +78,10 @@ impl StreamContentGroups {
             return Ok(Arc::clone(plan));
         }
         // From the top down: a projection may leave out the contents, which need not be copied then.
-        if let Some(groups) = ContentGroupsExec::in_place_of(plan, &self.limits, batch) {
+        if let Some(groups) = self.by_content(plan, batch) {
             return match partitions {
-                Partitions::Free => Ok(Arc::new(groups)),
-                Partitions::Kept => by_hash(Arc::new(groups), plan),
+                Partitions::Free => Ok(groups),
+                Partitions::Kept => by_hash(groups, plan),
             };
         }
         if let Some(groups) = RunGroupsExec::in_place_of(plan, batch)? {
@@ -100,6 +101,19 @@ impl StreamContentGroups {
             });
         }
         replace_children_if_necessary(Arc::clone(plan), children)
+    }
+}
+
+impl StreamContentGroups {
+    /// What groups by content in the place of a general plan, if that is what the plan does.
+    fn by_content(&self, plan: &Arc<dyn ExecutionPlan>, batch: usize) -> Option<Arc<dyn ExecutionPlan>> {
+        let sorted = ContentGroupsExec::in_place_of(plan, &self.limits, batch).map(Arc::new);
+        if let Some(sorted) = sorted.as_ref().filter(|sorted| !sorted.has_short_runs()) {
+            return Some(Arc::clone(sorted) as Arc<dyn ExecutionPlan>);
+        }
+        let parted = RadixGroupsExec::in_place_of(plan, &self.limits, batch);
+        let parted = parted.map(|groups| Arc::new(groups) as Arc<dyn ExecutionPlan>);
+        parted.or(sorted.map(|sorted| sorted as Arc<dyn ExecutionPlan>))
     }
 }
 

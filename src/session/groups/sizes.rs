@@ -15,8 +15,12 @@ pub(in crate::session) struct Limits {
     pub range: u64,
     /// The same for each run, where there are many.
     pub run: u64,
+    /// Rows of a run below which runs are not read side by side, if there is memory for all rows at once.
+    pub short: u64,
     /// Groups by columns of few values that are held at once.
     pub few: usize,
+    /// Rows in any order that make it worth to part them before they are grouped.
+    pub parted: u64,
 }
 
 /// The part of the memory limit that may be used.
@@ -47,7 +51,21 @@ pub(super) struct Sizes {
 
 impl Limits {
     pub fn new(memory: Option<usize>) -> Limits {
-        Limits { memory, block: 32 << 10, worth: 2_000, range: 32 << 20, run: 256 << 10, few: 4 << 10 }
+        Limits {
+            memory,
+            block: 32 << 10,
+            worth: 2_000,
+            range: 32 << 20,
+            run: 256 << 10,
+            short: 8 << 10,
+            few: 4 << 10,
+            parted: 100_000,
+        }
+    }
+
+    /// Whether so many bytes may be held.
+    pub(super) fn may_hold(&self, bytes: u64) -> bool {
+        self.memory.is_none_or(|memory| bytes <= memory as u64 / SHARE)
     }
 
     /// The sizes for a scan in so many partitions and batches of so many rows; `None` if it takes too much memory, or is too

@@ -178,7 +178,7 @@ impl Piece {
         from
     }
 
-    fn slice(&self, from: usize, rows: usize) -> Piece {
+    pub fn slice(&self, from: usize, rows: usize) -> Piece {
         Piece {
             origin: Arc::clone(&self.origin),
             rows: self.rows.slice(from, rows),

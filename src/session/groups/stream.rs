@@ -3,11 +3,10 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BinaryViewBuilder, RecordBatch, RecordBatchOptions};
+use arrow::array::RecordBatch;
 use datafusion::common::Result;
 use datafusion::execution::TaskContext;
 use datafusion::execution::memory_pool::MemoryReservation;
-use datafusion::logical_expr::EmitTo;
 use datafusion::physical_plan::metrics::{BaselineMetrics, RecordOutput};
 use futures::future::try_join_all;
 
@@ -105,27 +104,12 @@ impl Work {
         let numbers = self.table.number(&block, open.as_deref());
         self.aggregates.update(&block, &numbers)?;
         self.account(&numbers)?;
-        self.emit(&numbers)?;
+        self.ready.extend(self.task.output.batches(&numbers, &mut self.aggregates)?);
         self.table.reuse(numbers.rows);
         if block.bound.is_none() {
             self.sources.clear();
         }
         self.open = block.bound;
-        Ok(())
-    }
-
-    /// Makes batches of the groups that are complete.
-    fn emit(&mut self, numbers: &Numbers<'_>) -> Result<()> {
-        for contents in numbers.contents[..numbers.complete()].chunks(self.task.sizes.batch) {
-            let taken = self.aggregates.take(EmitTo::First(contents.len()))?;
-            let columns = self.task.output.iter().map(|column| match column.checked_sub(1) {
-                Some(aggregate) => Arc::clone(&taken[aggregate]),
-                None => copied(contents),
-            });
-            let rows = RecordBatchOptions::new().with_row_count(Some(contents.len()));
-            let schema = Arc::clone(&self.task.schema);
-            self.ready.push_back(RecordBatch::try_new_with_options(schema, columns.collect(), &rows)?);
-        }
         Ok(())
     }
 
@@ -135,11 +119,4 @@ impl Work {
         let grouped = self.table.size() + numbers.size() + self.aggregates.size();
         self.memory.try_resize(self.task.sizes.range_bytes + waiting + grouped)
     }
-}
-
-/// A column of contents. What they stand in is not held by it.
-fn copied(contents: &[&[u8]]) -> ArrayRef {
-    let mut column = BinaryViewBuilder::with_capacity(contents.len());
-    contents.iter().for_each(|content| column.append_value(content));
-    Arc::new(column.finish())
 }

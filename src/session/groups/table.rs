@@ -2,7 +2,8 @@
 //!
 //! Contents are hashes already. Their first bytes, counted from where those of the block begin to differ, spread them over the
 //! table in their own order: each sorted piece goes through the table from its begin to its end, and what it asks for next
-//! is in the cache. Contents that lie too close to each other for that are spread by a hash.
+//! is in the cache. Where pieces are not sorted it is their last bytes that spread them. Contents that lie too close to each
+//! other for that are spread by a hash.
 
 use std::hash::{BuildHasher, Hasher};
 
@@ -13,6 +14,8 @@ use super::source::Piece;
 
 /// Steps from slot to slot for each row, beyond which contents lie too close to each other.
 const STEPS: usize = 4;
+/// Spreads the last bytes of contents, which may be alike where they are no hashes.
+const TAIL: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// Numbers groups; kept from block to block for its memory.
 #[derive(Debug, Default)]
@@ -48,6 +51,8 @@ enum Spread {
         shift: u32,
         factor: u64,
     },
+    /// By its last bytes, where pieces are not sorted.
+    ByTail,
     ByHash,
 }
 
@@ -57,8 +62,11 @@ impl Table {
         let most = 2 * block.rows().max(8);
         // A small table stays in the cache; most blocks have as many groups as the one before.
         let few = (most * (self.groups + 16) / 256).clamp(16, most);
-        let in_order = |slots| Spread::in_order(block, slots).map(|spread| (spread, slots));
-        let ways = [in_order(few), in_order(most), Some((Spread::ByHash, most))];
+        let cheap = |slots| match block.sorted {
+            true => Spread::in_order(block, slots).map(|spread| (spread, slots)),
+            false => Some((Spread::ByTail, slots)),
+        };
+        let ways = [cheap(few), cheap(most), Some((Spread::ByHash, most))];
         let mut ways = ways.into_iter().flatten();
         let numbers = ways.find_map(|(spread, slots)| self.number_by(spread, slots, block, open));
         let numbers = numbers.expect("a table with room for all contents, spread by their hash, holds them");
@@ -118,6 +126,10 @@ impl Table {
             Spread::InOrder { skip, from, shift, factor } => {
                 let key = key_at(content, skip).wrapping_sub(from);
                 (key, high(key << shift, factor))
+            }
+            Spread::ByTail => {
+                let key = tail(content).wrapping_mul(TAIL);
+                (key, high(key, self.slots.len() as u64))
             }
             Spread::ByHash => {
                 let key = self.hash(content);
@@ -228,6 +240,15 @@ fn key_at(content: &[u8], skip: usize) -> u64 {
     }
 }
 
+/// The last eight bytes as a number. Those of a hash are as good as another hash of it.
+#[inline]
+pub(super) fn tail(content: &[u8]) -> u64 {
+    match content.last_chunk() {
+        Some(bytes) => u64::from_le_bytes(*bytes),
+        None => key_at(content, 0),
+    }
+}
+
 /// Whether contents are the same. Most are of one length, for which that is a few instructions.
 #[inline]
 fn same(one: &[u8], other: &[u8]) -> bool {
@@ -245,7 +266,7 @@ fn same(one: &[u8], other: &[u8]) -> bool {
 
 /// The upper half of a product.
 #[inline]
-fn high(one: u64, other: u64) -> usize {
+pub(super) fn high(one: u64, other: u64) -> usize {
     ((u128::from(one) * u128::from(other)) >> 64) as usize
 }
 
@@ -270,6 +291,7 @@ mod tests {
     fn check(table: &mut Table, pieces: Vec<Vec<Vec<u8>>>, bound: Option<&[u8]>, open: Option<&[u8]>) {
         let block = Block {
             pieces: pieces.iter().map(|rows| piece(rows)).collect(),
+            sorted: true,
             bound: bound.map(<[u8]>::to_vec),
         };
         let numbers = table.number(&block, open);

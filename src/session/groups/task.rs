@@ -17,6 +17,7 @@ use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 
 use super::chain::{Chain, holds};
 use super::names::End;
+use super::output::Output;
 use super::sizes::{Limits, Sizes};
 use crate::catalog::RunFacts;
 use crate::pin::schema::{BACKEND_NAME, CONTENT};
@@ -33,9 +34,7 @@ pub(super) struct Task {
     pub backends: Arc<[Arc<str>]>,
     /// For each aggregate whether its filter holds in all rows of a run; `None` if that is to be seen.
     pub wanted: HashMap<RunFacts, Vec<Option<bool>>>,
-    /// Which of the content and, after it, the aggregates are asked for.
-    pub output: Vec<usize>,
-    pub schema: SchemaRef,
+    pub output: Output,
     pub partitions: usize,
     pub sizes: Sizes,
 }
@@ -59,32 +58,56 @@ pub(super) enum Of {
     Values(Vec<Arc<dyn PhysicalExpr>>),
 }
 
-impl Task {
-    /// The task that a general plan is; `None` if it is another.
-    pub fn of(general: &Arc<dyn ExecutionPlan>, limits: &Limits, batch: usize) -> Option<Task> {
+/// What a plan that groups by one column of bytes does.
+pub(super) struct Grouping<'a> {
+    /// The aggregate that sees the rows themselves.
+    pub first: &'a AggregateExec,
+    /// Which column of its input is grouped by.
+    pub column: usize,
+    /// Which of that column and, after it, the aggregates are asked for.
+    pub output: Vec<usize>,
+    pub schema: SchemaRef,
+}
+
+impl Grouping<'_> {
+    /// `None` if a plan does something else.
+    pub fn of(general: &Arc<dyn ExecutionPlan>) -> Option<Grouping<'_>> {
         if let Some(projection) = general.downcast_ref::<ProjectionExec>() {
-            let below = Task::of(projection.input(), limits, batch)?;
-            return below.projected(projection);
+            let below = Grouping::of(projection.input())?;
+            let columns = projection.expr().iter().map(|column| {
+                let index = column.expr.downcast_ref::<Column>()?.index();
+                below.output.get(index).copied()
+            });
+            let output = columns.collect::<Option<_>>()?;
+            return Some(Grouping { output, schema: projection.schema(), ..below });
         }
         let last = general.downcast_ref::<AggregateExec>()?;
         let first = first_aggregate(last)?;
-        // Cheap questions first: to know of the runs is to look at all row groups.
-        let content = group_column(first)?;
+        let column = group_column(first)?;
         group_column(last)?;
+        let (output, schema) = ((0..=first.aggr_expr().len()).collect(), general.schema());
+        let is_bytes = *schema.field(0).data_type() == DataType::BinaryView;
+        is_bytes.then_some(Grouping { first, column, output, schema })
+    }
+}
+
+impl Task {
+    /// The task that a general plan is; `None` if it is another.
+    pub fn of(general: &Arc<dyn ExecutionPlan>, limits: &Limits, batch: usize) -> Option<Task> {
+        // Cheap questions first: to know of the runs is to look at all row groups.
+        let Grouping { first, column: content, output, schema } = Grouping::of(general)?;
         let chain = Chain::below(first.input())?;
-        let schema = general.schema();
-        if chain.column(content) != Some(CONTENT) || *schema.field(0).data_type() != DataType::BinaryView {
+        if chain.column(content) != Some(CONTENT) {
             return None;
         }
         let partitions = general.output_partitioning().partition_count();
         let sizes = limits.sizes(&chain.scan, partitions, batch)?;
-        let aggregates = aggregates(first, &chain)?;
+        let aggregates = aggregates(first, &|index| chain.column(index) == Some(BACKEND_NAME))?;
         let wanted = chain.scan.facts().map(|run| (run.clone(), wanted(&aggregates, &chain, run))).collect();
         let backends: BTreeSet<_> = chain.scan.facts().map(|run| Arc::clone(&run.backend)).collect();
         let backends = backends.into_iter().collect();
-        let output = (0..=aggregates.len()).collect();
-        let mut task =
-            Task { chain, content, aggregates, backends, wanted, output, schema, partitions, sizes };
+        let output = Output { columns: output, schema, rows: batch };
+        let mut task = Task { chain, content, aggregates, backends, wanted, output, partitions, sizes };
         task.narrow().ok()?;
         Some(task)
     }
@@ -108,17 +131,6 @@ impl Task {
             }
         }
         Ok(())
-    }
-
-    /// The same with the columns that a projection leaves.
-    fn projected(mut self, projection: &ProjectionExec) -> Option<Task> {
-        let columns = projection.expr().iter().map(|column| {
-            let index = column.expr.downcast_ref::<Column>()?.index();
-            self.output.get(index).copied()
-        });
-        self.output = columns.collect::<Option<_>>()?;
-        self.schema = projection.schema();
-        Some(self)
     }
 }
 
@@ -149,8 +161,13 @@ fn group_column(aggregate: &AggregateExec) -> Option<usize> {
 }
 
 impl Aggregate {
+    /// Whether the names of backends are aggregated, which must come one after the other.
+    pub fn is_of_backends(&self) -> bool {
+        matches!(self.of, Of::Backends | Of::Names(_))
+    }
+
     /// What is evaluated for it.
-    fn exprs(&self) -> impl Iterator<Item = &Arc<dyn PhysicalExpr>> {
+    pub fn exprs(&self) -> impl Iterator<Item = &Arc<dyn PhysicalExpr>> {
         let values = match &self.of {
             Of::Backends | Of::Names(_) => &[][..],
             Of::Values(values) => values,
@@ -158,7 +175,7 @@ impl Aggregate {
         values.iter().chain(&self.filter)
     }
 
-    fn exprs_mut(&mut self) -> impl Iterator<Item = &mut Arc<dyn PhysicalExpr>> {
+    pub fn exprs_mut(&mut self) -> impl Iterator<Item = &mut Arc<dyn PhysicalExpr>> {
         let values = match &mut self.of {
             Of::Backends | Of::Names(_) => &mut [][..],
             Of::Values(values) => values,
@@ -193,14 +210,20 @@ fn wanted(aggregates: &[Aggregate], chain: &Chain, run: &RunFacts) -> Vec<Option
     aggregates.iter().map(wanted).collect()
 }
 
-/// The aggregates, unless one of them depends on the order of the rows.
-fn aggregates(first: &AggregateExec, chain: &Chain) -> Option<Vec<Aggregate>> {
+/// The aggregates, unless one of them depends on the order of the rows. `is_backend` says which columns name the backend.
+pub(super) fn aggregates(
+    first: &AggregateExec,
+    is_backend: &dyn Fn(usize) -> bool,
+) -> Option<Vec<Aggregate>> {
+    let is_backend = |expr: &dyn PhysicalExpr| {
+        expr.downcast_ref::<Column>().is_some_and(|column| is_backend(column.index()))
+    };
     let functions = first.aggr_expr().iter().zip(first.filter_expr());
     let aggregate = |(function, filter): (&Arc<AggregateFunctionExpr>, &Option<Arc<dyn PhysicalExpr>>)| {
         let counts = function.fun().name() == "count" && function.is_distinct();
         let of = match &function.expressions()[..] {
-            [of] if counts && is_backend_name(of.as_ref(), chain) => Of::Backends,
-            [of] if is_backend_name(of.as_ref(), chain) => match end_of_names(function) {
+            [of] if counts && is_backend(of.as_ref()) => Of::Backends,
+            [of] if is_backend(of.as_ref()) => match end_of_names(function) {
                 Some(end) => Of::Names(end),
                 None => Of::Values(vec![Arc::clone(of)]),
             },
@@ -220,9 +243,4 @@ fn end_of_names(function: &AggregateFunctionExpr) -> Option<End> {
         "max" => Some(End::Last),
         _ => None,
     }
-}
-
-fn is_backend_name(expr: &dyn PhysicalExpr, chain: &Chain) -> bool {
-    let column = expr.downcast_ref::<Column>().map(Column::index);
-    column.and_then(|index| chain.column(index)) == Some(BACKEND_NAME)
 }

@@ -5,17 +5,19 @@ mod trees;
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use futures::TryStreamExt;
+use datafusion::physical_plan::ExecutionPlanProperties;
+use futures::{StreamExt, TryStreamExt};
 
 use super::Limits;
-use crate::session::Options;
+use crate::session::{Bindings, Options};
 use trees::{Cuts, Dice, Row, Trees, lines, rows, texts, write_unsorted};
 
 /// Limits that make much of little.
 fn tiny(memory: Option<usize>, block: usize, range: u64) -> Limits {
-    Limits { memory, block, worth: 1, range, run: 1, few: 3 }
+    Limits { memory, block, worth: 1, range, run: 1, few: 3, short: 0, parted: 0 }
 }
 
 /// Queries that streams take part in.
@@ -146,7 +148,72 @@ fn little_memory_is_enough() {
 }
 
 #[test]
-fn what_is_not_known_to_be_sorted_is_left_to_the_general_engine() {
+fn runs_that_are_short_are_parted() {
+    let mut dice = Dice(31);
+    let backends: Vec<_> = (0..40).map(|_| vec![rows(&mut dice, 90, 500)]).collect();
+    let trees = Trees::of(&backends, Cuts { group: 1000, page: 100, sections: true });
+    let plan = |sql: &str, limits: &Limits| {
+        let session = trees.session("sorted", &options(2, None), limits.clone());
+        lines(&session, &format!("EXPLAIN {sql}")).unwrap().concat()
+    };
+    let limits = Limits { short: 1000, ..tiny(None, 50, 40_000) };
+    for sql in QUERIES {
+        let streamed = plan(sql, &tiny(None, 50, 40_000));
+        let parted = plan(sql, &limits);
+        assert!(
+            streamed.contains("ContentGroupsExec") && !streamed.contains("RadixGroupsExec"),
+            "{streamed}"
+        );
+        assert!(parted.contains("RadixGroupsExec") && !parted.contains("ContentGroupsExec"), "{parted}");
+        trees.compare(sql, &options(2, None), &limits, None);
+    }
+}
+
+#[test]
+fn rows_are_gathered_once_whenever_their_partitions_are_read() {
+    let mut dice = Dice(33);
+    let trees =
+        Trees::of(&[vec![rows(&mut dice, 900, 500)]], Cuts { group: 1000, page: 100, sections: true });
+    let session = trees.session("unsorted", &options(6, None), tiny(None, 50, 40_000));
+    let sql = "SELECT DISTINCT content FROM pins";
+    let wanted = lines(&trees.session("sorted", &Options::default(), Limits::new(None)), sql).unwrap();
+    let workers = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    workers.block_on(async {
+        let query = session.planner.plan(sql, &Bindings::default(), &[]).await.unwrap();
+        let context = query.state.task_ctx();
+        let partitions = query.plan.output_partitioning().partition_count();
+        assert!(query.plan.name() == "RadixGroupsExec" && partitions == 6, "{:?}", query.plan);
+        let read = |partition| query.plan.execute(partition, Arc::clone(&context));
+        // One is given up while it reads; of the others each is begun when the one before has ended.
+        drop(futures::poll!(read(3).unwrap().next()));
+        let mut batches = Vec::new();
+        for partition in [5, 0, 1, 4, 2] {
+            batches.extend(read(partition).unwrap().try_collect::<Vec<_>>().await.unwrap());
+        }
+        let found = texts(&batches);
+        assert!(found.iter().all(|content| wanted.contains(content)));
+        // What is missing is of the partition that was given up.
+        assert!(found.len() > wanted.len() / 2 && found.len() < wanted.len(), "{}", found.len());
+        assert!(read(0).is_err());
+    });
+}
+
+#[test]
+fn rows_that_turn_out_too_wide_to_be_held_are_left_to_the_general_engine() {
+    let mut dice = Dice(32);
+    let backends: Vec<_> = (0..4).map(|_| vec![rows(&mut dice, 3000, 3000)]).collect();
+    let trees = Trees::of(&backends, Cuts { group: 5000, page: 100, sections: false });
+    let memory = Some(16 << 20);
+    let limits = Limits { parted: 0, ..Limits::new(memory) };
+    let session = trees.session("unsorted", &options(2, memory), limits.clone());
+    // Each row's text takes two and a half thousand bytes, and all of them more than there is.
+    let sql = "SELECT copies, COUNT(*), MAX(l) FROM (SELECT COUNT(DISTINCT backend_name) AS copies, length(MIN(repeat(cid, 40))) AS l FROM pins GROUP BY content) GROUP BY copies";
+    assert!(lines(&session, &format!("EXPLAIN {sql}")).unwrap().concat().contains("RadixGroupsExec"));
+    trees.compare(sql, &options(2, memory), &limits, None);
+}
+
+#[test]
+fn what_is_not_known_to_be_sorted_is_not_streamed() {
     let mut dice = Dice(3);
     let trees = Trees::of(
         &[vec![rows(&mut dice, 100, 50)], vec![rows(&mut dice, 100, 50)]],

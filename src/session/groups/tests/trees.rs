@@ -206,7 +206,8 @@ impl Trees {
     /// Holds what streams give against what the general engine does. They must have been used if `used` says so.
     pub fn compare(&self, sql: &str, options: &Options, limits: &Limits, used: Option<bool>) {
         let sorted = self.session("sorted", options, limits.clone());
-        let unsorted = self.session("unsorted", &Options::default(), Limits { few: 0, ..Limits::new(None) });
+        let general = Limits { few: 0, parted: u64::MAX, ..Limits::new(None) };
+        let unsorted = self.session("unsorted", &Options::default(), general);
         let plan = lines(&sorted, &format!("EXPLAIN {sql}")).unwrap().concat();
         if let Some(used) = used {
             assert_eq!(plan.contains("ContentGroupsExec"), used, "{sql}\n{plan}");
@@ -215,6 +216,15 @@ impl Trees {
         let given = given.unwrap_or_else(|error| panic!("{sql} with {options:?}: {error}"));
         assert_eq!(given.len(), wanted.len(), "{sql} with {options:?} {limits:?}\n{plan}");
         assert!(given == wanted, "{sql} with {options:?} {limits:?}\n{plan}");
+        // The same of files in any order.
+        let parted = self.session("unsorted", options, limits.clone());
+        let plan = lines(&parted, &format!("EXPLAIN {sql}")).unwrap().concat();
+        if let (Some(used), None) = (used, limits.memory) {
+            assert_eq!(plan.contains("RadixGroupsExec"), used, "{sql}\n{plan}");
+        }
+        let given = lines(&parted, sql).unwrap_or_else(|error| panic!("{sql} with {options:?}: {error}"));
+        assert_eq!(given.len(), wanted.len(), "unsorted: {sql} with {limits:?}\n{plan}");
+        assert!(given == wanted, "unsorted: {sql} with {options:?} {limits:?}\n{plan}");
     }
 }
 

@@ -1,0 +1,234 @@
+//! All rows, parted by their contents.
+
+use std::mem::take;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, BinaryViewArray, RecordBatch, RecordBatchOptions, UInt32Array};
+use arrow::compute::concat;
+use arrow::datatypes::DataType;
+use datafusion::common::runtime::JoinSet;
+use datafusion::common::{DataFusionError, Result, exec_err};
+use datafusion::execution::TaskContext;
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
+use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
+use futures::future::{self, BoxFuture};
+use futures::{FutureExt, TryStreamExt};
+
+use super::super::block::Block;
+use super::super::source::{Origin, Piece};
+use super::super::table::{high, tail};
+use super::Task;
+
+/// Rows that are parted at once: what is taken of them in another order is to stay in a core's own cache.
+const ROWS: usize = 32 << 10;
+/// Spreads the last bytes of contents over the parts, in another way than over the table of one part.
+const SPREAD: u64 = 0xd6e8_feb8_6659_fd93;
+
+/// What all partitions wait for. Whoever is there moves it on, so that it goes on if one of them is given up.
+pub(super) type Shared = future::Shared<BoxFuture<'static, Result<Arc<Gathered>, Arc<DataFusionError>>>>;
+
+/// All rows, parted by their contents.
+#[derive(Debug)]
+pub(super) struct Gathered {
+    /// Those of one backend side by side.
+    chunks: Vec<Chunk>,
+    /// The names of the backends in their order.
+    backends: Arc<[Arc<str>]>,
+    /// What the chunks take.
+    _memory: Vec<MemoryReservation>,
+}
+
+/// Some rows of one backend, those of each part side by side.
+#[derive(Debug)]
+struct Chunk {
+    /// `None` if nobody asks for it.
+    backend: Option<Arc<str>>,
+    rows: Piece,
+    /// Where each part begins, and where the last one ends.
+    starts: Vec<u32>,
+}
+
+/// The rows of one partition of the input.
+struct Gatherer {
+    task: Arc<Task>,
+    chunks: Vec<Chunk>,
+    /// The backend of the rows that wait.
+    backend: Option<Arc<str>>,
+    /// Rows that wait until there are enough to part them: their contents, and after these what is kept.
+    waiting: Vec<Vec<ArrayRef>>,
+    count: usize,
+    memory: MemoryReservation,
+}
+
+/// Reads and parts all rows, once.
+pub(super) fn shared(input: Arc<dyn ExecutionPlan>, task: Arc<Task>, context: Arc<TaskContext>) -> Shared {
+    let gathered = async move { gather(&input, &task, &context).await.map(Arc::new).map_err(Arc::new) };
+    gathered.boxed().shared()
+}
+
+async fn gather(
+    input: &Arc<dyn ExecutionPlan>,
+    task: &Arc<Task>,
+    context: &Arc<TaskContext>,
+) -> Result<Gathered> {
+    let mut gatherers = JoinSet::new();
+    for partition in 0..input.output_partitioning().partition_count() {
+        let memory = MemoryConsumer::new("RadixGroupsExec").register(context.memory_pool());
+        let mut gatherer = Gatherer::new(Arc::clone(task), memory);
+        let mut batches = input.execute(partition, Arc::clone(context))?;
+        gatherers.spawn(async move {
+            while let Some(batch) = batches.try_next().await? {
+                gatherer.add(&batch)?;
+            }
+            gatherer.part()?;
+            Ok::<_, DataFusionError>(gatherer)
+        });
+    }
+    let (mut chunks, mut memory) = (Vec::new(), Vec::new());
+    while let Some(gatherer) = gatherers.join_next().await {
+        let gatherer = gatherer.map_err(|error| match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(error) => DataFusionError::ExecutionJoin(Box::new(error)),
+        })??;
+        chunks.extend(gatherer.chunks);
+        memory.push(gatherer.memory);
+    }
+    Ok(Gathered::new(chunks, memory, task))
+}
+
+impl Gathered {
+    fn new(mut chunks: Vec<Chunk>, memory: Vec<MemoryReservation>, task: &Task) -> Gathered {
+        chunks.sort_by(|one, other| one.backend.cmp(&other.backend));
+        let mut backends: Vec<Arc<str>> = chunks.iter().filter_map(|chunk| chunk.backend.clone()).collect();
+        backends.dedup();
+        let wanted: Vec<_> =
+            task.aggregates.iter().map(|each| each.filter.is_none().then_some(true)).collect();
+        for chunk in &mut chunks {
+            let place = |backend: &Arc<str>| backends.partition_point(|name| name < backend);
+            let backend = chunk.backend.as_ref().map_or(0, place) as u32;
+            chunk.rows.origin = Arc::new(Origin { backend, wanted: wanted.clone() });
+        }
+        Gathered { chunks, backends: backends.into(), _memory: memory }
+    }
+
+    pub fn backends(&self) -> &Arc<[Arc<str>]> {
+        &self.backends
+    }
+
+    /// All rows of one part.
+    pub fn part(&self, part: usize) -> Block {
+        let of_part = self.chunks.iter().filter_map(|chunk| {
+            let [from, to] = [part, part + 1].map(|at| chunk.starts[at] as usize);
+            (from < to).then(|| chunk.rows.slice(from, to - from))
+        });
+        Block { pieces: of_part.collect(), sorted: false, bound: None }
+    }
+}
+
+impl Gatherer {
+    fn new(task: Arc<Task>, memory: MemoryReservation) -> Gatherer {
+        Gatherer { task, chunks: Vec::new(), backend: None, waiting: Vec::new(), count: 0, memory }
+    }
+
+    fn add(&mut self, batch: &RecordBatch) -> Result<()> {
+        let rows = batch.num_rows();
+        let mut columns = vec![Arc::clone(batch.column(self.task.content))];
+        for expr in &self.task.kept {
+            columns.push(expr.evaluate(batch)?.into_array(rows)?);
+        }
+        let backends = match self.task.backend {
+            Some(backend) => in_runs(batch.column(backend))?,
+            None => vec![(None, rows)],
+        };
+        let mut from = 0;
+        for (backend, rows) in backends {
+            if self.backend.as_deref() != backend {
+                self.part()?;
+                self.backend = backend.map(Arc::from);
+            }
+            self.waiting.push(columns.iter().map(|column| column.slice(from, rows)).collect());
+            self.count += rows;
+            from += rows;
+            if self.count >= ROWS {
+                self.part()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Parts the rows that wait.
+    fn part(&mut self) -> Result<()> {
+        let (waiting, count) = (take(&mut self.waiting), take(&mut self.count));
+        if count == 0 {
+            return Ok(());
+        }
+        let column = |index: usize| {
+            let pieces: Vec<&dyn Array> = waiting.iter().map(|columns| columns[index].as_ref()).collect();
+            concat(&pieces)
+        };
+        let contents = column(0)?;
+        let Some(contents) = contents.as_binary_view_opt() else { return exec_err!("contents are no bytes") };
+        let (order, starts) = parted(contents, self.task.parts);
+        let taken = |column: &dyn Array| arrow::compute::take(column, &order, None).map(held);
+        let kept = (1..=self.task.kept.len()).map(|index| taken(&column(index)?));
+        let kept: Vec<_> = kept.collect::<Result<_, _>>()?;
+        let contents = taken(contents)?;
+        let options = RecordBatchOptions::new().with_row_count(Some(count));
+        let kept = RecordBatch::try_new_with_options(Arc::clone(&self.task.kept_schema), kept, &options)?;
+        let size = contents.get_array_memory_size() + kept.get_array_memory_size() + 4 * starts.len();
+        self.memory.try_grow(size)?;
+        let origin = Arc::new(Origin { backend: 0, wanted: Vec::new() });
+        let rows = Piece { origin, rows: kept, contents: contents.as_binary_view().clone() };
+        self.chunks.push(Chunk { backend: self.backend.clone(), rows, starts });
+        Ok(())
+    }
+}
+
+/// The rows in the order of their parts, and where each part begins.
+fn parted(contents: &BinaryViewArray, parts: usize) -> (UInt32Array, Vec<u32>) {
+    let part = |row: usize| high(tail(contents.value(row)).wrapping_mul(SPREAD), parts as u64) as u32;
+    let of_rows: Vec<u32> = (0..contents.len()).map(part).collect();
+    let mut starts = vec![0; parts + 1];
+    for part in &of_rows {
+        starts[*part as usize + 1] += 1;
+    }
+    for part in 0..parts {
+        starts[part + 1] += starts[part];
+    }
+    let (mut next, mut order) = (starts.clone(), vec![0; of_rows.len()]);
+    for (row, part) in of_rows.into_iter().enumerate() {
+        let at = &mut next[part as usize];
+        order[*at as usize] = row as u32;
+        *at += 1;
+    }
+    (order.into(), starts)
+}
+
+/// Values that hold nothing of what they were taken from.
+fn held(values: ArrayRef) -> ArrayRef {
+    match values.data_type() {
+        DataType::BinaryView => Arc::new(values.as_binary_view().gc()),
+        DataType::Utf8View => Arc::new(values.as_string_view().gc()),
+        _ => values,
+    }
+}
+
+/// The names that follow each other, and how many rows have each of them.
+fn in_runs(names: &ArrayRef) -> Result<Vec<(Option<&str>, usize)>> {
+    let Some(names) = names.as_string_view_opt().filter(|names| names.null_count() == 0) else {
+        return exec_err!("a backend has no name");
+    };
+    let mut runs: Vec<(Option<&str>, usize)> = Vec::new();
+    let mut last = None;
+    for row in 0..names.len() {
+        // Within a batch, equal views are equal values.
+        let view = names.views()[row];
+        match runs.last_mut() {
+            Some((_, rows)) if last == Some(view) => *rows += 1,
+            Some((name, rows)) if *name == Some(names.value(row)) => *rows += 1,
+            _ => runs.push((Some(names.value(row)), 1)),
+        }
+        last = Some(view);
+    }
+    Ok(runs)
+}

@@ -1,0 +1,262 @@
+//! `GROUP BY content` over files in any order, such as other tools write. The rows are parted by their contents first, into parts
+//! whose tables of groups fit a core's own cache, and each part is grouped by itself. A table of all groups would miss the cache
+//! with every row. (The literature calls it radix partitioning: Manegold, Boncz, Kersten, "Optimizing main-memory join on
+//! modern hardware", 2002.)
+//!
+//! [`gather`] reads all rows and parts them, [`work`] groups part by part.
+
+mod gather;
+mod work;
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::common::Result;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::execution::memory_pool::MemoryConsumer;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_expr::utils::collect_columns;
+use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr};
+use datafusion::physical_plan::coop::make_cooperative;
+use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, SchedulingType};
+use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet};
+use datafusion::physical_plan::proto::ExecutionPlanEncodeCtx;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{
+    DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, PlanProperties,
+};
+use datafusion_proto::protobuf::PhysicalPlanNode;
+use futures::stream::try_unfold;
+
+use super::chain::{column_below, rows_below};
+use super::output::Output;
+use super::sizes::Limits;
+use super::task::{Aggregate, Grouping, aggregates};
+use super::{first_aggregate, with_input};
+use crate::pin::schema::{BACKEND_NAME, CONTENT};
+use gather::{Shared, shared};
+use work::Work;
+
+/// The most parts.
+const MOST_PARTS: u64 = 4096;
+/// What a content takes: its bytes and a view of them.
+const CONTENT_BYTES: u64 = 64;
+/// What another value takes that has no fixed width, by experience.
+const TEXT_BYTES: u64 = 96;
+
+/// Groups by content over rows in any order. Its partitions are parts of the contents, which is no partitioning that a join
+/// may rely on.
+#[derive(Debug)]
+pub(super) struct RadixGroupsExec {
+    /// The plan that it stands in for, and that it travels as.
+    general: Arc<dyn ExecutionPlan>,
+    /// The rows that the general plan aggregates.
+    input: Arc<dyn ExecutionPlan>,
+    task: Arc<Task>,
+    limits: Limits,
+    begun: Mutex<Begun>,
+    properties: Arc<PlanProperties>,
+    metrics: ExecutionPlanMetricsSet,
+}
+
+/// Which partitions are being read. The input is read once only: a scan that is read again gives no rows.
+#[derive(Debug)]
+struct Begun {
+    partitions: Vec<bool>,
+    /// What they wait for, as long as there is one that is not begun.
+    shared: Option<Shared>,
+}
+
+/// What there is to do.
+#[derive(Debug)]
+struct Task {
+    /// Which column of the input is the content.
+    content: usize,
+    /// Which one names the backend, if an aggregate asks for it.
+    backend: Option<usize>,
+    /// What is kept of each row beside its content: the arguments of the aggregates, and their filters.
+    kept: Vec<Arc<dyn PhysicalExpr>>,
+    kept_schema: SchemaRef,
+    /// Over what is kept.
+    aggregates: Vec<Aggregate>,
+    output: Output,
+    partitions: usize,
+    parts: usize,
+}
+
+impl Task {
+    /// The task that a general plan is; `None` if it is another, takes too much memory, or is too small to be worth it.
+    fn of(general: &Arc<dyn ExecutionPlan>, limits: &Limits, batch: usize) -> Option<Task> {
+        let Grouping { first, column: content, output, schema } = Grouping::of(general)?;
+        let (input, of_input) = (first.input(), first.input().schema());
+        if column_below(input, content)? != CONTENT || of_input.field(content).is_nullable() {
+            return None;
+        }
+        let rows = rows_below(input).filter(|rows| *rows >= limits.parted)?;
+        let is_backend = |index| column_below(input, index).is_some_and(|name| name == BACKEND_NAME);
+        let mut aggregates = aggregates(first, &is_backend)?;
+        let backend = match aggregates.iter().any(Aggregate::is_of_backends) {
+            true => Some((0..of_input.fields().len()).find(|index| is_backend(*index))?),
+            false => None,
+        };
+        let kept = keep(&mut aggregates);
+        let fields = kept.iter().enumerate().map(|(index, expr)| {
+            Ok(Field::new(index.to_string(), expr.data_type(&of_input)?, expr.nullable(&of_input)?))
+        });
+        let fields: Vec<Field> = fields.collect::<Result<_>>().ok()?;
+        let row_bytes = CONTENT_BYTES + fields.iter().map(|field| width(field.data_type())).sum::<u64>();
+        let partitions = general.output_partitioning().partition_count();
+        let parts = rows / limits.block.max(1) as u64;
+        let parts = parts.clamp(partitions as u64, MOST_PARTS);
+        limits.may_hold(rows.saturating_mul(row_bytes)).then_some(Task {
+            content,
+            backend,
+            kept,
+            kept_schema: Arc::new(Schema::new(fields)),
+            aggregates,
+            output: Output { columns: output, schema, rows: batch },
+            partitions,
+            parts: parts as usize,
+        })
+    }
+}
+
+/// Has the aggregates take what is kept, and gives what that is of the input.
+fn keep(aggregates: &mut [Aggregate]) -> Vec<Arc<dyn PhysicalExpr>> {
+    let mut kept: Vec<Arc<dyn PhysicalExpr>> = Vec::new();
+    for expr in aggregates.iter_mut().flat_map(Aggregate::exprs_mut) {
+        if collect_columns(expr).is_empty() {
+            continue;
+        }
+        let index = kept.iter().position(|known| known == expr).unwrap_or_else(|| {
+            kept.push(Arc::clone(expr));
+            kept.len() - 1
+        });
+        *expr = Arc::new(Column::new(&index.to_string(), index));
+    }
+    kept
+}
+
+/// What a value takes, about.
+fn width(kind: &DataType) -> u64 {
+    match kind {
+        DataType::Boolean => 1,
+        kind => kind.primitive_width().map_or(TEXT_BYTES, |bytes| bytes as u64),
+    }
+}
+
+impl RadixGroupsExec {
+    /// What stands in for a general plan; `None` if nothing does.
+    pub fn in_place_of(
+        general: &Arc<dyn ExecutionPlan>,
+        limits: &Limits,
+        batch: usize,
+    ) -> Option<RadixGroupsExec> {
+        let task = Task::of(general, limits, batch)?;
+        let input = Arc::clone(first_aggregate(general)?.input());
+        let begun = Begun { partitions: vec![false; task.partitions], shared: None };
+        let properties = PlanProperties::new(
+            EquivalenceProperties::new(Arc::clone(&task.output.schema)),
+            Partitioning::UnknownPartitioning(task.partitions),
+            EmissionType::Final,
+            Boundedness::Bounded,
+        )
+        .with_scheduling_type(SchedulingType::Cooperative);
+        Some(RadixGroupsExec {
+            general: Arc::clone(general),
+            input,
+            task: Arc::new(task),
+            limits: limits.clone(),
+            begun: Mutex::new(begun),
+            properties: Arc::new(properties),
+            metrics: ExecutionPlanMetricsSet::new(),
+        })
+    }
+
+    /// Begins a partition: what it waits for.
+    fn begin(&self, partition: usize, context: &Arc<TaskContext>) -> Result<Shared> {
+        let mut begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
+        match begun.partitions.get_mut(partition) {
+            Some(begun) if !*begun => *begun = true,
+            _ => {
+                return datafusion::common::internal_err!(
+                    "partition {partition} of {} is read twice",
+                    self.name()
+                );
+            }
+        }
+        let new = || shared(Arc::clone(&self.input), Arc::clone(&self.task), Arc::clone(context));
+        let shared = begun.shared.take().unwrap_or_else(new);
+        if begun.partitions.contains(&false) {
+            begun.shared = Some(shared.clone());
+        }
+        Ok(shared)
+    }
+}
+
+impl DisplayAs for RadixGroupsExec {
+    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.task.aggregates.iter().map(|aggregate| aggregate.function.name()).collect();
+        write!(f, "{}: aggr=[{}], parts={}", self.name(), names.join(", "), self.task.parts)
+    }
+}
+
+impl ExecutionPlan for RadixGroupsExec {
+    fn name(&self) -> &str {
+        "RadixGroupsExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        vec![&self.input]
+    }
+
+    fn apply_expressions(
+        &self,
+        f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        match first_aggregate(&self.general) {
+            Some(aggregate) => aggregate.apply_expressions(f),
+            None => Ok(TreeNodeRecursion::Continue),
+        }
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        mut children: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let (Some(input), true, Some(aggregate)) =
+            (children.pop(), children.is_empty(), first_aggregate(&self.general))
+        else {
+            return datafusion::common::internal_err!("{} has one input", self.name());
+        };
+        let general = with_input(&self.general, aggregate, input)?;
+        Ok(match RadixGroupsExec::in_place_of(&general, &self.limits, self.task.output.rows) {
+            Some(groups) => Arc::new(groups),
+            None => general,
+        })
+    }
+
+    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        let parts = (partition..self.task.parts).step_by(self.task.partitions);
+        let metrics = BaselineMetrics::new(&self.metrics, partition);
+        let memory = MemoryConsumer::new(self.name()).register(context.memory_pool());
+        let shared = self.begin(partition, &context)?;
+        let work = Work::new(Arc::clone(&self.task), shared, parts, memory, metrics);
+        let batches = RecordBatchStreamAdapter::new(self.schema(), try_unfold(work, Work::next));
+        Ok(make_cooperative(Box::pin(batches)))
+    }
+
+    fn metrics(&self) -> Option<MetricsSet> {
+        Some(self.metrics.clone_inner())
+    }
+
+    fn try_to_proto(&self, context: &ExecutionPlanEncodeCtx<'_>) -> Result<Option<PhysicalPlanNode>> {
+        context.encode_child(&self.general).map(Some)
+    }
+}

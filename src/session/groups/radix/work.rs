@@ -1,0 +1,73 @@
+//! The work of one partition: part by part.
+
+use std::collections::VecDeque;
+use std::iter::StepBy;
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use datafusion::common::{DataFusionError, Result};
+use datafusion::execution::memory_pool::MemoryReservation;
+use datafusion::physical_plan::metrics::{BaselineMetrics, RecordOutput};
+
+use super::super::aggregates::Aggregates;
+use super::super::table::Table;
+use super::Task;
+use super::gather::{Gathered, Shared};
+
+/// What one partition has done so far.
+pub(super) struct Work {
+    task: Arc<Task>,
+    shared: Shared,
+    /// The parts that are not begun.
+    parts: StepBy<Range<usize>>,
+    table: Table,
+    /// `None` until rows have been gathered.
+    aggregates: Option<Aggregates>,
+    /// Batches of groups that are complete.
+    ready: VecDeque<RecordBatch>,
+    memory: MemoryReservation,
+    metrics: BaselineMetrics,
+}
+
+impl Work {
+    pub fn new(
+        task: Arc<Task>,
+        shared: Shared,
+        parts: StepBy<Range<usize>>,
+        memory: MemoryReservation,
+        metrics: BaselineMetrics,
+    ) -> Work {
+        let (table, ready) = (Table::default(), VecDeque::new());
+        Work { task, shared, parts, table, aggregates: None, ready, memory, metrics }
+    }
+
+    /// The next batch of groups.
+    pub async fn next(mut self) -> Result<Option<(RecordBatch, Work)>> {
+        loop {
+            if let Some(batch) = self.ready.pop_front() {
+                return Ok(Some((batch.record_output(&self.metrics), self)));
+            }
+            let Some(part) = self.parts.next() else { return Ok(None) };
+            let gathered = self.shared.clone().await.map_err(|error| DataFusionError::from(&error))?;
+            self.group(&gathered, part)?;
+        }
+    }
+
+    /// Groups one part.
+    fn group(&mut self, gathered: &Gathered, part: usize) -> Result<()> {
+        let timer = self.metrics.elapsed_compute().clone();
+        let _timer = timer.timer();
+        let aggregates = match &mut self.aggregates {
+            Some(aggregates) => aggregates,
+            none => none.insert(Aggregates::new(&self.task.aggregates, gathered.backends())?),
+        };
+        let block = gathered.part(part);
+        let numbers = self.table.number(&block, None);
+        aggregates.update(&block, &numbers)?;
+        self.memory.try_resize(self.table.size() + numbers.size() + aggregates.size())?;
+        self.ready.extend(self.task.output.batches(&numbers, aggregates)?);
+        self.table.reuse(numbers.rows);
+        Ok(())
+    }
+}
