@@ -21,6 +21,8 @@ use super::Task;
 
 /// Rows that are parted at once: what is taken of them in another order is to stay in a core's own cache.
 const ROWS: usize = 32 << 10;
+/// What rows may take before they are parted, however few they are.
+const MOST_BYTES: usize = 32 << 20;
 /// Spreads the last bytes of contents over the parts, in another way than over the table of one part.
 const SPREAD: u64 = 0xd6e8_feb8_6659_fd93;
 
@@ -57,6 +59,8 @@ struct Gatherer {
     /// Rows that wait until there are enough to part them: their contents, and after these what is kept.
     waiting: Vec<Vec<ArrayRef>>,
     count: usize,
+    /// What the rows that wait take.
+    bytes: usize,
     memory: MemoryReservation,
 }
 
@@ -127,7 +131,7 @@ impl Gathered {
 
 impl Gatherer {
     fn new(task: Arc<Task>, memory: MemoryReservation) -> Gatherer {
-        Gatherer { task, chunks: Vec::new(), backend: None, waiting: Vec::new(), count: 0, memory }
+        Gatherer { task, chunks: Vec::new(), backend: None, waiting: Vec::new(), count: 0, bytes: 0, memory }
     }
 
     fn add(&mut self, batch: &RecordBatch) -> Result<()> {
@@ -140,6 +144,9 @@ impl Gatherer {
             Some(backend) => in_runs(batch.column(backend))?,
             None => vec![(None, rows)],
         };
+        let bytes = columns.iter().map(|column| column.get_array_memory_size()).sum();
+        self.memory.try_grow(bytes)?;
+        self.bytes += bytes;
         let mut from = 0;
         for (backend, rows) in backends {
             if self.backend.as_deref() != backend {
@@ -149,7 +156,7 @@ impl Gatherer {
             self.waiting.push(columns.iter().map(|column| column.slice(from, rows)).collect());
             self.count += rows;
             from += rows;
-            if self.count >= ROWS {
+            if self.count >= ROWS || self.bytes >= MOST_BYTES {
                 self.part()?;
             }
         }
@@ -177,6 +184,7 @@ impl Gatherer {
         let kept = RecordBatch::try_new_with_options(Arc::clone(&self.task.kept_schema), kept, &options)?;
         let size = contents.get_array_memory_size() + kept.get_array_memory_size() + 4 * starts.len();
         self.memory.try_grow(size)?;
+        self.memory.shrink(take(&mut self.bytes));
         let origin = Arc::new(Origin { backend: 0, wanted: Vec::new() });
         let rows = Piece { origin, rows: kept, contents: contents.as_binary_view().clone() };
         self.chunks.push(Chunk { backend: self.backend.clone(), rows, starts });
