@@ -20,8 +20,6 @@ use super::{Encoder, Format, Written};
 const MAKERS: usize = 2;
 /// Rows that a thread makes at once.
 const PIECE: usize = 1024;
-/// So few rows are not worth a thread.
-const FEW: usize = 256;
 /// Bytes of a piece at most, and the row that goes beyond.
 const PIECE_BYTES: usize = 4 << 20;
 
@@ -72,7 +70,8 @@ impl<R: Rows> RowEncoder<'_, R> {
     /// Writes the rows of a batch. While some go out, the next are made.
     fn write_rows(&mut self, columns: &[Column<'_>], count: usize) -> Result<()> {
         let maker = Maker { format: &self.rows, columns, count, any: self.written > 0, used: &self.used };
-        if count <= FEW {
+        // One piece has nothing to be made meanwhile.
+        if count <= PIECE {
             let mut row = 0;
             while row < count {
                 let (text, reached) = maker.make(row..count);
@@ -190,9 +189,9 @@ mod tests {
     fn rows_keep_their_order_however_wide_they_are_and_wherever_pieces_end() {
         // Pieces that are whole, pieces that are full before their end, in the first of two or in the second, and a few rows more.
         for (rows, wide) in
-            [(2 * PIECE, 0..0), (3 * PIECE + FEW - 1, 100..1_500), (2 * PIECE + 7, 2_500..4_000), (FEW, 0..9)]
+            [(2 * PIECE, 0..0), (3 * PIECE + 255, 100..1_500), (4 * PIECE + 7, 2_500..4_000), (PIECE, 0..9)]
         {
-            let wide_text = "x".repeat(4_000);
+            let wide_text = "x".repeat(2 * PIECE_BYTES / PIECE);
             let texts: Vec<_> =
                 (0..rows).map(|row| Some(if wide.contains(&row) { &wide_text[..] } else { "y" })).collect();
             let numbers: ArrayRef = Arc::new(Int64Array::from_iter_values(0..rows as i64));
