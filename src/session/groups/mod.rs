@@ -95,9 +95,7 @@ impl ContentGroupsExec {
             metrics: ExecutionPlanMetricsSet::new(),
         })
     }
-}
 
-impl ContentGroupsExec {
     /// Whether runs are so short that to read all of them side by side takes longer than to part their rows.
     fn has_short_runs(&self) -> bool {
         let scan = &self.task.chain.scan;
@@ -141,22 +139,14 @@ impl ExecutionPlan for ContentGroupsExec {
         &self,
         f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
     ) -> Result<TreeNodeRecursion> {
-        match first_aggregate(&self.general) {
-            Some(aggregate) => aggregate.apply_expressions(f),
-            None => Ok(TreeNodeRecursion::Continue),
-        }
+        apply_expressions(&self.general, f)
     }
 
     fn with_new_children(
         self: Arc<Self>,
-        mut children: Vec<Arc<dyn ExecutionPlan>>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let (Some(input), true, Some(aggregate)) =
-            (children.pop(), children.is_empty(), first_aggregate(&self.general))
-        else {
-            return datafusion::common::internal_err!("{} has one input", self.name());
-        };
-        let general = with_input(&self.general, aggregate, input)?;
+        let general = over(&self.general, children)?;
         Ok(match ContentGroupsExec::in_place_of(&general, &self.limits, self.task.sizes.batch) {
             Some(groups) => Arc::new(groups),
             None => general,
@@ -180,6 +170,28 @@ impl ExecutionPlan for ContentGroupsExec {
 
     fn try_to_proto(&self, context: &ExecutionPlanEncodeCtx<'_>) -> Result<Option<PhysicalPlanNode>> {
         context.encode_child(&self.general).map(Some)
+    }
+}
+
+/// Shows what a general plan evaluates of its rows.
+fn apply_expressions(
+    general: &Arc<dyn ExecutionPlan>,
+    f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+) -> Result<TreeNodeRecursion> {
+    match first_aggregate(general) {
+        Some(aggregate) => aggregate.apply_expressions(f),
+        None => Ok(TreeNodeRecursion::Continue),
+    }
+}
+
+/// A general plan over other rows, of which there is one input.
+fn over(
+    general: &Arc<dyn ExecutionPlan>,
+    mut inputs: Vec<Arc<dyn ExecutionPlan>>,
+) -> Result<Arc<dyn ExecutionPlan>> {
+    match (inputs.pop(), inputs.is_empty(), first_aggregate(general)) {
+        (Some(input), true, Some(aggregate)) => with_input(general, aggregate, input),
+        _ => datafusion::common::internal_err!("{} groups one input", general.name()),
     }
 }
 

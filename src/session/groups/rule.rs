@@ -102,9 +102,7 @@ impl StreamContentGroups {
         }
         replace_children_if_necessary(Arc::clone(plan), children)
     }
-}
 
-impl StreamContentGroups {
     /// What groups by content in the place of a general plan, if that is what the plan does.
     fn by_content(&self, plan: &Arc<dyn ExecutionPlan>, batch: usize) -> Option<Arc<dyn ExecutionPlan>> {
         let sorted = ContentGroupsExec::in_place_of(plan, &self.limits, batch).map(Arc::new);

@@ -289,11 +289,23 @@ mod tests {
 
     /// Holds the numbers against those of a map.
     fn check(table: &mut Table, pieces: Vec<Vec<Vec<u8>>>, bound: Option<&[u8]>, open: Option<&[u8]>) {
-        let block = Block {
-            pieces: pieces.iter().map(|rows| piece(rows)).collect(),
-            sorted: true,
-            bound: bound.map(<[u8]>::to_vec),
-        };
+        check_block(table, &pieces, true, bound, open);
+        if bound.is_none() && open.is_none() {
+            let backwards: Vec<Vec<_>> =
+                pieces.iter().map(|rows| rows.iter().rev().cloned().collect()).collect();
+            check_block(table, &backwards, false, None, None);
+        }
+    }
+
+    fn check_block(
+        table: &mut Table,
+        pieces: &[Vec<Vec<u8>>],
+        sorted: bool,
+        bound: Option<&[u8]>,
+        open: Option<&[u8]>,
+    ) {
+        let pieces_of_block = pieces.iter().map(|rows| piece(rows)).collect();
+        let block = Block { pieces: pieces_of_block, sorted, bound: bound.map(<[u8]>::to_vec) };
         let numbers = table.number(&block, open);
         let mut seen: HashMap<&[u8], usize> = open.map(|open| (open, 0)).into_iter().collect();
         for (content, number) in pieces.iter().flatten().zip(&numbers.rows) {

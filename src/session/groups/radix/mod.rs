@@ -34,7 +34,7 @@ use super::chain::{column_below, rows_below};
 use super::output::Output;
 use super::sizes::Limits;
 use super::task::{Aggregate, Grouping, aggregates};
-use super::{first_aggregate, with_input};
+use super::{apply_expressions, first_aggregate, over};
 use crate::pin::schema::{BACKEND_NAME, CONTENT};
 use gather::{Shared, shared};
 use work::Work;
@@ -220,22 +220,14 @@ impl ExecutionPlan for RadixGroupsExec {
         &self,
         f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
     ) -> Result<TreeNodeRecursion> {
-        match first_aggregate(&self.general) {
-            Some(aggregate) => aggregate.apply_expressions(f),
-            None => Ok(TreeNodeRecursion::Continue),
-        }
+        apply_expressions(&self.general, f)
     }
 
     fn with_new_children(
         self: Arc<Self>,
-        mut children: Vec<Arc<dyn ExecutionPlan>>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let (Some(input), true, Some(aggregate)) =
-            (children.pop(), children.is_empty(), first_aggregate(&self.general))
-        else {
-            return datafusion::common::internal_err!("{} has one input", self.name());
-        };
-        let general = with_input(&self.general, aggregate, input)?;
+        let general = over(&self.general, children)?;
         Ok(match RadixGroupsExec::in_place_of(&general, &self.limits, self.task.output.rows) {
             Some(groups) => Arc::new(groups),
             None => general,
