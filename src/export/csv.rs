@@ -91,7 +91,7 @@ fn push_field(text: &str, line: &mut String) {
 
 fn push_quoted(text: &str, line: &mut String) {
     line.push('"');
-    push_marked(text, b'"', |byte| byte == b'"', line);
+    push_marked(text, b'"', [b'"'], line);
     line.push('"');
 }
 
@@ -222,12 +222,41 @@ mod tests {
     #[test]
     fn quotes_are_doubled_wherever_they_stand_in_a_long_text() {
         for length in 0..200 {
-            let value = format!("{}{}", "x".repeat(length), "é\"ö".repeat(60));
+            let value = format!("{}{}{}", "x".repeat(length), "é\"ö".repeat(60), "\"".repeat(length));
             let found = text(Format::Csv, &batch(vec![("v", strings(&[Some(&value)]))]));
             assert_eq!(found, format!("v\n\"{}\"\n", value.replace('"', "\"\"")));
             let found = text(Format::Ndjson, &batch(vec![("v", strings(&[Some(&value)]))]));
             assert_eq!(found, format!("{{\"v\":\"{}\"}}\n", value.replace('"', "\\\"")));
         }
+    }
+
+    #[test]
+    fn a_word_in_every_row_needs_no_quotes_and_other_texts_are_looked_at() {
+        use arrow::array::StringViewArray;
+        let long = "a_word-longer.than-12_bytes";
+        for (value, csv, json, markdown) in [
+            ("stored", "stored", "\"stored\"", "stored"),
+            (long, long, "\"a_word-longer.than-12_bytes\"", long),
+            ("NULL", "\"NULL\"", "\"NULL\"", "NULL"),
+            ("", "\"\"", "\"\"", ""),
+            ("a,b", "\"a,b\"", "\"a,b\"", "a,b"),
+            ("a\"b", "\"a\"\"b\"", "\"a\\\"b\"", "a\"b"),
+            ("a__b", "a__b", "\"a__b\"", "a\\_\\_b"),
+            ("_a", "_a", "\"_a\"", "\\_a"),
+        ] {
+            for rows in [1, 3] {
+                let same: StringViewArray = (0..rows).map(|_| Some(value)).collect();
+                let same = batch(vec![("v", Arc::new(same) as _)]);
+                assert_eq!(text(Format::Csv, &same), format!("v\n{}", format!("{csv}\n").repeat(rows)));
+                let line = format!("{{\"v\":{json}}}\n");
+                assert_eq!(text(Format::Ndjson, &same), line.repeat(rows));
+                let line = format!("| {markdown} |\n");
+                assert_eq!(text(Format::Markdown, &same), format!("| v |\n| --- |\n{}", line.repeat(rows)));
+            }
+        }
+        let differ = StringViewArray::from(vec![Some("stored"), None, Some("a,b"), Some("stored")]);
+        let differ = batch(vec![("v", Arc::new(differ) as _)]);
+        assert_eq!(text(Format::Csv, &differ), "v\nstored\nNULL\n\"a,b\"\nstored\n");
     }
 
     #[test]

@@ -1,10 +1,10 @@
 //! The loop of all formats that write one row after another: CSV, TSV, JSON, NDJSON, Markdown.
 
-use std::ops::Range;
+use std::collections::VecDeque;
 use std::panic::resume_unwind;
-use std::sync::mpsc::{SyncSender, sync_channel};
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::thread;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Schema, SchemaRef};
@@ -16,15 +16,19 @@ use super::output::{Output, Sink};
 use super::value::Column;
 use super::{Encoder, Format, Written};
 
-/// Threads that make the text of rows, while another writes it.
+/// Threads that make the text of rows, while another writes it and others make the next batches.
 const MAKERS: usize = 2;
-/// Rows that a thread makes at once.
-const PIECE: usize = 1024;
-/// Bytes of a piece at most, and the row that goes beyond.
-const PIECE_BYTES: usize = 4 << 20;
+/// Batches that each of them has at most, with the one whose text it makes.
+const BATCHES: usize = 2;
+/// Rows of a batch that is not worth handing over.
+const FEW: usize = 1024;
+/// Bytes that a thread hands over at once, and the row that goes beyond.
+const PART_BYTES: usize = 1 << 20;
+/// Parts of each thread that wait to be written.
+const PARTS: usize = 4;
 
 /// How one format writes rows. Each call appends to `line` and ends what it appends.
-pub(super) trait Rows: Sync {
+pub(super) trait Rows: Send + Sync + 'static {
     /// What comes before the first row.
     fn head(&self, _schema: &Schema, _line: &mut String) {}
 
@@ -36,7 +40,7 @@ pub(super) trait Rows: Sync {
 }
 
 /// Starts an answer: writes the head, so that an empty answer has one.
-pub(super) fn encoder<'w, R: Rows + 'w>(
+pub(super) fn encoder<'w, R: Rows>(
     format: Format,
     out: Sink<'w>,
     schema: SchemaRef,
@@ -46,105 +50,127 @@ pub(super) fn encoder<'w, R: Rows + 'w>(
     let mut head = String::new();
     rows.head(&schema, &mut head);
     out.put(&head)?;
-    Ok(Box::new(RowEncoder { format, schema, rows, out, used: Mutex::default(), written: 0 }))
+    let text = Text { format: rows, used: Mutex::default() };
+    let (makers, given) = (Vec::new(), VecDeque::new());
+    Ok(Box::new(RowEncoder { format, schema, out, text: Arc::new(text), makers, given, taken: 0 }))
 }
 
 struct RowEncoder<'w, R> {
     format: Format,
     schema: SchemaRef,
-    rows: R,
     out: Output<'w>,
-    /// Texts that have gone out, for their memory.
-    used: Mutex<Vec<String>>,
-    written: u64,
+    text: Arc<Text<R>>,
+    /// They are started when there is something for them.
+    makers: Vec<Maker>,
+    /// Whose batches are still to be written, in the order of the rows.
+    given: VecDeque<usize>,
+    /// Rows that came.
+    taken: u64,
 }
 
-/// What a thread hands over of a piece.
+/// A thread that makes text.
+struct Maker {
+    batches: SyncSender<Batch>,
+    parts: Receiver<Part>,
+    thread: JoinHandle<()>,
+}
+
+/// Rows whose text is to be made.
+struct Batch {
+    rows: RecordBatch,
+    /// Whether none were before them.
+    is_first: bool,
+}
+
+/// What a thread hands over of a batch.
 struct Part {
     text: String,
-    /// Whether no more comes of the piece.
+    /// Whether no more comes of it.
     is_last: bool,
 }
 
 impl<R: Rows> RowEncoder<'_, R> {
-    /// Writes the rows of a batch. While some go out, the next are made.
-    fn write_rows(&mut self, columns: &[Column<'_>], count: usize) -> Result<()> {
-        let maker = Maker { format: &self.rows, columns, count, any: self.written > 0, used: &self.used };
-        // One piece has nothing to be made meanwhile.
-        if count <= PIECE {
-            let mut row = 0;
-            while row < count {
-                let (text, reached) = maker.make(row..count);
-                self.out.put(&text)?;
-                maker.give_back(text);
-                row = reached;
-            }
-            return Ok(());
+    /// Has the text of a batch made, and writes what is oldest if much is in the making.
+    fn hand_over(&mut self, batch: Batch) -> Result<()> {
+        if self.given.len() == MAKERS * BATCHES {
+            self.write_oldest()?;
         }
-        thread::scope(|scope| {
-            let maker = &maker;
-            let mut threads: Vec<_> = (0..MAKERS)
-                .map(|first| {
-                    let (sender, parts) = sync_channel(1);
-                    (parts, Some(scope.spawn(move || maker.make_pieces(first, &sender))))
-                })
-                .collect();
-            for piece in 0..count.div_ceil(PIECE) {
-                let (parts, thread) = &mut threads[piece % MAKERS];
-                loop {
-                    let Ok(Part { text, is_last }) = parts.recv() else {
-                        match thread.take().map(|thread| thread.join()) {
-                            Some(Err(panic)) => resume_unwind(panic),
-                            _ => unreachable!("a thread makes all of its pieces"),
-                        }
-                    };
-                    self.out.put(&text)?;
-                    maker.give_back(text);
-                    if is_last {
-                        break;
-                    }
+        let next = self.given.back().map_or(0, |last| (last + 1) % MAKERS);
+        if next == self.makers.len() {
+            self.makers.push(Maker::start(&self.text));
+        }
+        self.given.push_back(next);
+        // One that has ended says why when its text is taken.
+        let _ = self.makers[next].batches.send(batch);
+        Ok(())
+    }
+
+    /// Writes the oldest batch whose text is in the making, if there is one.
+    fn write_oldest(&mut self) -> Result<()> {
+        let Some(oldest) = self.given.pop_front() else { return Ok(()) };
+        loop {
+            let Ok(Part { text, is_last }) = self.makers[oldest].parts.recv() else {
+                match self.makers.swap_remove(oldest).thread.join() {
+                    Err(panic) => resume_unwind(panic),
+                    Ok(()) => unreachable!("a thread makes all of its batches"),
                 }
+            };
+            self.out.put(&text)?;
+            self.text.give_back(text);
+            if is_last {
+                return Ok(());
             }
-            Ok(())
-        })
+        }
+    }
+
+    fn write_all(&mut self) -> Result<()> {
+        while !self.given.is_empty() {
+            self.write_oldest()?;
+        }
+        Ok(())
     }
 }
 
-/// Makes the text of a batch's rows.
-struct Maker<'a, R> {
-    format: &'a R,
-    columns: &'a [Column<'a>],
-    count: usize,
-    /// Whether there were rows before this batch.
-    any: bool,
-    used: &'a Mutex<Vec<String>>,
-}
-
-impl<R: Rows> Maker<'_, R> {
-    /// Makes every so many-th piece, until nobody takes them.
-    fn make_pieces(&self, first: usize, sender: &SyncSender<Part>) {
-        for start in (first * PIECE..self.count).step_by(MAKERS * PIECE) {
-            let (mut row, end) = (start, self.count.min(start + PIECE));
-            while row < end {
-                let (text, reached) = self.make(row..end);
-                row = reached;
-                if sender.send(Part { text, is_last: row == end }).is_err() {
+impl Maker {
+    fn start<R: Rows>(text: &Arc<Text<R>>) -> Maker {
+        let (batches, to_be_made) = sync_channel::<Batch>(BATCHES);
+        let (sender, parts) = sync_channel(PARTS);
+        let text = Arc::clone(text);
+        let thread = thread::spawn(move || {
+            for batch in to_be_made {
+                // Nobody takes what is made any more.
+                if text.make(&batch, |text, is_last| sender.send(Part { text, is_last })).is_err() {
                     return;
                 }
             }
+        });
+        Maker { batches, parts, thread }
+    }
+}
+
+/// Makes the text of rows.
+struct Text<R> {
+    format: R,
+    /// Texts that have gone out, for their memory.
+    used: Mutex<Vec<String>>,
+}
+
+impl<R: Rows> Text<R> {
+    /// Hands over the text of a batch in parts, and with each whether it is the last.
+    fn make<E>(&self, batch: &Batch, mut out: impl FnMut(String, bool) -> Result<(), E>) -> Result<(), E> {
+        let columns: Vec<Column<'_>> = batch.rows.columns().iter().map(Column::new).collect();
+        let mut text = self.empty();
+        for row in 0..batch.rows.num_rows() {
+            if text.len() >= PART_BYTES {
+                out(std::mem::replace(&mut text, self.empty()), false)?;
+            }
+            self.format.row(&columns, row, row == 0 && batch.is_first, &mut text);
         }
+        out(text, true)
     }
 
-    /// The text of rows, up to where it is long, and the row that comes next.
-    fn make(&self, rows: Range<usize>) -> (String, usize) {
-        let mut text = self.used().pop().unwrap_or_default();
-        for row in rows.clone() {
-            if text.len() >= PIECE_BYTES {
-                return (text, row);
-            }
-            self.format.row(self.columns, row, row == 0 && !self.any, &mut text);
-        }
-        (text, rows.end)
+    fn empty(&self) -> String {
+        self.used().pop().unwrap_or_default()
     }
 
     /// Takes back what has gone out.
@@ -159,20 +185,29 @@ impl<R: Rows> Maker<'_, R> {
 }
 
 impl<R: Rows> Encoder for RowEncoder<'_, R> {
-    fn write(&mut self, batch: &RecordBatch) -> Result<()> {
-        refuse_others(self.format, &self.schema, batch)?;
-        let columns: Vec<Column<'_>> = batch.columns().iter().map(Column::new).collect();
-        self.write_rows(&columns, batch.num_rows())?;
-        self.written += batch.num_rows() as u64;
-        Ok(())
+    fn write(&mut self, rows: &RecordBatch) -> Result<()> {
+        refuse_others(self.format, &self.schema, rows)?;
+        let batch = Batch { rows: rows.clone(), is_first: self.taken == 0 };
+        self.taken += rows.num_rows() as u64;
+        if rows.num_rows() > FEW {
+            return self.hand_over(batch);
+        }
+        self.write_all()?;
+        let (out, all) = (&mut self.out, &self.text);
+        all.make(&batch, |text, _| {
+            out.put(&text)?;
+            all.give_back(text);
+            Ok(())
+        })
     }
 
     fn finish(mut self: Box<Self>) -> Result<Written> {
+        self.write_all()?;
         let mut tail = String::new();
-        self.rows.tail(self.written > 0, &mut tail);
+        self.text.format.tail(self.taken > 0, &mut tail);
         self.out.put(&tail)?;
         self.out.flush()?;
-        Ok(Written { rows: self.written, shown: self.written })
+        Ok(Written { rows: self.taken, shown: self.taken })
     }
 }
 
@@ -182,16 +217,17 @@ mod tests {
 
     use arrow::array::{ArrayRef, Int64Array};
 
-    use super::super::sample::{batch, strings, text};
+    use super::super::Style;
+    use super::super::sample::{batch, encode, strings, text};
     use super::*;
 
     #[test]
-    fn rows_keep_their_order_however_wide_they_are_and_wherever_pieces_end() {
-        // Pieces that are whole, pieces that are full before their end, in the first of two or in the second, and a few rows more.
+    fn rows_keep_their_order_however_wide_they_are_and_wherever_parts_end() {
+        // Few rows, and a batch with parts that are full before its end.
         for (rows, wide) in
-            [(2 * PIECE, 0..0), (3 * PIECE + 255, 100..1_500), (4 * PIECE + 7, 2_500..4_000), (PIECE, 0..9)]
+            [(FEW, 0..9), (FEW + 1, 0..0), (4 * FEW + 7, 100..1_500), (3 * FEW, 2_500..3 * FEW)]
         {
-            let wide_text = "x".repeat(2 * PIECE_BYTES / PIECE);
+            let wide_text = "x".repeat(PART_BYTES / 300);
             let texts: Vec<_> =
                 (0..rows).map(|row| Some(if wide.contains(&row) { &wide_text[..] } else { "y" })).collect();
             let numbers: ArrayRef = Arc::new(Int64Array::from_iter_values(0..rows as i64));
@@ -203,6 +239,63 @@ mod tests {
             assert!(text(Format::Csv, &sample) == format!("n,t\n{csv}"), "{rows} rows");
             let json = lines(&|row, text| format!(r#"{{"n":{row},"t":"{text}"}}"#)).join(",\n");
             assert!(text(Format::Json, &sample) == format!("[\n{json}\n]\n"), "{rows} rows");
+        }
+    }
+
+    #[test]
+    fn batches_keep_their_order_whoever_makes_them() {
+        // More than the threads take, few rows among many and no rows at all, and the first rows in the second batch.
+        let counts = [
+            0,
+            3 * FEW,
+            FEW + 1,
+            5 * FEW,
+            2,
+            0,
+            2 * FEW,
+            2 * FEW,
+            FEW,
+            9 * FEW,
+            2 * FEW,
+            2 * FEW,
+            2 * FEW,
+            7,
+        ];
+        let mut next = 0;
+        let batches = counts.map(|count| {
+            let numbers: ArrayRef = Arc::new(Int64Array::from_iter_values(next..next + count as i64));
+            next += count as i64;
+            batch(vec![("n", numbers)])
+        });
+        let (bytes, written) = encode(Format::Json, &batches, &Style::default()).expect("it can be encoded");
+        let lines: Vec<_> = (0..next).map(|number| format!("{{\"n\":{number}}}")).collect();
+        assert!(bytes == format!("[\n{}\n]\n", lines.join(",\n")).into_bytes());
+        assert_eq!(written.rows, next as u64);
+    }
+
+    #[test]
+    fn a_failure_to_write_is_told_whatever_is_in_the_making() {
+        struct Full(usize);
+        impl std::io::Write for Full {
+            fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+                self.0 = self.0.checked_sub(bytes.len()).ok_or(std::io::ErrorKind::StorageFull)?;
+                Ok(bytes.len())
+            }
+            fn flush(&mut self) -> std::io::Result<()> {
+                Ok(())
+            }
+        }
+        let texts = vec![Some("some text of a row"); 8 * FEW];
+        let many = batch(vec![("t", strings(&texts))]);
+        for room in [0, 10, 100_000, 1_000_000] {
+            let mut encoder = Format::Csv
+                .encoder(Full(room), many.schema(), &Style::default())
+                .expect("the head waits in a buffer");
+            let failed = (0..20).find_map(|_| encoder.write(&many).err());
+            let failed = failed.or_else(|| encoder.finish().err()).expect("there is no room");
+            assert!(
+                matches!(failed, crate::Error::Output { source } if source.kind() == std::io::ErrorKind::StorageFull)
+            );
         }
     }
 }

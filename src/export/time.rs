@@ -30,8 +30,9 @@ pub(super) fn push_timestamp(value: i64, unit: TimeUnit, out: &mut String) {
         return out.push('Z');
     };
     // The usual ones as a whole.
+    let (year, clock) = (year as u32, clock as u32);
     let mut text = *b"0000-00-00T00:00:00";
-    let pairs = [(0, year / 100), (2, year % 100), (5, month), (8, day)];
+    let pairs = [(0, year / 100), (2, year % 100), (5, month as u32), (8, day as u32)];
     let clock = [(11, clock / 3600), (14, clock / 60 % 60), (17, clock % 60)];
     for (at, number) in pairs.into_iter().chain(clock) {
         text[at..at + 2].copy_from_slice(&PAIRS[number as usize]);
@@ -155,14 +156,15 @@ fn civil(days: i64) -> (i64, i64, i64) {
     // Years begin in March here, so that the leap day comes last.
     let days = days + 719_468;
     let era = days.div_euclid(146_097);
-    let day_of_era = days.rem_euclid(146_097);
+    // Divisions of 32 bits are cheaper.
+    let day_of_era = days.rem_euclid(146_097) as u32;
     let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let shifted = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * shifted + 2) / 5 + 1;
     let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    (year, month, day)
+    let year = i64::from(year_of_era) + era * 400 + i64::from(month <= 2);
+    (year, month.into(), day.into())
 }
 
 /// Appends a number below 10⁹, with zeros in front.

@@ -50,6 +50,8 @@ pub(super) enum Cells<'a> {
     Text(&'a StringArray),
     LargeText(&'a LargeStringArray),
     TextView(&'a StringViewArray),
+    /// The same word in every row.
+    Word(&'a str),
     Bytes(&'a BinaryArray),
     LargeBytes(&'a LargeBinaryArray),
     BytesView(&'a BinaryViewArray),
@@ -114,6 +116,7 @@ impl<'a> Column<'a> {
             Cells::Text(array) => out.push_str(array.value(row)),
             Cells::LargeText(array) => out.push_str(array.value(row)),
             Cells::TextView(array) => out.push_str(array.value(row)),
+            Cells::Word(word) => out.push_str(word),
             Cells::Bytes(array) => push_hex(array.value(row), out),
             Cells::LargeBytes(array) => push_hex(array.value(row), out),
             Cells::BytesView(array) => push_hex(array.value(row), out),
@@ -241,7 +244,7 @@ fn cells(array: &ArrayRef) -> Cells<'_> {
         DataType::Decimal256(_, s) => Cells::Decimal256(values::<Decimal256Type>(array), *s),
         DataType::Utf8 => Cells::Text(array.as_string()),
         DataType::LargeUtf8 => Cells::LargeText(array.as_string()),
-        DataType::Utf8View => Cells::TextView(array.as_string_view()),
+        DataType::Utf8View => texts(array.as_string_view()),
         DataType::Binary => Cells::Bytes(array.as_binary()),
         DataType::LargeBinary => Cells::LargeBytes(array.as_binary()),
         DataType::BinaryView => Cells::BytesView(array.as_binary_view()),
@@ -255,6 +258,24 @@ fn cells(array: &ArrayRef) -> Cells<'_> {
         DataType::Interval(unit) => units::intervals(array, *unit),
         _ => nested::cells(array),
     }
+}
+
+/// Text, of which a column may be the same in all rows: the name of a backend, a status.
+fn texts(array: &StringViewArray) -> Cells<'_> {
+    let is_same = array.views().windows(2).all(|pair| pair[0] == pair[1]) && array.null_count() == 0;
+    match array.iter().next().flatten() {
+        Some(word) if is_same && is_word(word) => Cells::Word(word),
+        _ => Cells::TextView(array),
+    }
+}
+
+/// Whether no format quotes or escapes a text: letters and digits with single other signs between them.
+fn is_word(text: &str) -> bool {
+    const NULL: &str = "NULL";
+    text != NULL
+        && text
+            .split(['_', '-', '.'])
+            .all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric()))
 }
 
 /// The values of an array of this type.
@@ -331,7 +352,7 @@ pub(super) fn push_json_string(text: &str, out: &mut String) {
 
 fn push_json_escaped(text: &str, out: &mut String) {
     if !any_byte(text.as_bytes(), |byte| byte < 0x20) {
-        return push_marked(text, b'\\', |byte| (byte == b'"') | (byte == b'\\'), out);
+        return push_marked(text, b'\\', [b'"', b'\\'], out);
     }
     let mut done = 0;
     let mut escape = |at: usize| {
@@ -355,23 +376,44 @@ fn push_json_escaped(text: &str, out: &mut String) {
     out.push_str(&text[done..]);
 }
 
-/// Appends text with a mark before each byte that needs one; both are ASCII. Such bytes may stand close together: none is searched for,
-/// and there is no branch for them.
-pub(super) fn push_marked(text: &str, mark: u8, needs: impl Fn(u8) -> bool, out: &mut String) {
+/// Appends text with a mark before each byte that is one of `marked`; all of them are ASCII. Eight bytes are looked at and copied at once;
+/// what follows the first of them that is marked is copied again.
+pub(super) fn push_marked<const N: usize>(text: &str, mark: u8, marked: [u8; N], out: &mut String) {
     const MOST: usize = 128;
-    let mut rest = text;
+    let (mut rest, mut copy) = (text, [0; 2 * MOST]);
     while !rest.is_empty() {
         let (part, after) = rest.split_at(rest.floor_char_boundary(MOST));
-        let (mut marked, mut length) = ([0; 2 * MOST], 0);
-        for &byte in part.as_bytes() {
-            marked[length] = mark;
-            length += usize::from(needs(byte));
-            marked[length] = byte;
+        let (part, mut at, mut length) = (part.as_bytes(), 0, 0);
+        while let Some(eight) = part[at..].first_chunk::<8>() {
+            let found = marked.iter().fold(0, |found, byte| found | equal_bytes(*eight, *byte));
+            // There is room: what is left of the part needs no more than twice its length.
+            copy[length..length + 8].copy_from_slice(eight);
+            match (found.trailing_zeros() / 8) as usize {
+                first @ 0..8 => {
+                    copy[length + first..][..2].copy_from_slice(&[mark, eight[first]]);
+                    (at, length) = (at + first + 1, length + first + 2);
+                }
+                _ => (at, length) = (at + 8, length + 8),
+            }
+        }
+        for &byte in &part[at..] {
+            copy[length] = mark;
+            length += usize::from(marked.contains(&byte));
+            copy[length] = byte;
             length += 1;
         }
-        out.push_str(std::str::from_utf8(&marked[..length]).expect("only whole characters were added"));
+        out.push_str(std::str::from_utf8(&copy[..length]).expect("only whole characters were added"));
         rest = after;
     }
+}
+
+/// The highest bit of each of eight bytes that is equal to `byte`; the first of them is the lowest.
+#[inline]
+fn equal_bytes(eight: [u8; 8], byte: u8) -> u64 {
+    const SEVEN: u64 = u64::from_ne_bytes([0x7f; 8]);
+    let differs = u64::from_le_bytes(eight) ^ u64::from_ne_bytes([byte; 8]);
+    // The sums carry nothing from byte to byte.
+    !(((differs & SEVEN) + SEVEN) | differs | SEVEN)
 }
 
 /// Whether a byte passes. Looks at sixteen at once without a branch, which the compiler turns into vector instructions: most cells have
