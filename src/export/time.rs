@@ -31,13 +31,15 @@ pub(super) fn push_timestamp(value: i64, unit: TimeUnit, out: &mut String) {
     };
     // The usual ones as a whole.
     let (year, clock) = (year as u32, clock as u32);
-    let mut text = *b"0000-00-00T00:00:00";
-    let pairs = [(0, year / 100), (2, year % 100), (5, month as u32), (8, day as u32)];
-    let clock = [(11, clock / 3600), (14, clock / 60 % 60), (17, clock % 60)];
-    for (at, number) in pairs.into_iter().chain(clock) {
-        text[at..at + 2].copy_from_slice(&PAIRS[number as usize]);
+    let pair = |number: u32| PAIRS[number as usize % PAIRS.len()];
+    let [[a, b], [c, d], [e, f], [g, h]] = [year / 100, year % 100, month, day].map(pair);
+    let [[i, j], [k, l], [m, n]] = [clock / 3600, clock / 60 % 60, clock % 60].map(pair);
+    let text = [a, b, c, d, b'-', e, f, b'-', g, h, b'T', i, j, b':', k, l, b':', m, n, b'Z'];
+    let text = std::str::from_utf8(&text).expect("digits are ASCII");
+    if nanos == 0 {
+        return out.push_str(text);
     }
-    out.push_str(std::str::from_utf8(&text).expect("digits are ASCII"));
+    out.push_str(text.trim_end_matches('Z'));
     push_fraction(nanos, out);
     out.push('Z');
 }
@@ -50,9 +52,9 @@ pub(super) fn push_date(days: i64, out: &mut String) {
         _ => push(out, format_args!("{year:+05}")),
     }
     out.push('-');
-    push_digits(month, 2, out);
+    push_digits(month.into(), 2, out);
     out.push('-');
-    push_digits(day, 2, out);
+    push_digits(day.into(), 2, out);
 }
 
 /// A time of day. What no clock shows reads as a length of time, so that it is seen to be wrong.
@@ -152,7 +154,7 @@ fn per_second(unit: TimeUnit) -> i64 {
 }
 
 /// Year, month and day in the Gregorian calendar: Howard Hinnant's `civil_from_days`.
-fn civil(days: i64) -> (i64, i64, i64) {
+fn civil(days: i64) -> (i64, u32, u32) {
     // Years begin in March here, so that the leap day comes last.
     let days = days + 719_468;
     let era = days.div_euclid(146_097);
@@ -164,7 +166,7 @@ fn civil(days: i64) -> (i64, i64, i64) {
     let day = day_of_year - (153 * shifted + 2) / 5 + 1;
     let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
     let year = i64::from(year_of_era) + era * 400 + i64::from(month <= 2);
-    (year, month.into(), day.into())
+    (year, month, day)
 }
 
 /// Appends a number below 10⁹, with zeros in front.
