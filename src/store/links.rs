@@ -1,6 +1,7 @@
 //! Symbolic links: followed inside the root, reported where they leave it or show one backend twice.
 
 use std::collections::HashMap;
+use std::ffi::OsStr;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -10,7 +11,7 @@ use super::{BackendDir, DataDir, Mappings, layout, plain};
 /// The directories that files may lie in: the root, and where `backends/` really is, which may be a link itself.
 pub(super) struct Inside {
     root: PathBuf,
-    backends: PathBuf,
+    pub backends: PathBuf,
 }
 
 impl DataDir {
@@ -53,14 +54,15 @@ impl Inside {
 /// Marks the backends whose files another backend has too. What is its own goes before a link to it.
 ///
 /// Looks at directories and at single files, so that neither a linked directory nor a linked file counts twice.
-pub(super) fn name_twins(backends: &mut [BackendDir], dir: &Path) {
+pub(super) fn name_twins(backends: &mut [BackendDir], inside: &Inside) {
     let mut order: Vec<usize> = (0..backends.len()).collect();
     let borrows = |backend: &BackendDir| {
-        let linked =
-            fs::symlink_metadata(dir.join(&backend.name)).is_ok_and(|metadata| metadata.is_symlink());
-        linked || backend.files().iter().any(|file| !file.path.starts_with(&backend.path))
+        let name = backend.path.file_name().map(OsStr::to_string_lossy);
+        let is_linked =
+            backend.path.parent() != Some(&inside.backends) || name.is_none_or(|name| name != backend.name);
+        is_linked || backend.files().iter().any(|file| !file.path.starts_with(&backend.path))
     };
-    order.sort_by_key(|&index| (borrows(&backends[index]), index));
+    order.sort_by_cached_key(|&index| (borrows(&backends[index]), index));
     let mut owner: HashMap<PathBuf, String> = HashMap::new();
     for index in order {
         let backend = &backends[index];

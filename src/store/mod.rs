@@ -169,7 +169,14 @@ impl DataDir {
             let entry = entry.map_err(|source| Error::Read { path: dir.clone(), source })?;
             // A name that is no Unicode is shown with replacement characters; its path stays exact.
             let name = entry.file_name().to_string_lossy().into_owned();
-            found.extend(look_at(&inside, name, &entry.path()));
+            found.extend(match entry.file_type() {
+                // It lies where it stands.
+                Ok(kind) if kind.is_dir() => {
+                    look_into(&inside, name, inside.backends.join(entry.file_name()))
+                }
+                Ok(kind) if kind.is_file() => None,
+                _ => look_at(&inside, name, &entry.path()),
+            });
         }
         // Names that are no Unicode may look alike; a table needs a name of its own.
         found.sort_by(|one, other| (&one.name, &one.path).cmp(&(&other.name, &other.path)));
@@ -178,7 +185,7 @@ impl DataDir {
                 found[index].name.push('\u{fffd}');
             }
         }
-        links::name_twins(&mut found, &dir);
+        links::name_twins(&mut found, &inside);
         if let Some(homes) = &self.homes {
             homes.look(&mut found);
         }
@@ -188,25 +195,23 @@ impl DataDir {
 
 /// What one entry of `backends/` is; `None` if it is no backend.
 fn look_at(inside: &Inside, name: String, entry: &Path) -> Option<BackendDir> {
-    let shown = format!("{}/{name}", layout::BACKENDS);
-    let mut backend = BackendDir {
-        name,
-        path: entry.into(),
-        mappings: Mappings::Absent,
-        has_car: false,
-        has_legacy: false,
-    };
     match inside.resolve(entry) {
-        Ok(path) if path.is_dir() => backend.path = path,
-        Ok(_) => return None,
+        Ok(path) if path.is_dir() => look_into(inside, name, path),
+        Ok(_) => None,
         Err(reason) => {
-            backend.mappings = Mappings::Unreadable { path: shown, reason };
-            return Some(backend);
+            let path = format!("{}/{name}", layout::BACKENDS);
+            let mappings = Mappings::Unreadable { path, reason };
+            Some(BackendDir { name, path: entry.into(), mappings, has_car: false, has_legacy: false })
         }
     }
-    backend.has_car = backend.path.join(layout::CAR).exists();
-    backend.has_legacy = fs::symlink_metadata(backend.path.join(layout::LEGACY)).is_ok();
-    backend.mappings = mappings(inside, &backend.path, format!("{shown}/{}", layout::MAPPINGS));
+}
+
+/// What a directory is that really lies at `path`; `None` if it is no backend. There may be thousands: each is asked as little as can be.
+fn look_into(inside: &Inside, name: String, path: PathBuf) -> Option<BackendDir> {
+    let has_car = path.join(layout::CAR).exists();
+    let has_legacy = fs::symlink_metadata(path.join(layout::LEGACY)).is_ok();
+    let mappings = mappings(inside, &path, format!("{}/{name}/{}", layout::BACKENDS, layout::MAPPINGS));
+    let backend = BackendDir { name, path, mappings, has_car, has_legacy };
     // A hidden directory is a tool's own, such as .git, unless it holds mappings.
     let holds_nothing =
         matches!(backend.mappings, Mappings::Absent) && !backend.has_legacy && !backend.has_car;
@@ -219,6 +224,8 @@ fn mappings(inside: &Inside, dir: &Path, shown: String) -> Mappings {
     match fs::symlink_metadata(&place) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Mappings::Absent,
         Err(error) => return Mappings::Unreadable { path: shown, reason: plain(&error) },
+        // It lies where it stands, for the directory does.
+        Ok(found) if found.is_file() => return Mappings::Files(vec![file(place, &shown, &found)]),
         Ok(_) => {}
     }
     let files = inside.resolve(&place).and_then(|path| {
@@ -236,6 +243,10 @@ fn mappings(inside: &Inside, dir: &Path, shown: String) -> Mappings {
     }
 }
 
+fn file(path: PathBuf, shown: &str, metadata: &fs::Metadata) -> MappingsFile {
+    MappingsFile { path, shown: shown.into(), size: metadata.len(), modified: metadata.modified().ok() }
+}
+
 /// Adds the file at `path`, or the part files below it, to `files`.
 fn collect(
     inside: &Inside,
@@ -246,8 +257,7 @@ fn collect(
 ) -> Result<(), String> {
     let metadata = fs::metadata(path).map_err(|error| plain(&error))?;
     if metadata.is_file() {
-        let modified = metadata.modified().ok();
-        files.push(MappingsFile { path: path.into(), shown: shown.into(), size: metadata.len(), modified });
+        files.push(file(path.into(), shown, &metadata));
         return Ok(());
     }
     if !metadata.is_dir() || depth > 8 {
