@@ -58,7 +58,7 @@ impl Aggregates {
     }
 
     /// Adds the rows of a block.
-    pub fn update(&mut self, block: &Block, numbers: &Numbers<'_>) -> Result<()> {
+    pub fn update(&mut self, block: &Block, numbers: &Numbers) -> Result<()> {
         let groups = numbers.contents.len();
         self.0.iter_mut().for_each(|running| running.begin(groups, numbers.open));
         let (mut pieces, mut rows) = (&block.pieces[..], &numbers.rows[..]);

@@ -105,7 +105,7 @@ impl Work {
         self.aggregates.update(&block, &numbers)?;
         self.account(&numbers)?;
         self.ready.extend(self.task.output.batches(&numbers, &mut self.aggregates)?);
-        self.table.reuse(numbers.rows);
+        self.table.reuse(numbers);
         if block.bound.is_none() {
             self.sources.clear();
         }
@@ -114,7 +114,7 @@ impl Work {
     }
 
     /// Counts what is held: what has been read of the files, rows that wait, and the groups of the block.
-    fn account(&mut self, numbers: &Numbers<'_>) -> Result<()> {
+    fn account(&mut self, numbers: &Numbers) -> Result<()> {
         let waiting = self.sources.iter().map(Source::rows).sum::<usize>() * self.task.sizes.row_bytes;
         let grouped = self.table.size() + numbers.size() + self.aggregates.size();
         self.memory.try_resize(self.task.sizes.range_bytes + waiting + grouped)

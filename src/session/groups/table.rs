@@ -22,23 +22,32 @@ const TAIL: u64 = 0x9e37_79b9_7f4a_7c15;
 pub(super) struct Table {
     /// The number of a group plus one; 0 where there is none.
     slots: Vec<u32>,
-    rows: Vec<usize>,
+    /// Those of the last block, for their memory.
+    used: Numbers,
     /// Groups of the last block for each 256 rows.
     groups: usize,
     by_hash: FixedState,
 }
 
 /// The groups of a block.
-#[derive(Debug)]
-pub(super) struct Numbers<'a> {
+#[derive(Debug, Default)]
+pub(super) struct Numbers {
     /// The number of each row's group, in the order of the pieces.
     pub rows: Vec<usize>,
     /// The content of each group.
-    pub contents: Vec<&'a [u8]>,
+    pub contents: Contents,
     /// The group that may go on in the next block. It is the last one.
     pub open: Option<usize>,
     /// Where each group's content is spread from.
     keys: Vec<u64>,
+}
+
+/// Contents side by side. Where they came from may be thousands of pieces, each in another page.
+#[derive(Debug, Default)]
+pub(super) struct Contents {
+    bytes: Vec<u8>,
+    /// Where each of them ends.
+    ends: Vec<usize>,
 }
 
 /// Gives each content a key, by which it gets its slot.
@@ -58,7 +67,7 @@ enum Spread {
 
 impl Table {
     /// Numbers the groups of a block. `open` is the content of the group that an earlier block left open: number 0.
-    pub fn number<'a>(&mut self, block: &'a Block, open: Option<&'a [u8]>) -> Numbers<'a> {
+    pub fn number(&mut self, block: &Block, open: Option<&[u8]>) -> Numbers {
         let most = 2 * block.rows().max(8);
         // A small table stays in the cache; most blocks have as many groups as the one before.
         let few = (most * (self.groups + 16) / 256).clamp(16, most);
@@ -75,16 +84,17 @@ impl Table {
     }
 
     /// The same in one way; `None` if it takes too many steps, or there are more groups than room.
-    fn number_by<'a>(
+    fn number_by(
         &mut self,
         spread: Spread,
         slots: usize,
-        block: &'a Block,
-        open: Option<&'a [u8]>,
-    ) -> Option<Numbers<'a>> {
+        block: &Block,
+        open: Option<&[u8]>,
+    ) -> Option<Numbers> {
         self.slots.clear();
         self.slots.resize(slots, 0);
-        let mut numbers = Numbers::begin(std::mem::take(&mut self.rows), block);
+        let mut numbers = std::mem::take(&mut self.used);
+        numbers.begin(block);
         // The hash is the last way.
         let mut steps =
             if matches!(spread, Spread::ByHash) { usize::MAX } else { STEPS * block.rows() + slots };
@@ -99,7 +109,7 @@ impl Table {
                 let group = self.group_of(spread, piece.contents.value(row), &mut numbers, &mut steps);
                 numbers.rows.push(group);
                 if steps == 0 {
-                    self.rows = numbers.rows;
+                    self.used = numbers;
                     return None;
                 }
             }
@@ -115,11 +125,11 @@ impl Table {
     /// The number of a content's group, which is a new one if the content has not been seen. Without meaning
     /// once there are no more steps.
     #[inline]
-    fn group_of<'a>(
+    fn group_of(
         &mut self,
         spread: Spread,
-        content: &'a [u8],
-        numbers: &mut Numbers<'a>,
+        content: &[u8],
+        numbers: &mut Numbers,
         steps: &mut usize,
     ) -> usize {
         let (key, mut slot) = match spread {
@@ -148,7 +158,7 @@ impl Table {
                     *entry = numbers.contents.len() as u32;
                     return numbers.contents.len() - 1;
                 }
-                Some(group) if numbers.keys[group] == key && same(numbers.contents[group], content) => {
+                Some(group) if numbers.keys[group] == key && same(numbers.contents.get(group), content) => {
                     return group;
                 }
                 Some(_) => {
@@ -169,8 +179,8 @@ impl Table {
     }
 
     /// Takes back what is used again.
-    pub fn reuse(&mut self, rows: Vec<usize>) {
-        self.rows = rows;
+    pub fn reuse(&mut self, numbers: Numbers) {
+        self.used = numbers;
     }
 
     /// The memory of the table.
@@ -194,16 +204,17 @@ impl Spread {
     }
 }
 
-impl<'a> Numbers<'a> {
-    fn begin(mut rows: Vec<usize>, block: &Block) -> Numbers<'a> {
-        rows.clear();
-        rows.reserve(block.rows());
-        let groups = block.rows() / 2;
-        Numbers { rows, contents: Vec::with_capacity(groups), open: None, keys: Vec::with_capacity(groups) }
+impl Numbers {
+    fn begin(&mut self, block: &Block) {
+        self.rows.clear();
+        self.rows.reserve(block.rows());
+        self.contents.clear();
+        self.keys.clear();
+        self.open = None;
     }
 
     /// Numbers the rows whose content is the bound, for they may be of a group that goes on.
-    fn leave_open(&mut self, bound: &'a [u8], open: Option<&[u8]>) {
+    fn leave_open(&mut self, bound: &[u8], open: Option<&[u8]>) {
         // Otherwise it is more of what was open: no other content is less or equal.
         if open != Some(bound) {
             self.contents.push(bound);
@@ -221,8 +232,34 @@ impl<'a> Numbers<'a> {
     /// The memory of the numbers.
     pub fn size(&self) -> usize {
         self.rows.capacity() * size_of::<usize>()
-            + self.contents.capacity() * size_of::<&[u8]>()
+            + self.contents.size()
             + self.keys.capacity() * size_of::<u64>()
+    }
+}
+
+impl Contents {
+    fn clear(&mut self) {
+        self.bytes.clear();
+        self.ends.clear();
+    }
+
+    fn push(&mut self, content: &[u8]) {
+        self.bytes.extend_from_slice(content);
+        self.ends.push(self.bytes.len());
+    }
+
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    #[inline]
+    pub fn get(&self, index: usize) -> &[u8] {
+        let start = index.checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.bytes[start..self.ends[index]]
+    }
+
+    fn size(&self) -> usize {
+        self.bytes.capacity() + self.ends.capacity() * size_of::<usize>()
     }
 }
 
@@ -310,12 +347,12 @@ mod tests {
         let mut seen: HashMap<&[u8], usize> = open.map(|open| (open, 0)).into_iter().collect();
         for (content, number) in pieces.iter().flatten().zip(&numbers.rows) {
             assert_eq!(*seen.entry(content).or_insert(*number), *number);
-            assert_eq!(numbers.contents[*number], content);
+            assert_eq!(numbers.contents.get(*number), content);
         }
         assert_eq!(seen.len(), numbers.contents.len());
-        assert_eq!(numbers.open.map(|open| numbers.contents[open]), bound);
+        assert_eq!(numbers.open.map(|open| numbers.contents.get(open)), bound);
         assert_eq!(numbers.complete(), numbers.contents.len() - usize::from(bound.is_some()));
-        table.reuse(numbers.rows);
+        table.reuse(numbers);
     }
 
     #[test]

@@ -67,7 +67,7 @@ impl Work {
         aggregates.update(&block, &numbers)?;
         self.memory.try_resize(self.table.size() + numbers.size() + aggregates.size())?;
         self.ready.extend(self.task.output.batches(&numbers, aggregates)?);
-        self.table.reuse(numbers.rows);
+        self.table.reuse(numbers);
         Ok(())
     }
 }
