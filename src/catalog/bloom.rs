@@ -31,7 +31,7 @@ pub(super) async fn perhaps_in<'a>(
 ) -> Result<Vec<&'a [u8]>, object_store::Error> {
     let Some(bits) = bits_of(file, column).await? else { return Ok(contents) };
     if contents.len() > MOST_BLOCKS {
-        let filter = Sbbf::new(&file.read(bits).await?);
+        let filter = Sbbf::new(&file.read(bits)?);
         return Ok(contents.into_iter().filter(|content| filter.check(*content)).collect());
     }
     let mut perhaps = Vec::with_capacity(contents.len());
@@ -39,7 +39,7 @@ pub(super) async fn perhaps_in<'a>(
         let hash = XxHash64::oneshot(0, content);
         let start = bits.start + BLOCK * block_of(hash, (bits.end - bits.start) / BLOCK);
         // A filter of one block.
-        if Sbbf::new(&file.read(start..start + BLOCK).await?).check(content) {
+        if Sbbf::new(&file.read(start..start + BLOCK)?).check(content) {
             perhaps.push(content);
         }
     }
@@ -58,7 +58,7 @@ async fn bits_of(
         return Ok(None);
     };
     let Some(end) = start.checked_add(length).filter(|_| length > HEADER) else { return Ok(None) };
-    let header = file.read(start..start + HEADER).await?;
+    let header = file.read(start..start + HEADER)?;
     Ok(length_of_header(&header, length).map(|header| start + header..end))
 }
 

@@ -1,22 +1,24 @@
 //! One file of mappings, held open: what a query reads is what was there when it was planned.
 //!
-//! On a local disk the open descriptor holds the file, so that a rename over its name changes nothing for the query. A
-//! store that cannot hold a file open is asked for the same ETag with every read, and a changed file is an error.
+//! The open descriptor holds the file, so that a rename over its name changes nothing for the query. One that is written over
+//! in place is an error.
 
 use std::fmt;
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io;
 use std::ops::Range;
+use std::path::Path as FilePath;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::SystemTime;
 
 use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use object_store::ObjectMeta;
 use object_store::path::Path;
-use object_store::{GetOptions, GetResultPayload, ObjectMeta, ObjectStore};
 use parquet::arrow::async_reader::MetadataFetch;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
@@ -43,16 +45,9 @@ pub(crate) struct PinnedFile {
 /// The bytes of a file as they were when it was opened.
 struct PinnedBytes {
     meta: ObjectMeta,
-    place: Place,
+    file: File,
     /// Bytes read by all files of the query.
     bytes_read: Arc<AtomicU64>,
-}
-
-enum Place {
-    /// Held by its descriptor.
-    Open(File),
-    /// Held to its ETag.
-    Remote(Arc<dyn ObjectStore>),
 }
 
 /// A file that cannot be read, why, and whose it is. Travels inside of a `DataFusionError`.
@@ -74,25 +69,23 @@ pub(crate) enum OpenError {
 }
 
 impl PinnedFile {
-    /// Opens the file at `location` and reads its footer, which is parsed only if it is not among the `known`.
-    pub async fn open(
-        store: &Arc<dyn ObjectStore>,
-        location: &Path,
+    /// Opens the file at `path` and reads its footer, which is parsed only if it is not among the `known`. Blocks.
+    pub fn open(
+        path: &FilePath,
         backend: Arc<str>,
         shown: String,
         bytes_read: Arc<AtomicU64>,
         known: &Footers,
     ) -> Result<PinnedFile, OpenError> {
-        let opened = store.get_opts(location, GetOptions::default()).await.map_err(|error| match error {
-            object_store::Error::NotFound { .. } => OpenError::Gone,
-            other => OpenError::Unreadable(in_words(&other)),
-        })?;
-        let place = match opened.payload {
-            GetResultPayload::File(file, _) => Place::Open(file),
-            GetResultPayload::Stream(_) => Place::Remote(Arc::clone(store)),
+        let failed = |error: io::Error| match error.kind() {
+            io::ErrorKind::NotFound => OpenError::Gone,
+            _ => OpenError::Unreadable(crate::store::plain(&error)),
         };
-        let bytes = PinnedBytes { meta: opened.meta, place, bytes_read };
-        let footer = bytes.footer(known).await.map_err(OpenError::Unreadable)?;
+        let location = location(path).map_err(OpenError::Unreadable)?;
+        let file = File::open(path).map_err(failed)?;
+        let meta = meta(location, &file).map_err(failed)?;
+        let bytes = PinnedBytes { meta, file, bytes_read };
+        let footer = bytes.footer(known).map_err(OpenError::Unreadable)?;
         let Footer { metadata, columns, index } = footer;
         Ok(PinnedFile { backend, shown, footer: metadata, columns, index, bytes })
     }
@@ -103,8 +96,8 @@ impl PinnedFile {
     }
 
     /// Reads the bytes of one range.
-    pub async fn read(&self, range: Range<u64>) -> Result<Bytes, object_store::Error> {
-        self.bytes.read(range).await
+    pub fn read(&self, range: Range<u64>) -> Result<Bytes, object_store::Error> {
+        self.bytes.read(range)
     }
 
     /// The footer with the page index of these row groups at least. `None` if a group has none.
@@ -131,12 +124,12 @@ impl PinnedFile {
 
 impl MetadataFetch for &PinnedFile {
     fn fetch(&mut self, range: Range<u64>) -> BoxFuture<'_, parquet::errors::Result<Bytes>> {
-        async move { self.read(range).await.map_err(|error| ParquetError::External(Box::new(error))) }.boxed()
+        async move { self.read(range).map_err(|error| ParquetError::External(Box::new(error))) }.boxed()
     }
 }
 
 impl PinnedBytes {
-    async fn read(&self, range: Range<u64>) -> Result<Bytes, object_store::Error> {
+    fn read(&self, range: Range<u64>) -> Result<Bytes, object_store::Error> {
         let local =
             |source: io::Error| object_store::Error::Generic { store: "local", source: source.into() };
         // A damaged footer may ask for anything, before memory is set aside for it.
@@ -147,23 +140,14 @@ impl PinnedBytes {
             )));
         }
         self.bytes_read.fetch_add(range.end - range.start, Ordering::Relaxed);
-        match &self.place {
-            Place::Open(file) => {
-                let bytes = read_at(file, range).map_err(local)?;
-                self.is_unchanged(file).map_err(local)?;
-                Ok(bytes)
-            }
-            Place::Remote(store) => {
-                let if_match = self.meta.e_tag.clone();
-                let options = GetOptions { range: Some(range.into()), if_match, ..GetOptions::default() };
-                store.get_opts(&self.meta.location, options).await?.bytes().await
-            }
-        }
+        let bytes = read_at(&self.file, range).map_err(local)?;
+        self.is_unchanged().map_err(local)?;
+        Ok(bytes)
     }
 
     /// Holds what was just read to what the file was when it was opened: some tools write over a file in place.
-    fn is_unchanged(&self, file: &File) -> io::Result<()> {
-        let now = file.metadata()?;
+    fn is_unchanged(&self) -> io::Result<()> {
+        let now = self.file.metadata()?;
         let same =
             now.len() == self.meta.size && DateTime::<Utc>::from(now.modified()?) == self.meta.last_modified;
         match same {
@@ -175,27 +159,27 @@ impl PinnedBytes {
     }
 
     /// The footer: one that is known, if its bytes are still the same.
-    async fn footer(&self, known: &Footers) -> Result<Footer, String> {
+    fn footer(&self, known: &Footers) -> Result<Footer, String> {
         if let Some((bytes, footer)) = known.get(&self.meta) {
-            let tail = self.read(self.meta.size - bytes.len() as u64..self.meta.size).await;
+            let tail = self.read(self.meta.size - bytes.len() as u64..self.meta.size);
             if tail.map_err(|error| in_words(&error))? == bytes {
                 return Ok(footer);
             }
         }
-        let (tail, metadata) = self.read_footer().await?;
+        let (tail, metadata) = self.read_footer()?;
         let footer = Footer::new(metadata, self.meta.size)?;
         known.put(&self.meta, &tail, &footer);
         Ok(footer)
     }
 
-    async fn read_footer(&self) -> Result<(Bytes, ParquetMetaData), String> {
+    fn read_footer(&self) -> Result<(Bytes, ParquetMetaData), String> {
         let size = self.meta.size;
         if size == 0 {
             return Err("the file is empty (0 bytes)".into());
         }
         let mut wanted = FOOTER_GUESS.min(size);
         loop {
-            let tail = self.read(size - wanted..size).await.map_err(|error| in_words(&error))?;
+            let tail = self.read(size - wanted..size).map_err(|error| in_words(&error))?;
             let mut reader = ParquetMetaDataReader::new();
             match reader.try_parse_sized(&tail, size) {
                 Ok(()) => {
@@ -205,14 +189,14 @@ impl PinnedBytes {
                 Err(ParquetError::NeedMoreData(more)) if more as u64 > wanted && more as u64 <= size => {
                     wanted = more as u64;
                 }
-                Err(error) => return Err(self.explain(&tail, &error).await),
+                Err(error) => return Err(self.explain(&tail, &error)),
             }
         }
     }
 
     /// Why the end of the file is no footer, in words.
-    async fn explain(&self, tail: &[u8], error: &ParquetError) -> String {
-        let head = self.read(0..self.meta.size.min(4)).await.unwrap_or_default();
+    fn explain(&self, tail: &[u8], error: &ParquetError) -> String {
+        let head = self.read(0..self.meta.size.min(4)).unwrap_or_default();
         match (head.as_ref(), tail.ends_with(b"PAR1")) {
             (b"PARE", _) => "the file is encrypted".into(),
             (b"PAR1", false) => "the file is cut off: it begins as Parquet and has no footer".into(),
@@ -226,6 +210,34 @@ impl fmt::Debug for PinnedFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("PinnedFile").field(&self.shown).finish()
     }
+}
+
+/// What DataFusion calls a local file: its path as it is, so that no character is encoded.
+fn location(path: &FilePath) -> Result<Path, String> {
+    let path = path.to_str().ok_or("the path is no Unicode")?;
+    if path.contains(char::is_control) {
+        return Err("its path has control characters, such as line breaks".into());
+    }
+    Path::parse(path).map_err(|error| error.to_string())
+}
+
+/// What tells a file from what it was before, or what another was in its place.
+fn meta(location: Path, file: &File) -> io::Result<ObjectMeta> {
+    let metadata = file.metadata()?;
+    let (size, modified) = (metadata.len(), metadata.modified()?);
+    let since_1970 = modified.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_nanos();
+    let e_tag = Some(format!("{:x}-{since_1970:x}-{size:x}", number(&metadata)));
+    Ok(ObjectMeta { location, last_modified: modified.into(), size, e_tag, version: None })
+}
+
+#[cfg(unix)]
+fn number(metadata: &Metadata) -> u64 {
+    std::os::unix::fs::MetadataExt::ino(metadata)
+}
+
+#[cfg(not(unix))]
+fn number(_: &Metadata) -> u64 {
+    0
 }
 
 #[cfg(unix)]

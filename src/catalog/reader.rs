@@ -1,6 +1,7 @@
 //! Reads Parquet from files that are held open, instead of opening a path for every range.
 
 use std::ops::Range;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -10,7 +11,7 @@ use datafusion::datasource::physical_plan::{ParquetFileMetrics, ParquetFileReade
 use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use object_store::{ObjectMeta, ObjectStore, coalesce_ranges};
+use object_store::{ObjectMeta, coalesce_ranges};
 use parquet::arrow::arrow_reader::ArrowReaderOptions;
 use parquet::arrow::async_reader::AsyncFileReader;
 use parquet::errors::ParquetError;
@@ -32,11 +33,11 @@ pub(crate) struct FileHandle {
 /// How to open a file of a plan that was made in another process.
 #[derive(Debug)]
 pub(crate) struct LateFile {
-    pub store: Arc<dyn ObjectStore>,
     pub footers: Arc<Footers>,
     pub backend: String,
     /// The path that people see, relative to the root.
     pub shown: String,
+    pub path: PathBuf,
     /// The file as it was when the query was planned.
     pub meta: ObjectMeta,
 }
@@ -83,27 +84,20 @@ impl FileHandle {
     async fn get(&self) -> Result<&PinnedFile, UnreadableFile> {
         let open = || async {
             let late = self.late.as_ref().expect("a handle without a file knows how to open one");
-            late.open().await.map(Arc::new)
+            late.open().map(Arc::new)
         };
         self.file.get_or_try_init(open).await.map(AsRef::as_ref)
     }
 }
 
 impl LateFile {
-    async fn open(&self) -> Result<PinnedFile, UnreadableFile> {
+    fn open(&self) -> Result<PinnedFile, UnreadableFile> {
         let unreadable =
             |reason| UnreadableFile { backend: self.backend.clone(), path: self.shown.clone(), reason };
         let backend = self.backend.as_str().into();
-        let file = PinnedFile::open(
-            &self.store,
-            &self.meta.location,
-            backend,
-            self.shown.clone(),
-            Arc::default(),
-            &self.footers,
-        )
-        .await
-        .map_err(|error| match error {
+        let shown = self.shown.clone();
+        let opened = PinnedFile::open(&self.path, backend, shown, Arc::default(), &self.footers);
+        let file = opened.map_err(|error| match error {
             OpenError::Gone => unreadable("no such file or directory".into()),
             OpenError::Unreadable(reason) => unreadable(reason),
         })?;
@@ -146,7 +140,7 @@ impl AsyncFileReader for PinnedReader {
         self.metrics.bytes_scanned.add((range.end - range.start) as usize);
         async move {
             let file = self.handle.get().await.map_err(external)?;
-            file.read(range).await.map_err(external)
+            file.read(range).map_err(external)
         }
         .boxed()
     }
@@ -161,10 +155,10 @@ impl AsyncFileReader for PinnedReader {
             let file = self.handle.get().await.map_err(external)?;
             if let Some(backwards) = ranges.iter().find(|range| range.start > range.end) {
                 // Says what is wrong.
-                file.read(backwards.clone()).await.map_err(external)?;
+                file.read(backwards.clone()).map_err(external)?;
             }
             // Pages that lie side by side are read at once.
-            coalesce_ranges(&ranges, |range| file.read(range), 0).await.map_err(external)
+            coalesce_ranges(&ranges, |range| async { file.read(range) }, 0).await.map_err(external)
         }
         .boxed()
     }

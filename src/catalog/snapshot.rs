@@ -1,14 +1,13 @@
 //! What one query sees: every file it needs, opened once, and held until it ends.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use arrow::datatypes::Field;
-use futures::{StreamExt, TryStreamExt, stream};
-use object_store::path::Path;
-use object_store::{ObjectMeta, ObjectStore};
-use tokio::sync::OnceCell;
+use object_store::ObjectMeta;
+use tokio::task;
 
 use super::file::{OpenError, PinnedFile, UnreadableFile};
 use super::footer::Footers;
@@ -16,18 +15,17 @@ use crate::error::Result;
 use crate::pin::schema;
 use crate::store::{BackendDir, DataDir, Mappings, MappingsFile, Unreachable};
 
-/// Files opened at once while planning.
-const OPENING: usize = 64;
+/// Backends whose files one thread opens, while others open those of others: on a network each takes its time.
+const OPENING: usize = 32;
 
 /// The data directory as one query sees it. Each backend is looked at once, when it is first needed.
 #[derive(Debug)]
 pub(crate) struct Snapshot {
     dir: DataDir,
-    store: Arc<dyn ObjectStore>,
     footers: Arc<Footers>,
     unreadable: Unreadable,
     listing: OnceLock<Arc<Vec<BackendDir>>>,
-    opened: Mutex<HashMap<String, Arc<OnceCell<Opened>>>>,
+    opened: Mutex<HashMap<String, Arc<OnceLock<Opened>>>>,
     /// Backends to go without, by name.
     skipped: Mutex<BTreeMap<String, UnreadableFile>>,
     receipt: Receipt,
@@ -52,19 +50,14 @@ struct Receipt {
 /// What the files of a backend are, or why they cannot be read.
 pub(crate) type FilesOfBackend = Result<Vec<ObjectMeta>, UnreadableFile>;
 
-type Opened = Result<Arc<Vec<Arc<PinnedFile>>>, UnreadableFile>;
+/// The files of a backend, open.
+pub(super) type Opened = Result<Arc<Vec<Arc<PinnedFile>>>, UnreadableFile>;
 
 impl Snapshot {
     /// A snapshot that looks for footers among those that are known to the session.
-    pub fn new(
-        dir: DataDir,
-        store: Arc<dyn ObjectStore>,
-        footers: Arc<Footers>,
-        unreadable: Unreadable,
-    ) -> Snapshot {
+    pub fn new(dir: DataDir, footers: Arc<Footers>, unreadable: Unreadable) -> Snapshot {
         Snapshot {
             dir,
-            store,
             footers,
             unreadable,
             listing: OnceLock::new(),
@@ -91,10 +84,12 @@ impl Snapshot {
     ///
     /// # Errors
     /// The first of them that cannot be read, unless unreadable backends are skipped.
-    pub async fn files(&self, backends: &[BackendDir]) -> Result<Vec<Arc<PinnedFile>>, UnreadableFile> {
-        let opening: Vec<_> = backends.iter().map(|backend| self.open(backend)).collect();
-        let opened = stream::iter(opening).buffered(OPENING).map(|opened| self.or_skip(opened));
-        let opened: Vec<_> = opened.try_collect().await?;
+    pub async fn files(
+        self: &Arc<Self>,
+        backends: &[BackendDir],
+    ) -> Result<Vec<Arc<PinnedFile>>, UnreadableFile> {
+        let opened = self.open(backends).await.into_iter().map(|opened| self.or_skip(opened));
+        let opened: Vec<_> = opened.collect::<Result<_, _>>()?;
         Ok(opened.into_iter().flat_map(|files| files.to_vec()).collect())
     }
 
@@ -102,12 +97,20 @@ impl Snapshot {
     ///
     /// # Errors
     /// The first of them that cannot be read, unless unreadable backends are skipped.
-    pub async fn rejects(&self, backends: &[BackendDir]) -> Result<Vec<Arc<PinnedFile>>, UnreadableFile> {
+    pub async fn rejects(
+        self: &Arc<Self>,
+        backends: &[BackendDir],
+    ) -> Result<Vec<Arc<PinnedFile>>, UnreadableFile> {
+        let (snapshot, backends) = (Arc::clone(self), backends.to_vec());
+        ended(task::spawn_blocking(move || snapshot.rejects_now(&backends)).await)
+    }
+
+    fn rejects_now(&self, backends: &[BackendDir]) -> Result<Vec<Arc<PinnedFile>>, UnreadableFile> {
         let mut seen = HashSet::new();
         let mut opened = Vec::new();
         for backend in backends {
             let file = match self.dir.rejects_file(backend) {
-                Ok(Some(file)) if seen.insert(file.path.clone()) => self.open_rejects(backend, &file).await,
+                Ok(Some(file)) if seen.insert(file.path.clone()) => self.open_rejects(backend, &file),
                 Ok(_) => continue,
                 Err(Unreachable { shown, reason }) => {
                     Err(UnreadableFile { backend: backend.name.clone(), path: shown, reason })
@@ -119,16 +122,15 @@ impl Snapshot {
     }
 
     /// What the files of each backend are.
-    pub async fn identities(&self) -> Result<BTreeMap<String, FilesOfBackend>> {
+    pub async fn identities(self: &Arc<Self>) -> Result<BTreeMap<String, FilesOfBackend>> {
         let backends = self.backends()?;
-        let opening: Vec<_> = backends.iter().map(|backend| self.open(backend)).collect();
-        let opened: Vec<Opened> = stream::iter(opening).buffered(OPENING).collect().await;
+        let opened = self.open(&backends).await;
         let metas =
             |opened: Opened| opened.map(|files| files.iter().map(|file| file.meta().clone()).collect());
         Ok(backends.iter().map(|backend| backend.name.clone()).zip(opened.into_iter().map(metas)).collect())
     }
 
-    async fn open_rejects(
+    fn open_rejects(
         &self,
         backend: &BackendDir,
         file: &MappingsFile,
@@ -137,7 +139,7 @@ impl Snapshot {
             return Err(error.clone());
         }
         let name: Arc<str> = backend.name.as_str().into();
-        let opened = self.open_file(&name, file).await.map_err(|failed| failed.error)?;
+        let opened = self.open_file(&name, file).map_err(|failed| failed.error)?;
         let columns = opened.columns.fields();
         let lacks = |field: &&Arc<Field>| !columns.iter().any(|column| column.name() == field.name());
         match schema::rejects().fields().iter().find(lacks) {
@@ -150,8 +152,24 @@ impl Snapshot {
         }
     }
 
-    /// The open files of one backend, whatever is done about unreadable ones.
-    pub async fn open(&self, backend: &BackendDir) -> Opened {
+    /// The open files of each of these backends, whatever is done about unreadable ones.
+    pub async fn open(self: &Arc<Self>, backends: &[BackendDir]) -> Vec<Opened> {
+        let threads: Vec<_> = backends
+            .chunks(OPENING)
+            .map(|some| {
+                let (snapshot, some) = (Arc::clone(self), some.to_vec());
+                let open = move || some.iter().map(|backend| snapshot.open_once(backend)).collect::<Vec<_>>();
+                task::spawn_blocking(open)
+            })
+            .collect();
+        let mut opened = Vec::with_capacity(backends.len());
+        for thread in threads {
+            opened.extend(ended(thread.await));
+        }
+        opened
+    }
+
+    fn open_once(&self, backend: &BackendDir) -> Opened {
         if let Some(error) = self.locked_skipped().get(&backend.name) {
             return Err(error.clone());
         }
@@ -159,7 +177,7 @@ impl Snapshot {
             let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(opened.entry(backend.name.clone()).or_default())
         };
-        cell.get_or_init(|| self.open_now(backend)).await.clone()
+        cell.get_or_init(|| self.open_now(backend)).clone()
     }
 
     /// Goes on without a backend, if that is wished, and remembers it.
@@ -212,8 +230,8 @@ impl Snapshot {
         self.receipt.bytes.load(Ordering::Relaxed)
     }
 
-    async fn open_now(&self, backend: &BackendDir) -> Opened {
-        match self.open_files(backend).await {
+    fn open_now(&self, backend: &BackendDir) -> Opened {
+        match self.open_files(backend) {
             Err(OpenFailed { gone: true, .. }) => {}
             Err(OpenFailed { error, .. }) => return Err(error),
             Ok(files) => return Ok(Arc::new(files)),
@@ -222,11 +240,11 @@ impl Snapshot {
         let again = self.dir.backends().unwrap_or_default();
         match again.into_iter().find(|again| again.name == backend.name) {
             None => Ok(Arc::default()),
-            Some(again) => self.open_files(&again).await.map(Arc::new).map_err(|failed| failed.error),
+            Some(again) => self.open_files(&again).map(Arc::new).map_err(|failed| failed.error),
         }
     }
 
-    async fn open_files(&self, backend: &BackendDir) -> Result<Vec<Arc<PinnedFile>>, OpenFailed> {
+    fn open_files(&self, backend: &BackendDir) -> Result<Vec<Arc<PinnedFile>>, OpenFailed> {
         if let Mappings::Unreadable { path, reason } = &backend.mappings {
             let error =
                 UnreadableFile { backend: backend.name.clone(), path: path.clone(), reason: reason.clone() };
@@ -235,20 +253,19 @@ impl Snapshot {
         let name: Arc<str> = backend.name.as_str().into();
         let mut files = Vec::new();
         for file in backend.files() {
-            files.push(Arc::new(self.open_file(&name, file).await?));
+            files.push(Arc::new(self.open_file(&name, file)?));
         }
         Ok(files)
     }
 
-    async fn open_file(&self, backend: &Arc<str>, file: &MappingsFile) -> Result<PinnedFile, OpenFailed> {
+    fn open_file(&self, backend: &Arc<str>, file: &MappingsFile) -> Result<PinnedFile, OpenFailed> {
         let failed = |gone, reason| {
             let error = UnreadableFile { backend: backend.to_string(), path: file.shown.clone(), reason };
             OpenFailed { gone, error }
         };
-        let location = location(file).map_err(|reason| failed(false, reason))?;
         let counter = Arc::clone(&self.receipt.bytes);
         let (backend, shown) = (Arc::clone(backend), file.shown.clone());
-        let opened = PinnedFile::open(&self.store, &location, backend, shown, counter, &self.footers).await;
+        let opened = PinnedFile::open(&file.path, backend, shown, counter, &self.footers);
         self.receipt.files.fetch_add(1, Ordering::Relaxed);
         self.receipt.size.fetch_add(opened.as_ref().map_or(0, |file| file.meta().size), Ordering::Relaxed);
         opened.map_err(|error| match error {
@@ -264,11 +281,7 @@ struct OpenFailed {
     error: UnreadableFile,
 }
 
-/// The object store's name for a local file: its path as it is, so that no character is encoded.
-fn location(file: &MappingsFile) -> Result<Path, String> {
-    let path = file.path.to_str().ok_or("the path is no Unicode")?;
-    if path.contains(char::is_control) {
-        return Err("its path has control characters, such as line breaks".into());
-    }
-    Path::parse(path).map_err(|error| error.to_string())
+/// What a thread gave, which is only stopped before its end when the whole program is.
+fn ended<T>(thread: Result<T, task::JoinError>) -> T {
+    thread.unwrap_or_else(|failed| resume_unwind(failed.into_panic()))
 }

@@ -13,9 +13,8 @@ use datafusion::common::Result;
 use datafusion::datasource::TableType;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
 use datafusion::physical_plan::ExecutionPlan;
-use futures::{StreamExt, stream};
 
-use super::snapshot::Snapshot;
+use super::snapshot::{Opened, Snapshot};
 use super::table::{external, is_only_of, keep};
 use crate::pin::schema;
 use crate::store::{BackendDir, Mappings};
@@ -65,7 +64,7 @@ impl BackendsTable {
         BackendsTable { snapshot, schema: Arc::new(schema) }
     }
 
-    async fn row(&self, backend: &BackendDir) -> Row {
+    fn row(&self, backend: &BackendDir, opened: Opened) -> Row {
         let files = backend.files();
         let modified = files.iter().filter_map(|file| file.modified).max().and_then(micros);
         let mut row = Row {
@@ -88,7 +87,7 @@ impl BackendsTable {
                 row.state = "alias";
                 row.reason = Some(format!("the same files as backend {other}, which counts them"));
             }
-            Mappings::Files(_) | Mappings::Unreadable { .. } => match self.snapshot.open(backend).await {
+            Mappings::Files(_) | Mappings::Unreadable { .. } => match opened {
                 Ok(files) => {
                     let rows = files.iter().map(|file| file.rows() as i64).sum();
                     row.state = if rows == 0 { "empty" } else { "ready" };
@@ -106,8 +105,9 @@ impl BackendsTable {
 
     /// The rows of these backends.
     async fn batch(&self, backends: &[BackendDir]) -> Result<RecordBatch> {
-        let rows: Vec<_> = backends.iter().map(|backend| self.row(backend)).collect();
-        let rows: Vec<Row> = stream::iter(rows).buffered(64).collect().await;
+        let opened = self.snapshot.open(backends).await;
+        let rows = backends.iter().zip(opened).map(|(backend, opened)| self.row(backend, opened));
+        let rows: Vec<Row> = rows.collect();
         let text = |column: fn(&Row) -> Option<&str>| -> ArrayRef {
             Arc::new(rows.iter().map(column).collect::<StringViewArray>())
         };

@@ -74,7 +74,8 @@ impl PinTable {
     /// The table of one backend: the columns of `pins`, then the other columns of its files. That they cannot be read is
     /// told when the table is: its columns can be listed all the same.
     pub async fn of_backend(snapshot: Arc<Snapshot>, backend: &BackendDir) -> Result<PinTable> {
-        let files = snapshot.open(backend).await.unwrap_or_default();
+        let opened = snapshot.open(std::slice::from_ref(backend)).await;
+        let files = opened.into_iter().next().and_then(Result::ok).unwrap_or_default();
         let mut fields: Vec<_> = schema::pins().iter().cloned().collect();
         for file in files.iter() {
             for extra in extra_columns(file) {

@@ -21,7 +21,7 @@ use datafusion_proto::physical_plan::{
     AsExecutionPlan, PhysicalExtensionCodec, PhysicalProtoConverterExtension,
 };
 use datafusion_proto::protobuf::PhysicalPlanNode;
-use object_store::{ObjectMeta, ObjectStore, path::Path};
+use object_store::{ObjectMeta, path::Path};
 use prost::Message;
 use serde::{Deserialize, Serialize};
 
@@ -40,7 +40,6 @@ const HISTORY: [u8; 4] = [0xff; 4];
 /// Writes and reads scans of pin mappings below one root.
 #[derive(Debug)]
 pub(crate) struct PinCodec {
-    pub store: Arc<dyn ObjectStore>,
     pub footers: Arc<Footers>,
     /// Plans may read files in it and no others.
     pub dir: DataDir,
@@ -149,7 +148,8 @@ impl PhysicalExtensionCodec for PinCodec {
 impl PinCodec {
     /// How to open one file here; refused if it does not lie in the data directory.
     fn late(&self, file: WireFile) -> Result<LateFile> {
-        if !self.dir.holds(&FilePath::new("/").join(&file.location)) {
+        let path = FilePath::new("/").join(&file.location);
+        if !self.dir.holds(&path) {
             return Err(DataFusionError::Plan(format!("{} is outside of the data directory", file.shown)));
         }
         let modified = DateTime::parse_from_rfc3339(&file.modified).map_err(external)?;
@@ -161,10 +161,10 @@ impl PinCodec {
             version: None,
         };
         Ok(LateFile {
-            store: Arc::clone(&self.store),
             footers: Arc::clone(&self.footers),
             backend: file.backend,
             shown: file.shown,
+            path,
             meta,
         })
     }

@@ -10,7 +10,6 @@ use datafusion::common::config::ConfigNonZeroUsize;
 use datafusion::common::{DataFusionError, ParamValues, ScalarValue};
 use datafusion::execution::context::SQLOptions;
 use datafusion::execution::memory_pool::TrackConsumersPool;
-use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::{SessionState, SessionStateBuilder, TaskContext};
 use datafusion::logical_expr::LogicalPlan;
@@ -19,7 +18,6 @@ use datafusion::prelude::SessionConfig;
 use datafusion_proto::bytes::{
     physical_plan_from_bytes_with_extension_codec, physical_plan_to_bytes_with_extension_codec,
 };
-use object_store::ObjectStore;
 
 use super::answer::Skipped;
 use super::diagnose::{Known, explain, written};
@@ -49,7 +47,6 @@ const SETTLING: Duration = Duration::from_millis(500);
 #[derive(Debug)]
 pub(super) struct Planner {
     dir: DataDir,
-    store: Arc<dyn ObjectStore>,
     footers: Arc<Footers>,
     /// Without tables: each query adds its own.
     state: SessionState,
@@ -90,7 +87,6 @@ impl Planner {
             runtime = runtime.with_memory_pool(Arc::new(pool));
         }
         let runtime = runtime.build_arc().map_err(broken)?;
-        let store = runtime.object_store(ObjectStoreUrl::local_filesystem()).map_err(broken)?;
         let mut state = SessionStateBuilder::new_with_default_features()
             .with_config(config(&options))
             .with_runtime_env(runtime)
@@ -103,7 +99,7 @@ impl Planner {
         let given = Arc::new(prices::tables(&options.prices).map_err(broken)?);
         let footers = Arc::new(Footers::new(options.memory_limit));
         let (remembered, snapshot) = (Remembered::default(), None);
-        Ok(Planner { dir, store, footers, state, given, caution, options, remembered, snapshot })
+        Ok(Planner { dir, footers, state, given, caution, options, remembered, snapshot })
     }
 
     /// The same for [`Session::faithful`](super::Session::faithful).
@@ -128,15 +124,15 @@ impl Planner {
 
     /// A snapshot of the data directory as it is now.
     fn look(&self, unreadable: Unreadable) -> Snapshot {
-        Snapshot::new(self.dir.clone(), Arc::clone(&self.store), Arc::clone(&self.footers), unreadable)
+        Snapshot::new(self.dir.clone(), Arc::clone(&self.footers), unreadable)
     }
 
     /// The same with these parts in the place of its own.
     fn like(&self, state: SessionState, options: Options, snapshot: Option<Arc<Snapshot>>) -> Planner {
-        let (dir, store, caution) = (self.dir.clone(), Arc::clone(&self.store), self.caution.clone());
+        let (dir, caution) = (self.dir.clone(), self.caution.clone());
         let (given, footers) = (Arc::clone(&self.given), Arc::clone(&self.footers));
         let remembered = Remembered::default();
-        Planner { dir, store, footers, state, given, caution, options, remembered, snapshot }
+        Planner { dir, footers, state, given, caution, options, remembered, snapshot }
     }
 
     /// The functions and settings of all queries.
@@ -241,7 +237,7 @@ impl Planner {
     }
 
     fn codec(&self) -> PinCodec {
-        PinCodec { store: Arc::clone(&self.store), footers: Arc::clone(&self.footers), dir: self.dir.clone() }
+        PinCodec { footers: Arc::clone(&self.footers), dir: self.dir.clone() }
     }
 }
 
