@@ -11,6 +11,7 @@ use arrow::error::ArrowError;
 use crate::error::{Error, Result};
 
 use super::Format;
+use super::text::Text;
 use super::value::Column;
 
 /// Refuses columns, or fields inside a column, that share a name: a reader would lose all but one of them.
@@ -82,11 +83,11 @@ pub(super) fn kept_batch(kept: &SchemaRef, batch: &RecordBatch) -> Result<Record
 fn as_text(array: &ArrayRef) -> ArrayRef {
     let column = Column::new(array);
     let mut builder = StringBuilder::new();
-    let mut text = String::new();
+    let mut text = Text::default();
     for row in 0..array.len() {
         text.clear();
         column.text(row, &mut text);
-        builder.append_option((!column.is_null(row)).then_some(&text));
+        builder.append_option((!column.is_null(row)).then_some(text.as_str()));
     }
     Arc::new(builder.finish())
 }

@@ -9,6 +9,7 @@ use arrow::datatypes::Schema;
 
 use super::Style;
 use super::rows::Rows;
+use super::text::Text;
 use super::value::{Column, any_byte, push_marked};
 
 /// NULL where an empty field would be an empty line, which readers skip.
@@ -21,7 +22,7 @@ pub(super) struct Csv {
 }
 
 impl Rows for Csv {
-    fn head(&self, schema: &Schema, line: &mut String) {
+    fn head(&self, schema: &Schema, line: &mut Text) {
         if self.bom {
             line.push('\u{feff}');
         }
@@ -32,7 +33,7 @@ impl Rows for Csv {
         line.push('\n');
     }
 
-    fn row(&self, columns: &[Column<'_>], row: usize, _first: bool, line: &mut String) {
+    fn row(&self, columns: &[Column<'_>], row: usize, _first: bool, line: &mut Text) {
         let lone = columns.len() == 1;
         for (i, column) in columns.iter().enumerate() {
             separate(i, ',', line);
@@ -52,7 +53,7 @@ impl Csv {
     }
 
     /// A value that is not NULL.
-    fn cell(&self, column: &Column<'_>, row: usize, lone: bool, line: &mut String) {
+    fn cell(&self, column: &Column<'_>, row: usize, lone: bool, line: &mut Text) {
         if column.is_plain() {
             return column.text(row, line);
         }
@@ -75,21 +76,21 @@ impl Csv {
 }
 
 /// Puts a quote before what a spreadsheet would run.
-fn defuse_from(start: usize, line: &mut String) {
-    if line[start..].starts_with(['=', '+', '-', '@', '\t', '\r']) {
-        line.insert(start, '\'');
+fn defuse_from(start: usize, line: &mut Text) {
+    if line.since(start).starts_with(['=', '+', '-', '@', '\t', '\r']) {
+        line.insert_str(start, "'");
     }
 }
 
 /// Appends a field, in quotes if it needs them.
-fn push_field(text: &str, line: &mut String) {
+fn push_field(text: &str, line: &mut Text) {
     match needs_quotes(text.as_bytes()) {
         true => push_quoted(text, line),
         false => line.push_str(text),
     }
 }
 
-fn push_quoted(text: &str, line: &mut String) {
+fn push_quoted(text: &str, line: &mut Text) {
     line.push('"');
     push_marked(text, b'"', [b'"'], line);
     line.push('"');
@@ -115,7 +116,7 @@ impl Tsv {
 }
 
 impl Rows for Tsv {
-    fn head(&self, schema: &Schema, line: &mut String) {
+    fn head(&self, schema: &Schema, line: &mut Text) {
         for (i, field) in schema.fields().iter().enumerate() {
             separate(i, '\t', line);
             let start = line.len();
@@ -125,7 +126,7 @@ impl Rows for Tsv {
         line.push('\n');
     }
 
-    fn row(&self, columns: &[Column<'_>], row: usize, _first: bool, line: &mut String) {
+    fn row(&self, columns: &[Column<'_>], row: usize, _first: bool, line: &mut Text) {
         for (i, column) in columns.iter().enumerate() {
             separate(i, '\t', line);
             if column.is_null(row) {
@@ -146,9 +147,9 @@ impl Rows for Tsv {
 }
 
 /// Escapes the field that `line` holds from `start` on, if it needs it.
-fn escape_from(start: usize, line: &mut String) {
+fn escape_from(start: usize, line: &mut Text) {
     let special = |b| (b == b'\t') | (b == b'\n') | (b == b'\r') | (b == b'\\');
-    if !any_byte(&line.as_bytes()[start..], special) {
+    if !any_byte(&line.as_ref()[start..], special) {
         return;
     }
     let field = line.split_off(start);
@@ -163,7 +164,7 @@ fn escape_from(start: usize, line: &mut String) {
     }
 }
 
-fn separate(index: usize, separator: char, line: &mut String) {
+fn separate(index: usize, separator: char, line: &mut Text) {
     if index > 0 {
         line.push(separator);
     }

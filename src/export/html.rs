@@ -8,6 +8,7 @@ use arrow::datatypes::{DataType, Schema, SchemaRef};
 
 use super::columns::refuse_others;
 use super::output::{Output, Sink};
+use super::text::Text;
 use super::value::Column;
 use super::{Encoder, Format, Written};
 use crate::error::Result;
@@ -129,7 +130,7 @@ impl<'w> Html<'w> {
     }
 
     fn row(&mut self, columns: &[Column<'_>], row: usize, schema: &Schema) -> Result<()> {
-        let mut text = String::new();
+        let mut text = Text::default();
         self.line.clear();
         self.line.push_str("<tr>");
         for (column, field) in columns.iter().zip(schema.fields()) {
@@ -140,7 +141,7 @@ impl<'w> Html<'w> {
             self.line.push_str(if is_number(field.data_type()) { "<td class=\"n\">" } else { "<td>" });
             text.clear();
             column.text(row, &mut text);
-            push_escaped(&text, &mut self.line);
+            push_escaped(text.as_str(), &mut self.line);
             self.line.push_str("</td>");
         }
         self.line.push_str("</tr>\n");

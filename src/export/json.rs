@@ -13,6 +13,7 @@ use crate::error::Result;
 
 use super::columns::refuse_duplicates;
 use super::rows::Rows;
+use super::text::Text;
 use super::value::{Column, push_json_string};
 use super::{Format, Style};
 
@@ -33,13 +34,13 @@ struct Array {
 }
 
 impl Rows for Array {
-    fn row(&self, columns: &[Column<'_>], row: usize, first: bool, line: &mut String) {
+    fn row(&self, columns: &[Column<'_>], row: usize, first: bool, line: &mut Text) {
         // A line is ended by what follows it, because only then is it known whether a comma belongs there.
         line.push_str(if first { "[\n" } else { ",\n" });
         push_object(&self.keys, columns, row, line);
     }
 
-    fn tail(&self, any: bool, line: &mut String) {
+    fn tail(&self, any: bool, line: &mut Text) {
         line.push_str(if any { "\n]\n" } else { "[]\n" });
     }
 }
@@ -49,7 +50,7 @@ struct Lines {
 }
 
 impl Rows for Lines {
-    fn row(&self, columns: &[Column<'_>], row: usize, _first: bool, line: &mut String) {
+    fn row(&self, columns: &[Column<'_>], row: usize, _first: bool, line: &mut Text) {
         push_object(&self.keys, columns, row, line);
         line.push('\n');
     }
@@ -68,15 +69,16 @@ fn keys(schema: &Schema, style: &Style) -> Vec<Key> {
         .enumerate()
         .map(|(i, field)| {
             let name = field.name();
-            let mut key = String::from(if i == 0 { "{" } else { "," });
+            let mut key = Text::default();
+            key.push(if i == 0 { '{' } else { ',' });
             push_json_string(name, &mut key);
             key.push(':');
-            Key { text: key, quoted: style.numbers_as_text && wide(field.data_type()) }
+            Key { text: key.as_str().into(), quoted: style.numbers_as_text && wide(field.data_type()) }
         })
         .collect()
 }
 
-fn push_object(keys: &[Key], columns: &[Column<'_>], row: usize, line: &mut String) {
+fn push_object(keys: &[Key], columns: &[Column<'_>], row: usize, line: &mut Text) {
     if keys.is_empty() {
         line.push('{');
     }

@@ -7,13 +7,14 @@ use arrow::datatypes::Schema;
 
 use super::layout::is_number;
 use super::rows::Rows;
+use super::text::Text;
 use super::value::Column;
 
 /// A Markdown table.
 pub(super) struct Markdown;
 
 impl Rows for Markdown {
-    fn head(&self, schema: &Schema, line: &mut String) {
+    fn head(&self, schema: &Schema, line: &mut Text) {
         let fields = schema.fields();
         // Markdown knows no table without columns.
         if fields.is_empty() {
@@ -34,7 +35,7 @@ impl Rows for Markdown {
         line.push_str("|\n");
     }
 
-    fn row(&self, columns: &[Column<'_>], row: usize, _first: bool, line: &mut String) {
+    fn row(&self, columns: &[Column<'_>], row: usize, _first: bool, line: &mut Text) {
         if columns.is_empty() {
             return;
         }
@@ -54,7 +55,7 @@ impl Rows for Markdown {
     }
 }
 
-fn push_escaped(cell: &str, line: &mut String) {
+fn push_escaped(cell: &str, line: &mut Text) {
     let mut before = ' ';
     let mut rest = cell.chars().peekable();
     while let Some(c) = rest.next() {
@@ -83,6 +84,7 @@ mod tests {
 
     use super::super::Format;
     use super::super::sample::{batch, strings, text};
+    use super::super::text::Text;
     use super::push_escaped;
 
     #[test]
@@ -110,9 +112,9 @@ mod tests {
             ("_a_ a_b __", "\\_a\\_ a_b \\_\\_"),
             (r#"{"name": "x.car"}"#, r#"{"name": "x.car"}"#),
         ] {
-            let mut line = String::new();
+            let mut line = Text::default();
             push_escaped(value, &mut line);
-            assert_eq!(line, cell, "{value:?}");
+            assert_eq!(line.as_str(), cell, "{value:?}");
         }
     }
 }

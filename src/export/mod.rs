@@ -37,6 +37,7 @@ mod rows;
 mod sample;
 mod split;
 mod table;
+mod text;
 mod time;
 mod units;
 mod value;

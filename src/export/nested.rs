@@ -9,6 +9,7 @@ use arrow::array::{
 };
 use arrow::datatypes::DataType;
 
+use super::text::Text;
 use super::value::{Cells, Column, push_json_string};
 
 /// A field of a struct.
@@ -75,11 +76,11 @@ fn structs(array: &ArrayRef) -> Cells<'_> {
     let array = array.as_struct();
     let fields = array.fields().iter().zip(array.columns());
     let members = fields.map(|(field, column)| {
-        let mut key = String::new();
+        let mut key = Text::default();
         push_json_string(field.name(), &mut key);
         key.push(':');
         let column = Column::new(column);
-        Member { key, column }
+        Member { key: key.as_str().to_owned(), column }
     });
     Cells::Struct(members.collect())
 }
@@ -110,7 +111,7 @@ pub(super) fn member<'c, 'a>(
     Some((column, array.value_offset(row)))
 }
 
-pub(super) fn push_list(range: Range<usize>, column: &Column<'_>, out: &mut String) {
+pub(super) fn push_list(range: Range<usize>, column: &Column<'_>, out: &mut Text) {
     out.push('[');
     let start = range.start;
     for row in range {
@@ -122,24 +123,24 @@ pub(super) fn push_list(range: Range<usize>, column: &Column<'_>, out: &mut Stri
     out.push(']');
 }
 
-pub(super) fn push_map(range: Range<usize>, (keys, values): &(Column<'_>, Column<'_>), out: &mut String) {
+pub(super) fn push_map(range: Range<usize>, (keys, values): &(Column<'_>, Column<'_>), out: &mut Text) {
     out.push('{');
     let start = range.start;
-    let mut key = String::new();
+    let mut key = Text::default();
     for row in range {
         if row > start {
             out.push(',');
         }
         key.clear();
         keys.text(row, &mut key);
-        push_json_string(&key, out);
+        push_json_string(key.as_str(), out);
         out.push(':');
         values.json(row, out);
     }
     out.push('}');
 }
 
-pub(super) fn push_struct(members: &[Member<'_>], row: usize, out: &mut String) {
+pub(super) fn push_struct(members: &[Member<'_>], row: usize, out: &mut Text) {
     out.push('{');
     for (i, member) in members.iter().enumerate() {
         if i > 0 {

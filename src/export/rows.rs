@@ -13,6 +13,7 @@ use crate::error::Result;
 
 use super::columns::refuse_others;
 use super::output::{Output, Sink};
+use super::text::Text;
 use super::value::Column;
 use super::{Encoder, Format, Written};
 
@@ -30,13 +31,13 @@ const PARTS: usize = 4;
 /// How one format writes rows. Each call appends to `line` and ends what it appends.
 pub(super) trait Rows: Send + Sync + 'static {
     /// What comes before the first row.
-    fn head(&self, _schema: &Schema, _line: &mut String) {}
+    fn head(&self, _schema: &Schema, _line: &mut Text) {}
 
     /// One row; `first` says that none was before it.
-    fn row(&self, columns: &[Column<'_>], row: usize, first: bool, line: &mut String);
+    fn row(&self, columns: &[Column<'_>], row: usize, first: bool, line: &mut Text);
 
     /// What comes after the last row, if there was `any`.
-    fn tail(&self, _any: bool, _line: &mut String) {}
+    fn tail(&self, _any: bool, _line: &mut Text) {}
 }
 
 /// Starts an answer: writes the head, so that an empty answer has one.
@@ -47,10 +48,10 @@ pub(super) fn encoder<'w, R: Rows>(
     rows: R,
 ) -> Result<Box<dyn Encoder + 'w>> {
     let mut out = Output::new(out);
-    let mut head = String::new();
+    let mut head = Text::default();
     rows.head(&schema, &mut head);
     out.put(&head)?;
-    let text = Text { format: rows, used: Mutex::default() };
+    let text = Texts { format: rows, used: Mutex::default() };
     let (makers, given) = (Vec::new(), VecDeque::new());
     Ok(Box::new(RowEncoder { format, schema, out, text: Arc::new(text), makers, given, taken: 0 }))
 }
@@ -59,7 +60,7 @@ struct RowEncoder<'w, R> {
     format: Format,
     schema: SchemaRef,
     out: Output<'w>,
-    text: Arc<Text<R>>,
+    text: Arc<Texts<R>>,
     /// They are started when there is something for them.
     makers: Vec<Maker>,
     /// Whose batches are still to be written, in the order of the rows.
@@ -84,7 +85,7 @@ struct Batch {
 
 /// What a thread hands over of a batch.
 struct Part {
-    text: String,
+    text: Text,
     /// Whether no more comes of it.
     is_last: bool,
 }
@@ -132,7 +133,7 @@ impl<R: Rows> RowEncoder<'_, R> {
 }
 
 impl Maker {
-    fn start<R: Rows>(text: &Arc<Text<R>>) -> Maker {
+    fn start<R: Rows>(text: &Arc<Texts<R>>) -> Maker {
         let (batches, to_be_made) = sync_channel::<Batch>(BATCHES);
         let (sender, parts) = sync_channel(PARTS);
         let text = Arc::clone(text);
@@ -149,15 +150,15 @@ impl Maker {
 }
 
 /// Makes the text of rows.
-struct Text<R> {
+struct Texts<R> {
     format: R,
     /// Texts that have gone out, for their memory.
-    used: Mutex<Vec<String>>,
+    used: Mutex<Vec<Text>>,
 }
 
-impl<R: Rows> Text<R> {
+impl<R: Rows> Texts<R> {
     /// Hands over the text of a batch in parts, and with each whether it is the last.
-    fn make<E>(&self, batch: &Batch, mut out: impl FnMut(String, bool) -> Result<(), E>) -> Result<(), E> {
+    fn make<E>(&self, batch: &Batch, mut out: impl FnMut(Text, bool) -> Result<(), E>) -> Result<(), E> {
         let columns: Vec<Column<'_>> = batch.rows.columns().iter().map(Column::new).collect();
         let mut text = self.empty();
         for row in 0..batch.rows.num_rows() {
@@ -169,17 +170,17 @@ impl<R: Rows> Text<R> {
         out(text, true)
     }
 
-    fn empty(&self) -> String {
+    fn empty(&self) -> Text {
         self.used().pop().unwrap_or_default()
     }
 
     /// Takes back what has gone out.
-    fn give_back(&self, mut text: String) {
+    fn give_back(&self, mut text: Text) {
         text.clear();
         self.used().push(text);
     }
 
-    fn used(&self) -> MutexGuard<'_, Vec<String>> {
+    fn used(&self) -> MutexGuard<'_, Vec<Text>> {
         self.used.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -203,7 +204,7 @@ impl<R: Rows> Encoder for RowEncoder<'_, R> {
 
     fn finish(mut self: Box<Self>) -> Result<Written> {
         self.write_all()?;
-        let mut tail = String::new();
+        let mut tail = Text::default();
         self.text.format.tail(self.taken > 0, &mut tail);
         self.out.put(&tail)?;
         self.out.flush()?;

@@ -16,6 +16,7 @@ use arrow::ipc::reader::StreamReader;
 use arrow::ipc::writer::StreamWriter;
 
 use super::ipc::compact;
+use super::text::Text;
 use super::value::Column;
 use crate::error::{Error, Result};
 
@@ -110,9 +111,9 @@ impl Split {
         for row in 0..batch.num_rows() {
             let value = |column: &Column<'_>| {
                 (!column.is_null(row)).then(|| {
-                    let mut text = String::new();
+                    let mut text = Text::default();
                     column.text(row, &mut text);
-                    text
+                    text.as_str().to_owned()
                 })
             };
             let values: Values = columns.iter().map(value).collect();

@@ -17,6 +17,7 @@ use super::columns::refuse_others;
 use super::layout::{BETWEEN, NARROWEST, Shape, cut, line_width, push_visible, shrink};
 use super::output::{Output, Sink};
 use super::readable::Unit;
+use super::text::Text;
 use super::value::Column;
 use super::{Encoder, Format, Style, Written};
 
@@ -184,11 +185,11 @@ fn cell(column: &Column<'_>, row: usize) -> String {
     if column.is_null(row) {
         return "NULL".to_owned();
     }
-    let mut text = String::new();
+    let mut text = Text::default();
     column.text(row, &mut text);
     match column.is_plain() {
-        true => text,
-        false => visible(&text),
+        true => text.as_str().to_owned(),
+        false => visible(text.as_str()),
     }
 }
 

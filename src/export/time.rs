@@ -5,6 +5,8 @@ use std::fmt::Write;
 
 use arrow::datatypes::TimeUnit;
 
+use super::text::Text;
+
 const DAY: i64 = 86_400;
 const NANOS: i64 = 1_000_000_000;
 /// The numbers from 0 to 99 in two digits.
@@ -20,7 +22,7 @@ const fn pairs() -> [[u8; 2]; 100] {
 }
 
 /// An instant in RFC 3339, UTC. Years outside 0 to 9999 have a sign, as in ISO 8601.
-pub(super) fn push_timestamp(value: i64, unit: TimeUnit, out: &mut String) {
+pub(super) fn push_timestamp(value: i64, unit: TimeUnit, out: &mut Text) {
     let (seconds, nanos) = split(value, unit);
     let (days, clock) = (seconds.div_euclid(DAY), seconds.rem_euclid(DAY));
     let (year @ 0..=9999, month, day) = civil(days) else {
@@ -35,17 +37,16 @@ pub(super) fn push_timestamp(value: i64, unit: TimeUnit, out: &mut String) {
     let [[a, b], [c, d], [e, f], [g, h]] = [year / 100, year % 100, month, day].map(pair);
     let [[i, j], [k, l], [m, n]] = [clock / 3600, clock / 60 % 60, clock % 60].map(pair);
     let text = [a, b, c, d, b'-', e, f, b'-', g, h, b'T', i, j, b':', k, l, b':', m, n, b'Z'];
-    let text = std::str::from_utf8(&text).expect("digits are ASCII");
     if nanos == 0 {
-        return out.push_str(text);
+        return out.push_whole(&text);
     }
-    out.push_str(text.trim_end_matches('Z'));
+    out.push_whole(&text[..text.len() - 1]);
     push_fraction(nanos, out);
     out.push('Z');
 }
 
 /// A day, counted from 1970-01-01.
-pub(super) fn push_date(days: i64, out: &mut String) {
+pub(super) fn push_date(days: i64, out: &mut Text) {
     let (year, month, day) = civil(days);
     match year {
         0..=9999 => push_digits(year, 4, out),
@@ -58,7 +59,7 @@ pub(super) fn push_date(days: i64, out: &mut String) {
 }
 
 /// A time of day. What no clock shows reads as a length of time, so that it is seen to be wrong.
-pub(super) fn push_time(value: i64, unit: TimeUnit, out: &mut String) {
+pub(super) fn push_time(value: i64, unit: TimeUnit, out: &mut Text) {
     let (seconds, nanos) = split(value, unit);
     match seconds {
         0..DAY => push_clock(seconds, nanos, out),
@@ -67,7 +68,7 @@ pub(super) fn push_time(value: i64, unit: TimeUnit, out: &mut String) {
 }
 
 /// A length of time; its days have 24 hours.
-pub(super) fn push_duration(value: i64, unit: TimeUnit, out: &mut String) {
+pub(super) fn push_duration(value: i64, unit: TimeUnit, out: &mut Text) {
     let per_second = per_second(unit);
     // Toward zero, unlike an instant: each part carries the sign of the whole.
     let (seconds, nanos) = (value / per_second, value % per_second * (NANOS / per_second));
@@ -75,13 +76,13 @@ pub(super) fn push_duration(value: i64, unit: TimeUnit, out: &mut String) {
 }
 
 /// A calendar interval, whose months, days and nanoseconds do not convert into one another.
-pub(super) fn push_interval(months: i32, days: i32, nanos: i64, out: &mut String) {
+pub(super) fn push_interval(months: i32, days: i32, nanos: i64, out: &mut Text) {
     push_period(months.into(), days.into(), nanos / NANOS, nanos % NANOS, out);
 }
 
-fn push_period(months: i64, days: i64, seconds: i64, nanos: i64, out: &mut String) {
+fn push_period(months: i64, days: i64, seconds: i64, nanos: i64, out: &mut Text) {
     let start = out.len();
-    let part = |out: &mut String, value: i64, letter: char| {
+    let part = |out: &mut Text, value: i64, letter: char| {
         if value != 0 {
             push(out, format_args!("{value}{letter}"));
         }
@@ -109,7 +110,7 @@ fn push_period(months: i64, days: i64, seconds: i64, nanos: i64, out: &mut Strin
     }
 }
 
-fn push_clock(seconds: i64, nanos: i64, out: &mut String) {
+fn push_clock(seconds: i64, nanos: i64, out: &mut Text) {
     push_digits(seconds / 3600, 2, out);
     out.push(':');
     push_digits(seconds / 60 % 60, 2, out);
@@ -118,7 +119,7 @@ fn push_clock(seconds: i64, nanos: i64, out: &mut String) {
     push_fraction(nanos, out);
 }
 
-fn push_fraction(nanos: i64, out: &mut String) {
+fn push_fraction(nanos: i64, out: &mut Text) {
     let (value, digits) = match nanos {
         0 => return,
         n if n % 1_000_000 == 0 => (n / 1_000_000, 3),
@@ -170,7 +171,7 @@ fn civil(days: i64) -> (i64, u32, u32) {
 }
 
 /// Appends a number below 10⁹, with zeros in front.
-fn push_digits(value: i64, width: usize, out: &mut String) {
+fn push_digits(value: i64, width: usize, out: &mut Text) {
     let (mut digits, mut rest) = ([b'0'; 9], value as u32);
     for digit in digits[..width].iter_mut().rev() {
         *digit += (rest % 10) as u8;
@@ -179,8 +180,8 @@ fn push_digits(value: i64, width: usize, out: &mut String) {
     digits[..width].iter().for_each(|&digit| out.push(char::from(digit)));
 }
 
-fn push(out: &mut String, text: std::fmt::Arguments<'_>) {
-    out.write_fmt(text).expect("a String takes any text");
+fn push(out: &mut Text, text: std::fmt::Arguments<'_>) {
+    out.write_fmt(text).expect("a text takes any other");
 }
 
 #[cfg(test)]
@@ -191,9 +192,9 @@ mod tests {
     use super::*;
 
     fn timestamp(value: i64, unit: TimeUnit) -> String {
-        let mut out = String::new();
+        let mut out = Text::default();
         push_timestamp(value, unit, &mut out);
-        out
+        out.as_str().to_owned()
     }
 
     #[test]
@@ -214,12 +215,12 @@ mod tests {
 
     #[test]
     fn the_ends_of_durations_and_intervals_are_whole() {
-        let mut out = String::new();
+        let mut out = Text::default();
         push_duration(i64::MIN, TimeUnit::Nanosecond, &mut out);
-        assert_eq!(out, "P-106751DT-23H-47M-16.854775808S");
+        assert_eq!(out.as_str(), "P-106751DT-23H-47M-16.854775808S");
         out.clear();
         push_interval(i32::MIN, i32::MAX, i64::MAX, &mut out);
-        assert_eq!(out, "P-178956970Y-8M2147483647DT2562047H47M16.854775807S");
+        assert_eq!(out.as_str(), "P-178956970Y-8M2147483647DT2562047H47M16.854775807S");
     }
 
     proptest! {
@@ -242,11 +243,11 @@ mod tests {
 
         #[test]
         fn durations_add_up(millis: i64) {
-            let mut out = String::new();
+            let mut out = Text::default();
             push_duration(millis, TimeUnit::Millisecond, &mut out);
             let mut sum = TimeDelta::zero();
             let (mut number, mut in_time) = (String::new(), false);
-            for c in out.chars() {
+            for c in out.as_str().chars() {
                 match c {
                     'P' => {}
                     'T' => in_time = true,
@@ -257,7 +258,7 @@ mod tests {
                             ('H', true) => 3_600_000,
                             ('M', true) => 60_000,
                             ('S', true) => 1_000,
-                            _ => panic!("{letter} in {out}"),
+                            _ => panic!("{letter} in {out:?}"),
                         };
                         let millis = match number.split_once('.') {
                             None => number.parse::<i64>().expect("a number") * millis,

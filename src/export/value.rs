@@ -19,6 +19,7 @@ use arrow::buffer::NullBuffer;
 use arrow::datatypes::{DataType, TimeUnit, i256};
 
 use super::nested;
+use super::text::Text;
 use super::time::{push_date, push_duration, push_interval, push_time, push_timestamp};
 use super::units;
 
@@ -110,7 +111,7 @@ impl<'a> Column<'a> {
     }
 
     /// Appends the value of a row that [is not NULL](Column::is_null).
-    pub(super) fn text(&self, row: usize, out: &mut String) {
+    pub(super) fn text(&self, row: usize, out: &mut Text) {
         match &self.cells {
             Cells::Null => {}
             Cells::Text(array) => out.push_str(array.value(row)),
@@ -136,7 +137,7 @@ impl<'a> Column<'a> {
     }
 
     /// Appends a row's value as JSON.
-    pub(super) fn json(&self, row: usize, out: &mut String) {
+    pub(super) fn json(&self, row: usize, out: &mut Text) {
         if self.is_null(row) {
             return out.push_str("null");
         }
@@ -166,7 +167,7 @@ impl<'a> Column<'a> {
 
 impl Cells<'_> {
     /// Appends what is a number or a boolean, and tells whether it was one.
-    fn push_number(&self, row: usize, out: &mut String) -> bool {
+    fn push_number(&self, row: usize, out: &mut Text) -> bool {
         match self {
             Cells::Boolean(array) => out.push_str(if array.value(row) { "true" } else { "false" }),
             Cells::Int8(values) => push_integer(values[row].into(), out),
@@ -189,7 +190,7 @@ impl Cells<'_> {
         true
     }
 
-    fn push_time(&self, row: usize, out: &mut String) {
+    fn push_time(&self, row: usize, out: &mut Text) {
         match self {
             Cells::Timestamp(values, unit) => push_timestamp(values[row], *unit, out),
             Cells::Date32(values) => push_date(values[row].into(), out),
@@ -283,14 +284,14 @@ pub(super) fn values<T: ArrowPrimitiveType>(array: &ArrayRef) -> &[T::Native] {
     array.as_primitive::<T>().values()
 }
 
-fn push_integer(value: i64, out: &mut String) {
+fn push_integer(value: i64, out: &mut Text) {
     if value < 0 {
         out.push('-');
     }
     push_unsigned(value.unsigned_abs(), out);
 }
 
-fn push_unsigned(mut value: u64, out: &mut String) {
+fn push_unsigned(mut value: u64, out: &mut Text) {
     // The longest is 2^64 - 1.
     let mut digits = [0; 20];
     let mut start = digits.len();
@@ -302,37 +303,36 @@ fn push_unsigned(mut value: u64, out: &mut String) {
             break;
         }
     }
-    out.push_str(std::str::from_utf8(&digits[start..]).expect("digits are ASCII"));
+    out.push_whole(&digits[start..]);
 }
 
 /// Debug is the shortest text that reads back the same, with an exponent where Display writes hundreds of zeros.
-fn push_float(value: impl Debug + Into<f64> + Copy, out: &mut String) {
+fn push_float(value: impl Debug + Into<f64> + Copy, out: &mut Text) {
     match value.into() {
         f64::INFINITY => out.push_str("Infinity"),
         f64::NEG_INFINITY => out.push_str("-Infinity"),
-        _ => write!(out, "{value:?}").expect("a String takes any text"),
+        _ => write!(out, "{value:?}").expect("a text takes any other"),
     }
 }
 
-fn push_decimal(value: impl std::fmt::Display, scale: i8, out: &mut String) {
+fn push_decimal(value: impl std::fmt::Display, scale: i8, out: &mut Text) {
     let start = out.len();
-    write!(out, "{value}").expect("a String takes any text");
-    let start = start + usize::from(out[start..].starts_with('-'));
+    write!(out, "{value}").expect("a text takes any other");
+    let start = start + usize::from(out.since(start).starts_with('-'));
     let scale_digits = usize::from(scale.unsigned_abs());
     if scale > 0 {
         let digits = out.len() - start;
         if digits <= scale_digits {
             out.insert_str(start, &"0".repeat(scale_digits + 1 - digits));
         }
-        out.insert(out.len() - scale_digits, '.');
-    } else if &out[start..] != "0" {
-        out.extend(std::iter::repeat_n('0', scale_digits));
+        out.insert_str(out.len() - scale_digits, ".");
+    } else if out.since(start) != "0" {
+        out.push_str(&"0".repeat(scale_digits));
     }
 }
 
-fn push_hex(bytes: &[u8], out: &mut String) {
+fn push_hex(bytes: &[u8], out: &mut Text) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    out.reserve(2 * bytes.len());
     for byte in bytes {
         out.push(char::from(DIGITS[usize::from(byte >> 4)]));
         out.push(char::from(DIGITS[usize::from(byte & 15)]));
@@ -340,7 +340,7 @@ fn push_hex(bytes: &[u8], out: &mut String) {
 }
 
 /// Appends a JSON string with its quotes.
-pub(super) fn push_json_string(text: &str, out: &mut String) {
+pub(super) fn push_json_string(text: &str, out: &mut Text) {
     out.push('"');
     if any_byte(text.as_bytes(), |b| (b < 0x20) | (b == b'"') | (b == b'\\')) {
         push_json_escaped(text, out);
@@ -350,7 +350,7 @@ pub(super) fn push_json_string(text: &str, out: &mut String) {
     out.push('"');
 }
 
-fn push_json_escaped(text: &str, out: &mut String) {
+fn push_json_escaped(text: &str, out: &mut Text) {
     if !any_byte(text.as_bytes(), |byte| byte < 0x20) {
         return push_marked(text, b'\\', [b'"', b'\\'], out);
     }
@@ -378,7 +378,7 @@ fn push_json_escaped(text: &str, out: &mut String) {
 
 /// Appends text with a mark before each byte that is one of `marked`; all of them are ASCII. Eight bytes are looked at and copied at once;
 /// what follows the first of them that is marked is copied again.
-pub(super) fn push_marked<const N: usize>(text: &str, mark: u8, marked: [u8; N], out: &mut String) {
+pub(super) fn push_marked<const N: usize>(text: &str, mark: u8, marked: [u8; N], out: &mut Text) {
     const MOST: usize = 128;
     let (mut rest, mut copy) = (text, [0; 2 * MOST]);
     while !rest.is_empty() {
@@ -402,7 +402,8 @@ pub(super) fn push_marked<const N: usize>(text: &str, mark: u8, marked: [u8; N],
             copy[length] = byte;
             length += 1;
         }
-        out.push_str(std::str::from_utf8(&copy[..length]).expect("only whole characters were added"));
+        // Whole characters, with marks between them.
+        out.push_whole(&copy[..length]);
         rest = after;
     }
 }

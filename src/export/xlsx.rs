@@ -12,6 +12,7 @@ use rust_xlsxwriter::{DocProperties, ExcelDateTime, Format as CellFormat, Workbo
 
 use super::columns::{refusal, refuse_others};
 use super::output::Sink;
+use super::text::Text;
 use super::value::Column;
 use super::{Encoder, Format, Written};
 use crate::error::{Error, Result};
@@ -51,7 +52,7 @@ impl Encoder for Xlsx<'_> {
         refuse_others(Format::Xlsx, &self.schema, batch)?;
         let sheet = self.book.worksheet_from_index(0).map_err(wrong)?;
         let columns: Vec<Column<'_>> = batch.columns().iter().map(Column::new).collect();
-        let mut text = String::new();
+        let mut value = Text::default();
         for row in 0..batch.num_rows() {
             self.rows += 1;
             if self.rows >= MOST_ROWS {
@@ -62,12 +63,13 @@ impl Encoder for Xlsx<'_> {
                 if column.is_null(row) {
                     continue;
                 }
-                text.clear();
-                column.text(row, &mut text);
-                let written = match (field.data_type(), number(field.data_type(), &text)) {
+                value.clear();
+                column.text(row, &mut value);
+                let text = value.as_str();
+                let written = match (field.data_type(), number(field.data_type(), text)) {
                     (DataType::Boolean, _) => sheet.write_boolean(line, at, text == "true"),
                     (_, Some(number)) => sheet.write_number(line, at, number),
-                    _ => sheet.write_string(line, at, &text),
+                    _ => sheet.write_string(line, at, text),
                 };
                 written.map_err(wrong)?;
             }
