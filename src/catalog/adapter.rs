@@ -17,6 +17,7 @@ use datafusion::physical_expr_adapter::{PhysicalExprAdapter, PhysicalExprAdapter
 
 use super::derive::{Derive, DeriveFunction};
 use super::{notes, sought};
+use crate::pin::car_paths::CarPaths;
 use crate::pin::schema::{
     BACKEND_NAME, CAR_FILE_PATH, CID, CONTENT, CREATED_AT, METADATA, RECORDED_BACKEND_NAME,
     RECORDED_CREATED_AT, RECORDED_STATUS, RECORDS, SIZE_BYTES, STATUS, TABLE_KEY, timestamp_type,
@@ -68,7 +69,8 @@ struct FileColumns<'a> {
 impl FileColumns<'_> {
     fn make(&self, logical: &Field) -> Result<Arc<dyn PhysicalExpr>> {
         match logical.name().as_str() {
-            name @ (CID | CAR_FILE_PATH) => self.text(name),
+            CID => self.text(CID),
+            CAR_FILE_PATH => self.car_path(),
             METADATA => self.metadata(),
             STATUS => self.status(),
             CREATED_AT => self.created_at(),
@@ -122,6 +124,15 @@ impl FileColumns<'_> {
         }
     }
 
+    /// The file's own, or, where that is cheaper, what it is made of.
+    fn car_path(&self) -> Result<Arc<dyn PhysicalExpr>> {
+        let Some(CarPaths { before, after }) = notes::car_paths(self.file.metadata()) else {
+            return self.text(CAR_FILE_PATH);
+        };
+        let text = |text| lit(ScalarValue::Utf8View(Some(text)));
+        self.call_with(Derive::CarPath, vec![self.text(CID)?, text(before), text(after)])
+    }
+
     fn status(&self) -> Result<Arc<dyn PhysicalExpr>> {
         match self.find(STATUS) {
             None | Some((_, DataType::Null)) => Ok(lit(ScalarValue::Utf8View(Some(STORED.into())))),
@@ -158,9 +169,17 @@ impl FileColumns<'_> {
     }
 
     fn call(&self, derive: Derive, argument: Arc<dyn PhysicalExpr>) -> Result<Arc<dyn PhysicalExpr>> {
+        self.call_with(derive, vec![argument])
+    }
+
+    fn call_with(
+        &self,
+        derive: Derive,
+        arguments: Vec<Arc<dyn PhysicalExpr>>,
+    ) -> Result<Arc<dyn PhysicalExpr>> {
         let function = Arc::new(ScalarUDF::new_from_impl(DeriveFunction::new(derive)));
         let config = Arc::new(ConfigOptions::default());
-        Ok(Arc::new(ScalarFunctionExpr::try_new(function, vec![argument], self.file, config)?))
+        Ok(Arc::new(ScalarFunctionExpr::try_new(function, arguments, self.file, config)?))
     }
 
     fn is_laid_out(&self) -> bool {

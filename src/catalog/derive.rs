@@ -32,6 +32,8 @@ pub(super) enum Derive {
     Content,
     /// The size that metadata gives.
     SizeBytes,
+    /// The path of a CAR file that is called by its CID: the CID between two texts.
+    CarPath,
 }
 
 /// [`Derive`] as a DataFusion function.
@@ -43,7 +45,8 @@ pub(super) struct DeriveFunction {
 
 impl DeriveFunction {
     pub fn new(derive: Derive) -> DeriveFunction {
-        DeriveFunction { derive, signature: Signature::any(1, Volatility::Immutable) }
+        let arguments = if derive == Derive::CarPath { 3 } else { 1 };
+        DeriveFunction { derive, signature: Signature::any(arguments, Volatility::Immutable) }
     }
 
     pub fn derive(&self) -> Derive {
@@ -60,6 +63,7 @@ impl ScalarUDFImpl for DeriveFunction {
             Derive::CreatedAt => "recorded_time",
             Derive::Content => "recorded_content",
             Derive::SizeBytes => "recorded_size",
+            Derive::CarPath => "recorded_car_path",
         }
     }
 
@@ -69,7 +73,7 @@ impl ScalarUDFImpl for DeriveFunction {
 
     fn return_type(&self, _: &[DataType]) -> Result<DataType> {
         Ok(match self.derive {
-            Derive::Text | Derive::Metadata | Derive::Status => DataType::Utf8View,
+            Derive::Text | Derive::Metadata | Derive::Status | Derive::CarPath => DataType::Utf8View,
             Derive::CreatedAt => schema::timestamp_type(),
             Derive::Content => DataType::BinaryView,
             Derive::SizeBytes => DataType::Int64,
@@ -82,8 +86,8 @@ impl ScalarUDFImpl for DeriveFunction {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let [value] = &args.args[..] else {
-            return datafusion::common::internal_err!("{} takes one column", self.name());
+        let [value, around @ ..] = &args.args[..] else {
+            return datafusion::common::internal_err!("{} takes a column", self.name());
         };
         let array = value.to_array(args.number_rows)?;
         let made: ArrayRef = match self.derive {
@@ -94,6 +98,7 @@ impl ScalarUDFImpl for DeriveFunction {
             Derive::CreatedAt => times(&array)?,
             Derive::Content => contents(&texts(&array)?),
             Derive::SizeBytes => sizes(&texts(&array)?),
+            Derive::CarPath => Arc::new(car_paths(&texts(&array)?, around)?),
         };
         Ok(ColumnarValue::Array(made))
     }
@@ -221,6 +226,23 @@ fn sizes(texts: &StringViewArray) -> ArrayRef {
         builder.append_option(text.and_then(size::from_metadata));
     }
     Arc::new(builder.finish())
+}
+
+/// Each text between the two that stand around it.
+fn car_paths(cids: &StringViewArray, around: &[ColumnarValue]) -> Result<StringViewArray> {
+    let [ColumnarValue::Scalar(before), ColumnarValue::Scalar(after)] = around else {
+        return datafusion::common::internal_err!("what stands around a CID is no text");
+    };
+    let [before, after] = [before, after].map(|text| text.try_as_str().flatten().unwrap_or_default());
+    let (mut builder, mut path) = (StringViewBuilder::with_capacity(cids.len()), String::new());
+    for cid in cids {
+        builder.append_option(cid.map(|cid| {
+            path.clear();
+            [before, cid, after].iter().for_each(|part| path.push_str(part));
+            &path[..]
+        }));
+    }
+    Ok(builder.finish())
 }
 
 fn times(array: &ArrayRef) -> Result<ArrayRef> {

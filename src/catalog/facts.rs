@@ -68,7 +68,7 @@ fn columns_of(expr: &Arc<dyn PhysicalExpr>) -> BTreeSet<String> {
 
 /// The compressed bytes of some columns of a file, in the row groups that the scan has chosen.
 fn expected(part: &PartitionedFile, file: &PinnedFile, asked: &BTreeSet<&String>) -> u64 {
-    let sources: BTreeSet<&str> = asked.iter().map(|name| source(name, file.is_laid_out())).collect();
+    let sources: BTreeSet<&str> = asked.iter().map(|name| source(name, file)).collect();
     let chosen = part.extension::<ParquetAccessPlan>();
     let groups = file.footer.row_groups().iter().enumerate();
     let groups = groups.filter(|(index, _)| chosen.is_none_or(|chosen| chosen.should_scan(*index)));
@@ -81,10 +81,11 @@ fn expected(part: &PartitionedFile, file: &PinnedFile, asked: &BTreeSet<&String>
 }
 
 /// The column of a file that one of ours is made from.
-fn source(name: &str, laid_out: bool) -> &str {
+fn source<'a>(name: &'a str, file: &PinnedFile) -> &'a str {
     match name {
-        schema::CONTENT if !laid_out => schema::CID,
-        schema::SIZE_BYTES if !laid_out => schema::METADATA,
+        schema::CONTENT if !file.is_laid_out() => schema::CID,
+        schema::SIZE_BYTES if !file.is_laid_out() => schema::METADATA,
+        schema::CAR_FILE_PATH if file.has_made_paths() => schema::CID,
         schema::RECORDED_BACKEND_NAME => schema::BACKEND_NAME,
         schema::RECORDED_CREATED_AT => schema::CREATED_AT,
         schema::RECORDED_STATUS => schema::STATUS,

@@ -116,6 +116,11 @@ impl PinnedFile {
         self.footer.row_groups().iter().map(|group| group.num_rows().max(0) as u64).sum()
     }
 
+    /// Whether the paths of CAR files are made of the CIDs and not read.
+    pub fn has_made_paths(&self) -> bool {
+        notes::car_paths(self.columns.metadata()).is_some()
+    }
+
     /// Whether pinql wrote the file, so that its derived columns hold.
     pub fn is_laid_out(&self) -> bool {
         notes::is_laid_out(self.columns.metadata())

@@ -22,7 +22,8 @@ use quick_cache::sync::Cache;
 use super::file::parquet_in_words;
 use super::notes;
 use crate::pin::schema::{
-    BACKEND_NAME, CAR_FILE_PATH, CID, CREATED_AT, CREATED_BY, LAYOUT_KEY, LAYOUT_VERSION, METADATA, STATUS,
+    BACKEND_NAME, CAR_FILE_PATH, CAR_PATHS_KEY, CID, CREATED_AT, CREATED_BY, LAYOUT_KEY, LAYOUT_VERSION,
+    METADATA, STATUS,
 };
 
 /// The length of the footer and the mark, which end every file.
@@ -238,7 +239,9 @@ fn with_notes(footer: ParquetMetaData) -> ParquetMetaData {
     let keys = metadata.key_value_metadata().into_iter().flatten();
     let laid_out =
         keys.clone().any(|pair| pair.key == LAYOUT_KEY && pair.value.as_deref() == Some(LAYOUT_VERSION));
-    let notes = notes::of(ours && laid_out, unchecked_text(metadata.schema_descr()));
+    let car_paths =
+        keys.clone().find(|pair| pair.key == CAR_PATHS_KEY).and_then(|pair| pair.value.as_deref());
+    let notes = notes::of(ours && laid_out, unchecked_text(metadata.schema_descr()), car_paths);
     let keys = keys
         .filter(|pair| !notes.iter().any(|note| note.key == pair.key))
         .cloned()

@@ -6,15 +6,27 @@ use std::collections::HashMap;
 
 use parquet::file::metadata::KeyValue;
 
+use crate::pin::car_paths::CarPaths;
+
 /// Whether pinql wrote the file, so that its derived columns hold.
 const LAID_OUT: &str = "pinql.note.laid_out";
 /// The columns of bytes that may be text: a JSON array of names.
 const UNCHECKED: &str = "pinql.note.unchecked";
 
+/// How paths of CAR files are made of CIDs, as the file's writer says: nothing if they are not, or if that was not pinql.
+const CAR_PATHS: &str = "pinql.note.car_paths";
+
 /// The notes on a file.
-pub(super) fn of(laid_out: bool, unchecked: Vec<String>) -> [KeyValue; 2] {
+pub(super) fn of(laid_out: bool, unchecked: Vec<String>, car_paths: Option<&str>) -> [KeyValue; 3] {
     let unchecked = serde_json::Value::from(unchecked).to_string();
-    [KeyValue::new(LAID_OUT.to_owned(), laid_out.to_string()), KeyValue::new(UNCHECKED.to_owned(), unchecked)]
+    let car_paths = car_paths.filter(|_| laid_out).unwrap_or_default();
+    [(LAID_OUT, laid_out.to_string()), (UNCHECKED, unchecked), (CAR_PATHS, car_paths.to_owned())]
+        .map(|(key, note)| KeyValue::new(key.to_owned(), note))
+}
+
+/// How all paths of CAR files of the file with these keys are made of CIDs, if they are.
+pub(super) fn car_paths(keys: &HashMap<String, String>) -> Option<CarPaths> {
+    CarPaths::parse(keys.get(CAR_PATHS)?)
 }
 
 /// Whether pinql wrote the file with these keys.

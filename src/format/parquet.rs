@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::error::ArrowError;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::errors::{ParquetError, Result};
@@ -19,9 +20,10 @@ use parquet::file::metadata::{KeyValue, ParquetMetaData, ParquetMetaDataReader, 
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 
+use crate::pin::car_paths::CommonPaths;
 use crate::pin::schema::{
-    BACKEND_NAME, CAR_CREATED_AT_KEY, CAR_FILE_PATH, CAR_ROOT_KEY, CID, CONTENT, CREATED_AT, CREATED_BY,
-    LAYOUT_KEY, LAYOUT_VERSION, METADATA, SIZE_BYTES, SIZE_SUMS_KEY, STATUS, timestamp_type,
+    BACKEND_NAME, CAR_CREATED_AT_KEY, CAR_FILE_PATH, CAR_PATHS_KEY, CAR_ROOT_KEY, CID, CONTENT, CREATED_AT,
+    CREATED_BY, LAYOUT_KEY, LAYOUT_VERSION, METADATA, SIZE_BYTES, SIZE_SUMS_KEY, STATUS, timestamp_type,
 };
 use crate::pin::size_sums::SizeSums;
 use crate::pin::status;
@@ -57,6 +59,7 @@ pub struct LayoutWriter<W: Write + Send> {
     /// That of what was written last.
     section: Option<usize>,
     sums: SizeSums,
+    paths: CommonPaths,
 }
 
 impl<W: Write + Send> LayoutWriter<W> {
@@ -64,7 +67,12 @@ impl<W: Write + Send> LayoutWriter<W> {
     pub fn new(out: W, schema: SchemaRef) -> Result<LayoutWriter<W>> {
         let content = schema.index_of(CONTENT).map_err(|error| ParquetError::General(error.to_string()))?;
         let writer = ArrowWriter::try_new(out, schema, Some(properties(content as i32)))?;
-        Ok(LayoutWriter { writer, section: None, sums: SizeSums::new(GROUP_ROWS) })
+        Ok(LayoutWriter {
+            writer,
+            section: None,
+            sums: SizeSums::new(GROUP_ROWS),
+            paths: CommonPaths::default(),
+        })
     }
 
     /// Appends rows. Each section has row groups of its own, so that the few mappings that need attention are found by the
@@ -75,7 +83,9 @@ impl<W: Write + Send> LayoutWriter<W> {
             self.writer.flush()?;
             self.sums.end_group();
         }
-        self.sums.add(batch.column(batch.schema_ref().index_of(SIZE_BYTES)?).as_primitive());
+        let column = |name| Ok::<_, ArrowError>(batch.column(batch.schema_ref().index_of(name)?));
+        self.sums.add(column(SIZE_BYTES)?.as_primitive());
+        self.paths.add(column(CID)?.as_string(), column(CAR_FILE_PATH)?.as_string());
         self.writer.write(batch)
     }
 
@@ -88,7 +98,8 @@ impl<W: Write + Send> LayoutWriter<W> {
         let groups = self.writer.flushed_row_groups().iter();
         let sums = self.sums.text(groups.map(|group| group.num_rows()));
         let sums = sums.map(|sums| KeyValue::new(SIZE_SUMS_KEY.to_owned(), sums));
-        let keys = root.into_iter().chain([created_at]).chain(sums);
+        let paths = self.paths.common().map(|paths| KeyValue::new(CAR_PATHS_KEY.to_owned(), paths.text()));
+        let keys = root.into_iter().chain([created_at]).chain(sums).chain(paths);
         keys.for_each(|key| self.writer.append_key_value_metadata(key));
         self.writer.into_inner()
     }

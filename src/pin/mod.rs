@@ -3,6 +3,7 @@
 //! A *pin mapping* says that one CID is kept on one backend. Its parts are a [`Cid`] and the [`Content`](cid::Content)
 //! it names, a [`status`], a [`time`] and a [`size`]; [`schema`] puts them into columns.
 
+pub mod car_paths;
 pub mod cid;
 mod count;
 mod fast;

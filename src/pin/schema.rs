@@ -40,6 +40,9 @@ pub const CAR_ROOT_KEY: &str = "pinql.car_root";
 pub const CAR_CREATED_AT_KEY: &str = "pinql.car_created_at";
 /// The key that holds the sum of `size_bytes` in each row group, in their order: `12,0,345`.
 pub const SIZE_SUMS_KEY: &str = "pinql.size_sums";
+/// The key that says how each path of a CAR file is made of its row's CID, if all of them are made in one way: what stands before and
+/// after the CID, `["/s3-bucket/cars/",".car"]`.
+pub const CAR_PATHS_KEY: &str = "pinql.car_paths";
 /// What pinql writes into a Parquet file's `created_by`, before its version. Tools that rewrite a file keep its keys but
 /// not this.
 pub const CREATED_BY: &str = "pinql version ";

@@ -131,7 +131,7 @@ fn a_dry_run_says_what_would_happen() {
     error: cut: ~/data/backends/cut/pins.json, line 1, column 11: the file ends here in the middle: it was cut off
     github: pins.json read as: list; 2 new, 0 updated, 2 mappings afterwards
     github: would write pin_mappings.car (700 B)
-    github: would write pin_mappings.parquet (4.69 KiB)
+    github: would write pin_mappings.parquet (4.74 KiB)
     kubo: pins.json read as: list; 0 new, 1 updated, 2 mappings afterwards
     kubo: would write pin_mappings.car (742 B)
     kubo: would write pin_mappings.parquet (3.14 KiB)
@@ -140,7 +140,7 @@ fn a_dry_run_says_what_would_happen() {
     s3_main: entry 2 (line 4, column 3) rejected: no CID: has none of the keys cid, Cid, CID, hash, Hash, IpfsHash, ipfs_pin_hash, root, pin.cid
     s3_main: pins.json read as: list; 1 new, 0 updated, 1 mapping afterwards
     s3_main: would write pin_mappings.car (442 B)
-    s3_main: would write pin_mappings.parquet (2.86 KiB)
+    s3_main: would write pin_mappings.parquet (2.90 KiB)
     s3_main: would write pin_rejects.parquet (2.60 KiB)
     error: torn: backend `torn`: its mappings cannot be read, and are not written over: backends/torn/pin_mappings.parquet: the footer is damaged: Parquet file too small. Size is 4 but need 8
     hint: put them back with `pinql backend restore torn --from car` or `--from backup`, then run this again
@@ -256,7 +256,7 @@ fn backends_are_listed_and_shown() {
     assert_snapshot!(tree.run(&["backend", "show", "s3_main"]), @"
     file                             │ what                                 │ bytes
     ─────────────────────────────────┼──────────────────────────────────────┼──────
-    pin_mappings.parquet             │ the mappings                         │  2927
+    pin_mappings.parquet             │ the mappings                         │  2974
     pin_mappings.car                 │ the CAR of the mappings              │   442
     pin_rejects.parquet              │ what was no pin; the table `rejects` │  2662
     pins.json.backup.TIME │ kept of pins.json                    │   101
@@ -337,7 +337,7 @@ fn mappings_are_restored_from_their_car() {
     ────────┼──────────────────┼─────────
     github  │ pin_mappings.car │        2
     --- stderr
-    github: would write pin_mappings.parquet (4.69 KiB)
+    github: would write pin_mappings.parquet (4.74 KiB)
     --- exit 0
     ");
     assert!(!tree.file("github", "pin_mappings.parquet").exists());
@@ -346,7 +346,7 @@ fn mappings_are_restored_from_their_car() {
     ────────┼──────────────────┼─────────
     github  │ pin_mappings.car │        2
     --- stderr
-    github: wrote pin_mappings.parquet (4.69 KiB)
+    github: wrote pin_mappings.parquet (4.74 KiB)
     --- exit 0
     ");
     assert_eq!(tree.csv("SELECT * FROM backends.github ORDER BY cid"), rows);

@@ -83,7 +83,12 @@ fn a_migrated_file_is_laid_out_for_look_ups() {
     // A look-up reads a few pages, in whatever spelling.
     let size = std::fs::metadata(tree.file("s3", "pin_mappings.parquet")).unwrap().len();
     let (rows, all) = read(&tree, "SELECT * FROM pins");
-    assert!(rows == ROWS as usize && all >= size, "{all} of {size}");
+    let paths: i64 = footer.row_groups().iter().map(|group| group.column(1).compressed_size()).sum();
+    // The paths of CAR files are made of the CIDs.
+    assert!(
+        rows == ROWS as usize && all >= size - paths as u64 && all < size,
+        "{all} of {size}, {paths} of paths"
+    );
     let (cid, other) = (v1(4321), v0(4321));
     for condition in [format!("cid = '{cid}'"), format!("content = cid_content('{other}')")] {
         let (rows, bytes) = read(&tree, &format!("SELECT * FROM pins WHERE {condition}"));
@@ -99,6 +104,57 @@ fn a_migrated_file_is_laid_out_for_look_ups() {
     let (rows, none) = read(&tree, &format!("SELECT * FROM pins WHERE cid = '{other}'"));
     let (_, one) = read(&tree, &format!("SELECT * FROM pins WHERE cid = '{cid}'"));
     assert!(rows == 0 && none <= one, "{none} and {one} bytes");
+}
+
+#[test]
+fn paths_of_car_files_are_made_of_cids_where_all_of_them_are() {
+    let entry = |cid: String, path: String| format!(r#"{{"cid": "{cid}", "car_file_path": "{path}"}}"#);
+    let named = |number: u64| entry(v1(number), format!("/s3-bucket/cars/{}.car", v1(number)));
+    let with = |last: String| {
+        let entries: Vec<_> = (0..100).map(named).chain([last]).collect();
+        let tree = Tree::with("s3", format!("[{}]", entries.join(",")));
+        tree.migrate();
+        let keys = footer(&tree).file_metadata().key_value_metadata().cloned().unwrap();
+        let paths = keys.into_iter().find(|pair| pair.key == "pinql.car_paths").and_then(|pair| pair.value);
+        (tree, paths)
+    };
+    // In another spelling, too.
+    let (same, key) = with(entry(v0(200), format!("/s3-bucket/cars/{}.car", v0(200))));
+    assert_eq!(key.as_deref(), Some(r#"["/s3-bucket/cars/",".car"]"#));
+    let (other, none) = with(entry(v1(200), format!("/s3-bucket/cars/{}.car", v0(200))));
+    assert_eq!(none, None);
+    let columns = |tree: &Tree, condition: &str| {
+        tree.csv(&format!("SELECT car_file_path, cid FROM pins WHERE {condition} ORDER BY cid"))
+    };
+    let all = |last: (String, String)| {
+        let mut rows: Vec<_> = (0..100).map(|number| (v1(number), v1(number))).chain([last]).collect();
+        rows.sort();
+        let rows = rows.iter().map(|(cid, name)| format!("\n/s3-bucket/cars/{name}.car,{cid}"));
+        format!("car_file_path,cid{}", rows.collect::<String>())
+    };
+    assert_eq!(columns(&same, "true"), all((v0(200), v0(200))));
+    assert_eq!(columns(&other, "true"), all((v1(200), v0(200))));
+    for (tree, cid) in [(&same, v0(200)), (&other, v1(200))] {
+        let path = format!("/s3-bucket/cars/{}.car", v0(200));
+        let row = format!("car_file_path,cid\n{path},{cid}");
+        for condition in [
+            format!("car_file_path = '{path}'"),
+            format!("'{path}' IN (car_file_path)"),
+            format!("cid = '{cid}'"),
+            format!("content = cid_content('{cid}')"),
+            format!("car_file_path LIKE '%{}%'", v0(200)),
+        ] {
+            assert_eq!(columns(tree, &condition), row, "{condition}");
+        }
+        assert_eq!(
+            tree.csv("SELECT count(car_file_path) AS n, count(*) AS all FROM records"),
+            "n,all\n101,101"
+        );
+        assert_eq!(columns(tree, "car_file_path IS NULL"), "car_file_path,cid");
+        // The column is there for others, and the proof of the file is about it.
+        let report = tree.run(&["backend", "verify", "--format", "csv"]);
+        assert!(report.contains("s3,agrees,101,101,0,"), "{report}");
+    }
 }
 
 /// Reads the file as the older tools do, with pandas; as much of it as they would see.

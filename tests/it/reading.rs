@@ -323,9 +323,10 @@ fn derived_columns_are_trusted_only_in_files_that_pinql_wrote() {
         RecordBatch::try_from_iter(columns).unwrap()
     };
     let temp = tempfile::tempdir().unwrap();
-    let layout = || Some(vec![parquet::file::metadata::KeyValue::new("pinql.layout".into(), "3".to_owned())]);
-    let later =
-        || Some(vec![parquet::file::metadata::KeyValue::new("pinql.layout".into(), "999".to_owned())]);
+    let key = |key: &str, value: &str| parquet::file::metadata::KeyValue::new(key.into(), value.to_owned());
+    let paths = || key("pinql.car_paths", r#"["made/of/",""]"#);
+    let layout = || Some(vec![key("pinql.layout", "3"), paths()]);
+    let later = || Some(vec![key("pinql.layout", "999"), paths()]);
     let properties = |writer: &str, keys| {
         WriterProperties::builder().set_created_by(writer.into()).set_key_value_metadata(keys).build()
     };
@@ -334,8 +335,9 @@ fn derived_columns_are_trusted_only_in_files_that_pinql_wrote() {
     write_with(&place(temp.path(), "no_key"), &batch("no_key"), properties(ours, None));
     // A tool that rewrites a file copies its keys, and arrow schemas hold them a second time.
     let copied = batch("copied_schema");
-    let keys = [("pinql.layout", "3"), ("pinql.note.laid_out", "true")]
-        .map(|(key, value)| (key.to_owned(), value.to_owned()));
+    let notes = [("pinql.note.laid_out", "true"), ("pinql.note.car_paths", r#"["made/of/",""]"#)];
+    let keys =
+        [("pinql.layout", "3"), notes[0], notes[1]].map(|(key, value)| (key.to_owned(), value.to_owned()));
     let schema = copied.schema().as_ref().clone().with_metadata(keys.into());
     let copied = RecordBatch::try_new(Arc::new(schema), copied.columns().to_vec()).unwrap();
     write_with(&place(temp.path(), "copied_schema"), &copied, properties("another tool", layout()));
@@ -347,12 +349,14 @@ fn derived_columns_are_trusted_only_in_files_that_pinql_wrote() {
     write_with(&place(temp.path(), "later_layout"), &batch("later_layout"), properties(ours, later()));
     let rows = csv(
         temp.path(),
-        "SELECT backend_name, status, content = cid_content(cid) AS right, size_bytes FROM pins ORDER BY 1",
+        "SELECT backend_name, status, content = cid_content(cid) AS right, size_bytes,
+            replace(car_file_path, cid, 'CID') AS path FROM pins ORDER BY 1",
     );
     assert_eq!(
         rows,
-        "backend_name,status,right,size_bytes\ncopied_key,stored,true,10\ncopied_schema,stored,true,10\nlater_layout,stored,true,10\n\
-         no_key,stored,true,10\nours,STORED,false,999"
+        "backend_name,status,right,size_bytes,path\ncopied_key,stored,true,10,/cars/CID.car\n\
+         copied_schema,stored,true,10,/cars/CID.car\nlater_layout,stored,true,10,/cars/CID.car\n\
+         no_key,stored,true,10,/cars/CID.car\nours,STORED,false,999,made/of/CID"
     );
     let laid_out = csv(temp.path(), "SELECT name, laid_out FROM backends ORDER BY 1");
     assert_eq!(
