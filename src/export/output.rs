@@ -21,7 +21,7 @@ impl<'w> Output<'w> {
         Output(BufWriter::with_capacity(BUFFER, out))
     }
 
-    pub(super) fn put(&mut self, text: impl AsRef<[u8]>) -> Result<()> {
+    pub(super) fn put(&mut self, text: &(impl AsRef<[u8]> + ?Sized)) -> Result<()> {
         let written = self.0.write_all(text.as_ref());
         written.map_err(|source| Error::Output { source })
     }
