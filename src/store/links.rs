@@ -58,8 +58,10 @@ pub(super) fn name_twins(backends: &mut [BackendDir], inside: &Inside) {
     let mut order: Vec<usize> = (0..backends.len()).collect();
     let borrows = |backend: &BackendDir| {
         let name = backend.path.file_name().map(OsStr::to_string_lossy);
-        let is_linked =
-            backend.path.parent() != Some(&inside.backends) || name.is_none_or(|name| name != backend.name);
+        // One that looked like another has got a sign more.
+        let whole = |name: &str| name.trim_end_matches('\u{fffd}').to_owned();
+        let is_linked = backend.path.parent() != Some(&inside.backends)
+            || name.is_none_or(|name| whole(&name) != whole(&backend.name));
         is_linked || backend.files().iter().any(|file| !file.path.starts_with(&backend.path))
     };
     order.sort_by_cached_key(|&index| (borrows(&backends[index]), index));

@@ -210,7 +210,12 @@ fn look_at(inside: &Inside, name: String, entry: &Path) -> Option<BackendDir> {
 fn look_into(inside: &Inside, name: String, path: PathBuf) -> Option<BackendDir> {
     let has_car = path.join(layout::CAR).exists();
     let has_legacy = fs::symlink_metadata(path.join(layout::LEGACY)).is_ok();
-    let mappings = mappings(inside, &path, format!("{}/{name}/{}", layout::BACKENDS, layout::MAPPINGS));
+    let mut mappings = mappings(inside, &path, format!("{}/{name}/{}", layout::BACKENDS, layout::MAPPINGS));
+    // It may be another that comes in its place at this moment: it is not known to have none.
+    if let (Mappings::Absent, Err(error)) = (&mappings, fs::symlink_metadata(&path)) {
+        mappings =
+            Mappings::Unreadable { path: format!("{}/{name}", layout::BACKENDS), reason: plain(&error) };
+    }
     let backend = BackendDir { name, path, mappings, has_car, has_legacy };
     // A hidden directory is a tool's own, such as .git, unless it holds mappings.
     let holds_nothing =

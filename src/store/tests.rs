@@ -156,3 +156,14 @@ fn a_device_is_written_to_and_not_replaced() {
     let mut full = StagedFile::beside(Path::new("/dev/full")).unwrap();
     assert_eq!(full.write_all(b"x").unwrap_err().kind(), io::ErrorKind::StorageFull);
 }
+
+#[test]
+fn a_backend_that_goes_away_while_it_is_looked_at_is_not_known_to_have_no_mappings() {
+    let temp = tempfile::tempdir().unwrap();
+    let there = dir(temp.path(), "there");
+    let data = DataDir::open(temp.path()).unwrap();
+    let look = |path: PathBuf| look_into(&data.inside().unwrap(), "name".into(), path).unwrap().mappings;
+    assert!(matches!(look(there.clone()), Mappings::Absent));
+    let gone = look(there.with_file_name("gone"));
+    assert!(matches!(gone, Mappings::Unreadable { path, .. } if path == "backends/name"));
+}
