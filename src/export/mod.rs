@@ -112,7 +112,7 @@ pub struct Written {
 
 /// Turns batches into one output format, as they come.
 pub trait Encoder {
-    /// Writes one batch.
+    /// Takes one batch. Its last rows may be written only with the next, or at the end.
     fn write(&mut self, batch: &RecordBatch) -> Result<()>;
 
     /// Writes what is left, flushes, and says what was written. An output without this call is incomplete.

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::panic::resume_unwind;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvError, SyncSender, TryRecvError, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
@@ -91,11 +91,12 @@ struct Part {
 }
 
 impl<R: Rows> RowEncoder<'_, R> {
-    /// Has the text of a batch made, and writes what is oldest if much is in the making.
+    /// Has the text of a batch made, and writes what is made already; more of it if much is in the making.
     fn hand_over(&mut self, batch: Batch) -> Result<()> {
         if self.given.len() == MAKERS * BATCHES {
             self.write_oldest()?;
         }
+        while self.write_part(false)?.is_some() {}
         let next = self.given.back().map_or(0, |last| (last + 1) % MAKERS);
         if next == self.makers.len() {
             self.makers.push(Maker::start(&self.text));
@@ -108,20 +109,33 @@ impl<R: Rows> RowEncoder<'_, R> {
 
     /// Writes the oldest batch whose text is in the making, if there is one.
     fn write_oldest(&mut self) -> Result<()> {
-        let Some(oldest) = self.given.pop_front() else { return Ok(()) };
-        loop {
-            let Ok(Part { text, is_last }) = self.makers[oldest].parts.recv() else {
-                match self.makers.swap_remove(oldest).thread.join() {
-                    Err(panic) => resume_unwind(panic),
-                    Ok(()) => unreachable!("a thread makes all of its batches"),
-                }
-            };
-            self.out.put(&text)?;
-            self.text.give_back(text);
-            if is_last {
-                return Ok(());
-            }
+        while self.write_part(true)?.is_some_and(|is_last| !is_last) {}
+        Ok(())
+    }
+
+    /// Writes the next part and tells whether it is the last of its batch; `None` if there is none, or it is not made yet and is
+    /// not waited for.
+    fn write_part(&mut self, wait: bool) -> Result<Option<bool>> {
+        let Some(&oldest) = self.given.front() else { return Ok(None) };
+        let parts = &self.makers[oldest].parts;
+        let made = match wait {
+            true => parts.recv().map_err(|RecvError| TryRecvError::Disconnected),
+            false => parts.try_recv(),
+        };
+        let Part { text, is_last } = match made {
+            Ok(part) => part,
+            Err(TryRecvError::Empty) => return Ok(None),
+            Err(TryRecvError::Disconnected) => match self.makers.swap_remove(oldest).thread.join() {
+                Err(panic) => resume_unwind(panic),
+                Ok(()) => unreachable!("a thread makes all of its batches"),
+            },
+        };
+        self.out.put(&text)?;
+        self.text.give_back(text);
+        if is_last {
+            self.given.pop_front();
         }
+        Ok(Some(is_last))
     }
 
     fn write_all(&mut self) -> Result<()> {
@@ -174,10 +188,12 @@ impl<R: Rows> Texts<R> {
         self.used().pop().unwrap_or_default()
     }
 
-    /// Takes back what has gone out.
+    /// Takes back what has gone out, unless wide rows have made it large.
     fn give_back(&self, mut text: Text) {
-        text.clear();
-        self.used().push(text);
+        if text.len() <= 2 * PART_BYTES {
+            text.clear();
+            self.used().push(text);
+        }
     }
 
     fn used(&self) -> MutexGuard<'_, Vec<Text>> {

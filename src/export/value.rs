@@ -98,7 +98,8 @@ impl<'a> Column<'a> {
         }
     }
 
-    /// The value of a row that [is not NULL](Column::is_null), if it is text: so it need not be copied to be looked at.
+    /// The value of a row that [is not NULL](Column::is_null), if it is text that [may need care](Column::is_plain): so it need not be
+    /// copied to be looked at.
     #[inline]
     pub(super) fn str(&self, row: usize) -> Option<&str> {
         match &self.cells {
@@ -155,7 +156,7 @@ impl<'a> Column<'a> {
             },
             cells if cells.is_infinite(row) => out.push_str("null"),
             cells if cells.push_number(row, out) => {}
-            // Neither times nor hexadecimal have anything to escape.
+            // Neither times nor hexadecimal nor words have anything to escape.
             _ => {
                 out.push('"');
                 self.text(row, out);
