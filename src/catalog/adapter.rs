@@ -17,9 +17,9 @@ use datafusion::physical_expr_adapter::{PhysicalExprAdapter, PhysicalExprAdapter
 
 use super::derive::{Derive, DeriveFunction};
 use super::{notes, sought};
-use crate::pin::car_paths::CarPaths;
+use crate::pin::made_paths::MadePaths;
 use crate::pin::schema::{
-    BACKEND_NAME, CAR_FILE_PATH, CID, CONTENT, CREATED_AT, METADATA, RECORDED_BACKEND_NAME,
+    BACKEND_NAME, CAR_FILE_PATH, CID, CONTENT, CREATED_AT, METADATA, PINS, RECORDED_BACKEND_NAME,
     RECORDED_CREATED_AT, RECORDED_STATUS, RECORDS, SIZE_BYTES, STATUS, TABLE_KEY, timestamp_type,
 };
 use crate::pin::status::STORED;
@@ -37,8 +37,8 @@ struct PinAdapter {
 
 impl PhysicalExprAdapterFactory for PinAdapterFactory {
     fn create(&self, logical: SchemaRef, file: SchemaRef) -> Result<Arc<dyn PhysicalExprAdapter>> {
-        let records = logical.metadata().get(TABLE_KEY).is_some_and(|table| table == RECORDS);
-        let source = FileColumns { file: &file, records };
+        let kind = logical.metadata().get(TABLE_KEY).map_or("", String::as_str);
+        let source = FileColumns { file: &file, kind };
         let made = logical.fields().iter().map(|field| Ok((field.name().clone(), source.make(field)?)));
         let columns = made.collect::<Result<_>>()?;
         Ok(Arc::new(PinAdapter { columns, file }))
@@ -62,8 +62,9 @@ impl PhysicalExprAdapter for PinAdapter {
 /// The columns of one file, and how to make those of `pins` of them.
 struct FileColumns<'a> {
     file: &'a Schema,
-    /// Whether they are for `records`, whose further columns are not the file's.
-    records: bool,
+    /// The kind of the table that they are for: the further columns of `records` are not the file's, and only `pins` may make what the
+    /// file has, too.
+    kind: &'a str,
 }
 
 impl FileColumns<'_> {
@@ -76,9 +77,9 @@ impl FileColumns<'_> {
             CREATED_AT => self.created_at(),
             CONTENT => self.derived(CONTENT, logical, Derive::Content, self.text(CID)?),
             SIZE_BYTES => self.derived(SIZE_BYTES, logical, Derive::SizeBytes, self.metadata()?),
-            RECORDED_BACKEND_NAME if self.records => self.text(BACKEND_NAME),
-            RECORDED_CREATED_AT if self.records => self.text(CREATED_AT),
-            RECORDED_STATUS if self.records => self.text(STATUS),
+            RECORDED_BACKEND_NAME if self.kind == RECORDS => self.text(BACKEND_NAME),
+            RECORDED_CREATED_AT if self.kind == RECORDS => self.text(CREATED_AT),
+            RECORDED_STATUS if self.kind == RECORDS => self.text(STATUS),
             extra => match self.find(extra) {
                 // What is text in one file and something else in another is shown as text.
                 Some(_) if *logical.data_type() == DataType::Utf8View => self.text(extra),
@@ -126,9 +127,8 @@ impl FileColumns<'_> {
 
     /// The file's own, or, where that is cheaper, what it is made of.
     fn car_path(&self) -> Result<Arc<dyn PhysicalExpr>> {
-        let Some(CarPaths { before, after }) = notes::car_paths(self.file.metadata()) else {
-            return self.text(CAR_FILE_PATH);
-        };
+        let made = notes::car_paths(self.file.metadata()).filter(|_| self.kind == PINS);
+        let Some(MadePaths { before, after }) = made else { return self.text(CAR_FILE_PATH) };
         let text = |text| lit(ScalarValue::Utf8View(Some(text)));
         self.call_with(Derive::CarPath, vec![self.text(CID)?, text(before), text(after)])
     }

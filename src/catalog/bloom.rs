@@ -24,12 +24,12 @@ const MOST_BLOCKS: usize = 64;
 ///
 /// # Errors
 /// If the filter cannot be read.
-pub(super) async fn perhaps_in<'a>(
+pub(super) fn perhaps_in<'a>(
     file: &PinnedFile,
     column: &ColumnChunkMetaData,
     contents: Vec<&'a [u8]>,
 ) -> Result<Vec<&'a [u8]>, object_store::Error> {
-    let Some(bits) = bits_of(file, column).await? else { return Ok(contents) };
+    let Some(bits) = bits_of(file, column)? else { return Ok(contents) };
     if contents.len() > MOST_BLOCKS {
         let filter = Sbbf::new(&file.read(bits)?);
         return Ok(contents.into_iter().filter(|content| filter.check(*content)).collect());
@@ -47,7 +47,7 @@ pub(super) async fn perhaps_in<'a>(
 }
 
 /// Where the bits of a column's filter lie, if it has one of the form that is known.
-async fn bits_of(
+fn bits_of(
     file: &PinnedFile,
     column: &ColumnChunkMetaData,
 ) -> Result<Option<Range<u64>>, object_store::Error> {

@@ -38,6 +38,8 @@ impl ScanFacts {
         let (config, source) =
             node.downcast_ref::<DataSourceExec>()?.downcast_to_file_source::<PinSource>()?;
         let source: &dyn datafusion::datasource::physical_plan::FileSource = source;
+        let kind = source.table_schema().table_schema().metadata().get(schema::TABLE_KEY);
+        let is_pins = kind.is_some_and(|kind| kind == schema::PINS);
         let filter = source.filter();
         let filtered = filter.as_ref().map(columns_of).unwrap_or_default();
         let projected = source.projection().into_iter().flat_map(|projection| projection.iter());
@@ -53,7 +55,7 @@ impl ScanFacts {
                 facts.files += 1;
                 facts.laid_out += usize::from(file.is_laid_out());
                 facts.rows += file.rows();
-                facts.expected += expected(part, file, &asked);
+                facts.expected += expected(part, file, &asked, is_pins);
             }
         }
         columns.remove(schema::BACKEND_NAME);
@@ -67,8 +69,8 @@ fn columns_of(expr: &Arc<dyn PhysicalExpr>) -> BTreeSet<String> {
 }
 
 /// The compressed bytes of some columns of a file, in the row groups that the scan has chosen.
-fn expected(part: &PartitionedFile, file: &PinnedFile, asked: &BTreeSet<&String>) -> u64 {
-    let sources: BTreeSet<&str> = asked.iter().map(|name| source(name, file)).collect();
+fn expected(part: &PartitionedFile, file: &PinnedFile, asked: &BTreeSet<&String>, is_pins: bool) -> u64 {
+    let sources: BTreeSet<&str> = asked.iter().map(|name| source(name, file, is_pins)).collect();
     let chosen = part.extension::<ParquetAccessPlan>();
     let groups = file.footer.row_groups().iter().enumerate();
     let groups = groups.filter(|(index, _)| chosen.is_none_or(|chosen| chosen.should_scan(*index)));
@@ -81,11 +83,11 @@ fn expected(part: &PartitionedFile, file: &PinnedFile, asked: &BTreeSet<&String>
 }
 
 /// The column of a file that one of ours is made from.
-fn source<'a>(name: &'a str, file: &PinnedFile) -> &'a str {
+fn source<'a>(name: &'a str, file: &PinnedFile, is_pins: bool) -> &'a str {
     match name {
         schema::CONTENT if !file.is_laid_out() => schema::CID,
         schema::SIZE_BYTES if !file.is_laid_out() => schema::METADATA,
-        schema::CAR_FILE_PATH if file.has_made_paths() => schema::CID,
+        schema::CAR_FILE_PATH if is_pins && file.has_made_paths() => schema::CID,
         schema::RECORDED_BACKEND_NAME => schema::BACKEND_NAME,
         schema::RECORDED_CREATED_AT => schema::CREATED_AT,
         schema::RECORDED_STATUS => schema::STATUS,

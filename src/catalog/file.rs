@@ -83,6 +83,10 @@ impl PinnedFile {
         };
         let location = location(path).map_err(OpenError::Unreadable)?;
         let file = File::open(path).map_err(failed)?;
+        // Part files have come in its place.
+        if file.metadata().is_ok_and(|metadata| metadata.is_dir()) {
+            return Err(OpenError::Gone);
+        }
         let meta = meta(location, &file).map_err(failed)?;
         let bytes = PinnedBytes { meta, file, bytes_read };
         let footer = bytes.footer(known).map_err(OpenError::Unreadable)?;
@@ -116,7 +120,7 @@ impl PinnedFile {
         self.footer.row_groups().iter().map(|group| group.num_rows().max(0) as u64).sum()
     }
 
-    /// Whether the paths of CAR files are made of the CIDs and not read.
+    /// Whether all paths of CAR files are made of their CIDs.
     pub fn has_made_paths(&self) -> bool {
         notes::car_paths(self.columns.metadata()).is_some()
     }
@@ -295,5 +299,22 @@ pub(crate) fn parquet_in_words(error: &ParquetError) -> String {
         ParquetError::General(text) | ParquetError::EOF(text) | ParquetError::NYI(text) => text.clone(),
         ParquetError::External(cause) => in_words(cause.as_ref()),
         other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_file_any_more_is_gone() {
+        let temp = tempfile::tempdir().unwrap();
+        for name in ["", "nothing"] {
+            let footers = Footers::new(None);
+            let path = temp.path().join(name);
+            let opened = PinnedFile::open(&path, "a".into(), String::new(), Arc::default(), &footers);
+            // Opening a directory is an error of its own elsewhere than on Unix.
+            assert!(matches!(opened, Err(OpenError::Gone)) || cfg!(windows) && name.is_empty(), "{path:?}");
+        }
     }
 }

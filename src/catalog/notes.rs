@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use parquet::file::metadata::KeyValue;
 
-use crate::pin::car_paths::CarPaths;
+use crate::pin::made_paths::MadePaths;
 
 /// Whether pinql wrote the file, so that its derived columns hold.
 const LAID_OUT: &str = "pinql.note.laid_out";
@@ -25,8 +25,8 @@ pub(super) fn of(laid_out: bool, unchecked: Vec<String>, car_paths: Option<&str>
 }
 
 /// How all paths of CAR files of the file with these keys are made of CIDs, if they are.
-pub(super) fn car_paths(keys: &HashMap<String, String>) -> Option<CarPaths> {
-    CarPaths::parse(keys.get(CAR_PATHS)?)
+pub(super) fn car_paths(keys: &HashMap<String, String>) -> Option<MadePaths> {
+    MadePaths::parse(keys.get(CAR_PATHS)?)
 }
 
 /// Whether pinql wrote the file with these keys.

@@ -17,9 +17,11 @@ use parquet::arrow::async_reader::AsyncFileReader;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::ParquetMetaData;
 use tokio::sync::OnceCell;
+use tokio::task;
 
 use super::file::{OpenError, PinnedFile, UnreadableFile};
 use super::footer::Footers;
+use super::snapshot::ended;
 
 /// What each [`PartitionedFile`] of a scan carries: its file, open already or to be opened once.
 #[derive(Debug)]
@@ -31,7 +33,7 @@ pub(crate) struct FileHandle {
 }
 
 /// How to open a file of a plan that was made in another process.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct LateFile {
     pub footers: Arc<Footers>,
     pub backend: String,
@@ -83,8 +85,8 @@ impl FileHandle {
 
     async fn get(&self) -> Result<&PinnedFile, UnreadableFile> {
         let open = || async {
-            let late = self.late.as_ref().expect("a handle without a file knows how to open one");
-            late.open().map(Arc::new)
+            let late = self.late.clone().expect("a handle without a file knows how to open one");
+            ended(task::spawn_blocking(move || late.open()).await).map(Arc::new)
         };
         self.file.get_or_try_init(open).await.map(AsRef::as_ref)
     }

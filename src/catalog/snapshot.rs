@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use arrow::datatypes::Field;
 use object_store::ObjectMeta;
-use tokio::task;
+use tokio::task::{self, JoinHandle};
 
 use super::file::{OpenError, PinnedFile, UnreadableFile};
 use super::footer::Footers;
@@ -15,8 +15,10 @@ use crate::error::Result;
 use crate::pin::schema;
 use crate::store::{BackendDir, DataDir, Mappings, MappingsFile, Unreachable};
 
-/// Backends whose files one thread opens, while others open those of others: on a network each takes its time.
+/// Threads that open files: on a network each of these takes its time.
 const OPENING: usize = 32;
+/// Backends whose files one thread opens at least.
+const FEWEST: usize = 4;
 
 /// The data directory as one query sees it. Each backend is looked at once, when it is first needed.
 #[derive(Debug)]
@@ -88,9 +90,13 @@ impl Snapshot {
         self: &Arc<Self>,
         backends: &[BackendDir],
     ) -> Result<Vec<Arc<PinnedFile>>, UnreadableFile> {
-        let opened = self.open(backends).await.into_iter().map(|opened| self.or_skip(opened));
-        let opened: Vec<_> = opened.collect::<Result<_, _>>()?;
-        Ok(opened.into_iter().flat_map(|files| files.to_vec()).collect())
+        let mut all = Vec::with_capacity(backends.len());
+        for opening in self.opening(backends) {
+            for opened in ended(opening.await) {
+                all.extend(self.or_skip(opened)?.iter().cloned());
+            }
+        }
+        Ok(all)
     }
 
     /// The open files of rejects of these backends. One that several backends have by a link counts once.
@@ -154,19 +160,21 @@ impl Snapshot {
 
     /// The open files of each of these backends, whatever is done about unreadable ones.
     pub async fn open(self: &Arc<Self>, backends: &[BackendDir]) -> Vec<Opened> {
-        let threads: Vec<_> = backends
-            .chunks(OPENING)
-            .map(|some| {
-                let (snapshot, some) = (Arc::clone(self), some.to_vec());
-                let open = move || some.iter().map(|backend| snapshot.open_once(backend)).collect::<Vec<_>>();
-                task::spawn_blocking(open)
-            })
-            .collect();
         let mut opened = Vec::with_capacity(backends.len());
-        for thread in threads {
-            opened.extend(ended(thread.await));
+        for opening in self.opening(backends) {
+            opened.extend(ended(opening.await));
         }
         opened
+    }
+
+    /// Begins to open the files of these backends, some of them in each thread.
+    fn opening(self: &Arc<Self>, backends: &[BackendDir]) -> Vec<JoinHandle<Vec<Opened>>> {
+        let some = backends.len().div_ceil(OPENING).max(FEWEST);
+        let threads = backends.chunks(some).map(|some| {
+            let (snapshot, some) = (Arc::clone(self), some.to_vec());
+            task::spawn_blocking(move || some.iter().map(|backend| snapshot.open_once(backend)).collect())
+        });
+        threads.collect()
     }
 
     fn open_once(&self, backend: &BackendDir) -> Opened {
@@ -282,6 +290,6 @@ struct OpenFailed {
 }
 
 /// What a thread gave, which is only stopped before its end when the whole program is.
-fn ended<T>(thread: Result<T, task::JoinError>) -> T {
+pub(super) fn ended<T>(thread: Result<T, task::JoinError>) -> T {
     thread.unwrap_or_else(|failed| resume_unwind(failed.into_panic()))
 }

@@ -58,7 +58,7 @@ enum Of {
 impl PinTable {
     /// `pins`.
     pub fn pins(snapshot: Arc<Snapshot>) -> PinTable {
-        PinTable { snapshot, of: Of::All, schema: marked(schema::pins(), "pins") }
+        PinTable { snapshot, of: Of::All, schema: marked(schema::pins(), schema::PINS) }
     }
 
     /// `records`: `pins` with what the files themselves say.
@@ -111,7 +111,7 @@ impl PinTable {
     fn table_schema(&self) -> TableSchema {
         let columns =
             self.schema.fields().iter().filter(|field| field.name() != schema::BACKEND_NAME).cloned();
-        let kind = self.schema.metadata().get(schema::TABLE_KEY).map_or("pins", String::as_str);
+        let kind = self.schema.metadata().get(schema::TABLE_KEY).map_or(schema::PINS, String::as_str);
         TableSchema::builder(marked(columns.collect(), kind))
             .with_table_partition_cols(vec![Arc::new(schema::backend_name())])
             .build()

@@ -67,7 +67,7 @@ impl Wanted {
         let all: Vec<&[u8]> = self.0.iter().map(Vec::as_slice).collect();
         let mut groups = BTreeMap::new();
         for (index, group) in footer.row_groups().iter().enumerate() {
-            let contents = perhaps_in(file, group.column(column), &all).await?;
+            let contents = perhaps_in(file, group.column(column), &all)?;
             if !contents.is_empty() {
                 groups.insert(index, contents);
             }
@@ -95,7 +95,7 @@ impl Wanted {
 }
 
 /// Those of some contents that a row group may have; `column` is that of `content`. `None` if it cannot be read.
-async fn perhaps_in<'a>(
+fn perhaps_in<'a>(
     file: &PinnedFile,
     column: &ColumnChunkMetaData,
     contents: &[&'a [u8]],
@@ -107,7 +107,7 @@ async fn perhaps_in<'a>(
     let contents = range.map_or(contents, |(least, most)| within(contents, least, most));
     match contents.is_empty() {
         true => Some(Vec::new()),
-        false => bloom::perhaps_in(file, column, contents.to_vec()).await.ok(),
+        false => bloom::perhaps_in(file, column, contents.to_vec()).ok(),
     }
 }
 

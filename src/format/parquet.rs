@@ -20,7 +20,7 @@ use parquet::file::metadata::{KeyValue, ParquetMetaData, ParquetMetaDataReader, 
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 
-use crate::pin::car_paths::CommonPaths;
+use crate::pin::made_paths::CommonPaths;
 use crate::pin::schema::{
     BACKEND_NAME, CAR_CREATED_AT_KEY, CAR_FILE_PATH, CAR_PATHS_KEY, CAR_ROOT_KEY, CID, CONTENT, CREATED_AT,
     CREATED_BY, LAYOUT_KEY, LAYOUT_VERSION, METADATA, SIZE_BYTES, SIZE_SUMS_KEY, STATUS, timestamp_type,

@@ -5,18 +5,18 @@ use arrow::array::StringArray;
 
 /// What stands before and after the CID in each path.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CarPaths {
+pub struct MadePaths {
     /// `/s3-bucket/cars/`.
     pub before: String,
     /// `.car`.
     pub after: String,
 }
 
-impl CarPaths {
+impl MadePaths {
     /// What stands before and after a CID in its path, if it is in there.
-    fn of(cid: &str, path: &str) -> Option<CarPaths> {
+    fn of(cid: &str, path: &str) -> Option<MadePaths> {
         let (before, after) = path.split_once(cid).filter(|_| !cid.is_empty())?;
-        Some(CarPaths { before: before.into(), after: after.into() })
+        Some(MadePaths { before: before.into(), after: after.into() })
     }
 
     /// Whether the path of a CID is made in this way.
@@ -30,10 +30,10 @@ impl CarPaths {
         serde_json::json!([self.before, self.after]).to_string()
     }
 
-    /// Reads [`CarPaths::text`].
-    pub fn parse(text: &str) -> Option<CarPaths> {
+    /// Reads [`MadePaths::text`].
+    pub fn parse(text: &str) -> Option<MadePaths> {
         let [before, after] = serde_json::from_str(text).ok()?;
-        Some(CarPaths { before, after })
+        Some(MadePaths { before, after })
     }
 }
 
@@ -44,7 +44,7 @@ pub enum CommonPaths {
     #[default]
     Unknown,
     /// All of them are made in the same way.
-    Same(CarPaths),
+    Same(MadePaths),
     /// One is made in another way than those before, is no name made of a CID, or there is none.
     Differ,
 }
@@ -59,7 +59,7 @@ impl CommonPaths {
                     CommonPaths::Same(paths)
                 }
                 (CommonPaths::Unknown, Some((cid, path))) => {
-                    CarPaths::of(cid, path).map_or(CommonPaths::Differ, CommonPaths::Same)
+                    MadePaths::of(cid, path).map_or(CommonPaths::Differ, CommonPaths::Same)
                 }
                 _ => CommonPaths::Differ,
             };
@@ -70,7 +70,7 @@ impl CommonPaths {
     }
 
     /// What all of them have in common.
-    pub fn common(&self) -> Option<&CarPaths> {
+    pub fn common(&self) -> Option<&MadePaths> {
         match self {
             CommonPaths::Same(paths) => Some(paths),
             CommonPaths::Unknown | CommonPaths::Differ => None,
@@ -82,7 +82,7 @@ impl CommonPaths {
 mod tests {
     use super::*;
 
-    fn common(rows: &[(Option<&str>, Option<&str>)]) -> Option<CarPaths> {
+    fn common(rows: &[(Option<&str>, Option<&str>)]) -> Option<MadePaths> {
         let mut paths = CommonPaths::default();
         for rows in rows.chunks(2) {
             let cids: StringArray = rows.iter().map(|(cid, _)| *cid).collect();
@@ -95,8 +95,8 @@ mod tests {
     #[test]
     fn paths_that_are_made_of_their_cids_are_known() {
         let paths = |before: &str, after: &str| {
-            let paths = CarPaths { before: before.into(), after: after.into() };
-            assert_eq!(CarPaths::parse(&paths.text()), Some(paths.clone()));
+            let paths = MadePaths { before: before.into(), after: after.into() };
+            assert_eq!(MadePaths::parse(&paths.text()), Some(paths.clone()));
             Some(paths)
         };
         let (a, b) = ((Some("a"), Some("/x/a.c")), (Some("b"), Some("/x/b.c")));
@@ -125,7 +125,7 @@ mod tests {
             assert_eq!(common(&[other, a, a]), None);
         }
         assert_eq!(common(&[(Some(""), Some("/x/.c"))]), None);
-        assert_eq!(CarPaths::parse("[\"a\"]"), None);
-        assert_eq!(CarPaths::parse("no JSON"), None);
+        assert_eq!(MadePaths::parse("[\"a\"]"), None);
+        assert_eq!(MadePaths::parse("no JSON"), None);
     }
 }

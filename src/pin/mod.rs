@@ -3,10 +3,10 @@
 //! A *pin mapping* says that one CID is kept on one backend. Its parts are a [`Cid`] and the [`Content`](cid::Content)
 //! it names, a [`status`], a [`time`] and a [`size`]; [`schema`] puts them into columns.
 
-pub mod car_paths;
 pub mod cid;
 mod count;
 mod fast;
+pub mod made_paths;
 pub mod mapping;
 pub mod observation;
 pub(crate) mod reason;

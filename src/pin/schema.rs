@@ -49,6 +49,8 @@ pub const CREATED_BY: &str = "pinql version ";
 
 /// A key that the schemas of tables have and no file has; its value is the table's kind.
 pub const TABLE_KEY: &str = "pinql.table";
+/// The kind of the table `pins`.
+pub const PINS: &str = "pins";
 /// The kind of the table `records`.
 pub const RECORDS: &str = "records";
 

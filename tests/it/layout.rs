@@ -151,10 +151,25 @@ fn paths_of_car_files_are_made_of_cids_where_all_of_them_are() {
             "n,all\n101,101"
         );
         assert_eq!(columns(tree, "car_file_path IS NULL"), "car_file_path,cid");
-        // The column is there for others, and the proof of the file is about it.
         let report = tree.run(&["backend", "verify", "--format", "csv"]);
         assert!(report.contains("s3,agrees,101,101,0,"), "{report}");
     }
+
+    // The column is there for others: whoever asks what the file says, or holds it against its CAR, reads it.
+    let place = same.file("s3", "pin_mappings.parquet");
+    let (start, length) = footer(&same).row_group(0).column(1).byte_range();
+    let mut bytes = std::fs::read(&place).unwrap();
+    bytes[(start + length / 2) as usize] ^= 0xff;
+    std::fs::write(&place, bytes).unwrap();
+    assert_eq!(columns(&same, "true"), all((v0(200), v0(200))));
+    for (table, as_they_were) in [("pins", true), ("records", false), ("backends.s3", false)] {
+        let made = "FILTER (WHERE car_file_path = '/s3-bucket/cars/' || cid || '.car')";
+        let answer = same.run(&["-c", &format!("SELECT count(*) {made} AS made FROM {table}")]);
+        // What is no text at all any more is told as damage.
+        assert_eq!(answer.contains("101"), as_they_were, "{table}: {answer}");
+    }
+    let report = same.run(&["backend", "verify", "--format", "csv"]);
+    assert!(report.contains("s3") && !report.contains("agrees"), "{report}");
 }
 
 /// Reads the file as the older tools do, with pandas; as much of it as they would see.
