@@ -8,9 +8,10 @@
 use arrow::datatypes::Schema;
 
 use super::Style;
+use super::escape::{any_byte, push_marked};
 use super::rows::Rows;
 use super::text::Text;
-use super::value::{Column, any_byte, push_marked};
+use super::value::Column;
 
 /// NULL where an empty field would be an empty line, which readers skip.
 const LONE_NULL: &str = "NULL";

@@ -12,9 +12,10 @@ use arrow::datatypes::{DataType, Schema};
 use crate::error::Result;
 
 use super::columns::refuse_duplicates;
+use super::escape::push_json_string;
 use super::rows::Rows;
 use super::text::Text;
-use super::value::{Column, push_json_string};
+use super::value::Column;
 use super::{Format, Style};
 
 /// Writes one array.

@@ -23,6 +23,7 @@
 
 mod columns;
 mod csv;
+mod escape;
 mod html;
 mod ipc;
 mod json;

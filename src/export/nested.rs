@@ -9,8 +9,9 @@ use arrow::array::{
 };
 use arrow::datatypes::DataType;
 
+use super::escape::push_json_string;
 use super::text::Text;
-use super::value::{Cells, Column, push_json_string};
+use super::value::{Cells, Column};
 
 /// A field of a struct.
 pub(super) struct Member<'a> {
