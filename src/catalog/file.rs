@@ -10,7 +10,6 @@ use std::ops::Range;
 use std::path::Path as FilePath;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::SystemTime;
 
 use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
@@ -83,11 +82,12 @@ impl PinnedFile {
         };
         let location = location(path).map_err(OpenError::Unreadable)?;
         let file = File::open(path).map_err(failed)?;
+        let metadata = file.metadata().map_err(failed)?;
         // Part files have come in its place.
-        if file.metadata().is_ok_and(|metadata| metadata.is_dir()) {
+        if metadata.is_dir() {
             return Err(OpenError::Gone);
         }
-        let meta = meta(location, &file).map_err(failed)?;
+        let meta = meta(location, &metadata).map_err(failed)?;
         let bytes = PinnedBytes { meta, file, bytes_read };
         let footer = bytes.footer(known).map_err(OpenError::Unreadable)?;
         let Footer { metadata, columns, index } = footer;
@@ -231,12 +231,11 @@ fn location(path: &FilePath) -> Result<Path, String> {
 }
 
 /// What tells a file from what it was before, or what another was in its place.
-fn meta(location: Path, file: &File) -> io::Result<ObjectMeta> {
-    let metadata = file.metadata()?;
-    let (size, modified) = (metadata.len(), metadata.modified()?);
-    let since_1970 = modified.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_nanos();
-    let e_tag = Some(format!("{:x}-{since_1970:x}-{size:x}", number(&metadata)));
-    Ok(ObjectMeta { location, last_modified: modified.into(), size, e_tag, version: None })
+fn meta(location: Path, metadata: &Metadata) -> io::Result<ObjectMeta> {
+    let (size, last_modified) = (metadata.len(), DateTime::<Utc>::from(metadata.modified()?));
+    let (seconds, nanos) = (last_modified.timestamp(), last_modified.timestamp_subsec_nanos());
+    let e_tag = Some(format!("{:x}-{seconds}.{nanos}-{size:x}", number(metadata)));
+    Ok(ObjectMeta { location, last_modified, size, e_tag, version: None })
 }
 
 #[cfg(unix)]
