@@ -59,9 +59,9 @@ pub(super) fn name_twins(backends: &mut [BackendDir], inside: &Inside) {
     let borrows = |backend: &BackendDir| {
         let name = backend.path.file_name().map(OsStr::to_string_lossy);
         // One that looked like another has got a sign more.
-        let whole = |name: &str| name.trim_end_matches('\u{fffd}').to_owned();
+        let whole = backend.name.trim_end_matches('\u{fffd}');
         let is_linked = backend.path.parent() != Some(&inside.backends)
-            || name.is_none_or(|name| whole(&name) != whole(&backend.name));
+            || name.is_none_or(|name| name.trim_end_matches('\u{fffd}') != whole);
         is_linked || backend.files().iter().any(|file| !file.path.starts_with(&backend.path))
     };
     order.sort_by_cached_key(|&index| (borrows(&backends[index]), index));
