@@ -52,19 +52,20 @@ pub enum CommonPaths {
 impl CommonPaths {
     /// Adds the next rows: their CIDs and their paths.
     pub fn add(&mut self, cids: &StringArray, paths: &StringArray) {
-        for (cid, path) in cids.iter().zip(paths) {
-            let both = cid.zip(path);
-            *self = match (std::mem::take(self), both) {
-                (CommonPaths::Same(paths), Some((cid, path))) if paths.makes(cid, path) => {
-                    CommonPaths::Same(paths)
-                }
-                (CommonPaths::Unknown, Some((cid, path))) => {
-                    MadePaths::of(cid, path).map_or(CommonPaths::Differ, CommonPaths::Same)
-                }
-                _ => CommonPaths::Differ,
-            };
-            if matches!(self, CommonPaths::Differ) {
+        for row in cids.iter().zip(paths) {
+            let (Some(cid), Some(path)) = row else {
+                *self = CommonPaths::Differ;
                 return;
+            };
+            match self {
+                CommonPaths::Same(paths) if paths.makes(cid, path) => {}
+                CommonPaths::Unknown => {
+                    *self = MadePaths::of(cid, path).map_or(CommonPaths::Differ, CommonPaths::Same);
+                }
+                CommonPaths::Same(_) | CommonPaths::Differ => {
+                    *self = CommonPaths::Differ;
+                    return;
+                }
             }
         }
     }
