@@ -315,4 +315,31 @@ mod tests {
             );
         }
     }
+
+    #[test]
+    fn what_is_made_goes_out_with_the_next_batch() {
+        #[derive(Clone, Default)]
+        struct Seen(Arc<Mutex<Vec<u8>>>);
+        impl std::io::Write for Seen {
+            fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+                self.0.lock().unwrap().extend_from_slice(bytes);
+                Ok(bytes.len())
+            }
+            fn flush(&mut self) -> std::io::Result<()> {
+                Ok(())
+            }
+        }
+        let long = "x".repeat(200);
+        let many = batch(vec![("t", strings(&vec![Some(&long[..]); 2 * FEW]))]);
+        // A busy machine takes its time to make the first; two are far from as many as must be written.
+        let comes_after = |millis| {
+            let seen = Seen::default();
+            let mut encoder = Format::Csv.encoder(seen.clone(), many.schema(), &Style::default()).unwrap();
+            encoder.write(&many).unwrap();
+            thread::sleep(std::time::Duration::from_millis(millis));
+            encoder.write(&many).unwrap();
+            seen.0.lock().unwrap().len() >= 2 * FEW * long.len()
+        };
+        assert!([100, 1_000, 10_000].into_iter().any(comes_after));
+    }
 }
