@@ -10,6 +10,9 @@ pub(crate) struct ContentRange {
 /// Places at which rows are taken to lie, for all spans together.
 const SAMPLES: usize = 1 << 16;
 
+/// What multiples of, modulo 2^64, lie far from each other: the golden ratio.
+const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
+
 /// Rows whose contents lie between two.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Span<'a> {
@@ -20,13 +23,17 @@ pub(super) struct Span<'a> {
 
 /// At most `count` ranges that hold all contents, with about as many of the rows in each.
 pub(super) fn cut(spans: &[Span<'_>], count: usize) -> Vec<ContentRange> {
-    let cuts = cuts(spans, count);
-    let froms = std::iter::once(Vec::new()).chain(cuts.iter().cloned());
-    let tos = cuts.iter().cloned().map(Some).chain([None]);
-    froms.zip(tos).map(|(from, to)| ContentRange { from, to }).collect()
+    ContentRange::between(&cuts(spans, count))
 }
 
 impl ContentRange {
+    /// What lies before the first of ascending cuts, between each two of them, and after the last.
+    pub fn between(cuts: &[Vec<u8>]) -> Vec<ContentRange> {
+        let froms = std::iter::once(Vec::new()).chain(cuts.iter().cloned());
+        let tos = cuts.iter().cloned().map(Some).chain([None]);
+        froms.zip(tos).map(|(from, to)| ContentRange { from, to }).collect()
+    }
+
     /// Whether contents between two may lie in it.
     pub fn meets(&self, min: &[u8], max: &[u8]) -> bool {
         max >= &self.from[..] && self.to.as_ref().is_none_or(|to| min < &to[..])
@@ -45,14 +52,14 @@ impl ContentRange {
 /// nothing else.
 fn cuts(spans: &[Span<'_>], count: usize) -> Vec<Vec<u8>> {
     let samples = (SAMPLES / spans.len().max(1)).clamp(8, 64) as u64;
-    let mut points: Vec<_> = spans
-        .iter()
-        .flat_map(|span| {
-            let (from, to) = (number(span.min), number(span.max));
-            let step = to.saturating_sub(from) / u128::from(samples);
-            (0..samples).map(move |sample| (from + step / 2 + step * u128::from(sample), span.rows))
-        })
-        .collect();
+    let points = spans.iter().enumerate().flat_map(|(index, span)| {
+        let (from, to) = (number(span.min), number(span.max));
+        let step = to.saturating_sub(from) / u128::from(samples);
+        // At another place of the step in each span: where all of them lie alike, their points must not.
+        let first = from + part_of(step, SPREAD.wrapping_mul(index as u64 + 1));
+        (0..samples).map(move |sample| (first + step * u128::from(sample), span.rows))
+    });
+    let mut points: Vec<_> = points.collect();
     points.sort_unstable();
     let total: u128 = points.iter().map(|(_, rows)| u128::from(*rows)).sum();
     let (mut before, mut cuts) = (0, Vec::new());
@@ -65,6 +72,14 @@ fn cuts(spans: &[Span<'_>], count: usize) -> Vec<Vec<u8>> {
         before += u128::from(rows);
     }
     cuts.into_iter().map(|cut| cut.to_be_bytes().to_vec()).collect()
+}
+
+/// A part of a number, in units of 2^-64.
+fn part_of(number: u128, part: u64) -> u128 {
+    match u64::try_from(number) {
+        Ok(number) => (u128::from(number) * u128::from(part)) >> 64,
+        Err(_) => (number >> 64) * u128::from(part),
+    }
 }
 
 /// The first bytes as a number that keeps the order.
@@ -89,6 +104,17 @@ mod tests {
         let cuts = cuts(&spans, 4);
         let first: Vec<_> = cuts.iter().map(|cut| cut[0]).collect();
         assert_eq!(first, [50, 66, 83]);
+    }
+
+    #[test]
+    fn many_spans_that_lie_alike_are_cut_evenly() {
+        let spans = vec![span(&[0], &[255; 16], 10); 3000];
+        let cuts: Vec<_> = cuts(&spans, 300).iter().map(|cut| number(cut)).collect();
+        let even = u128::MAX / 300;
+        assert_eq!(cuts.len(), 299);
+        for pair in cuts.windows(2) {
+            assert!((even / 2..2 * even).contains(&(pair[1] - pair[0])), "{pair:?}");
+        }
     }
 
     #[test]
