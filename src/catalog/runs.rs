@@ -6,6 +6,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use arrow::datatypes::SchemaRef;
 use datafusion::common::stats::Precision;
 use datafusion::common::{Result, ScalarValue, Statistics};
 use datafusion::config::ConfigOptions;
@@ -79,6 +80,14 @@ pub(crate) struct RangeScan {
     pub facts: Vec<RunFacts>,
 }
 
+/// A scan of whole runs.
+pub(crate) struct FileScan {
+    /// Has one partition for each file.
+    pub plan: Arc<dyn ExecutionPlan>,
+    /// The runs of each file in the order of their rows, and how many rows each has.
+    pub runs: Vec<Vec<(RunFacts, u64)>>,
+}
+
 impl fmt::Debug for SortedScan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SortedScan").field("runs", &self.runs).finish_non_exhaustive()
@@ -113,6 +122,15 @@ impl SortedScan {
         (!runs.is_empty()).then_some(SortedScan { config, source, runs })
     }
 
+    /// The columns of the scan.
+    pub fn schema(&self) -> Result<SchemaRef> {
+        let all = self.source.table_schema().table_schema();
+        match self.source.projection() {
+            Some(projection) => Ok(Arc::new(projection.project_schema(all)?)),
+            None => Ok(Arc::clone(all)),
+        }
+    }
+
     /// The scan's column at `index` in terms of the table's columns.
     pub fn expr(&self, index: usize) -> Option<&Arc<dyn PhysicalExpr>> {
         Some(&self.source.projection()?.as_ref().get(index)?.expr)
@@ -140,7 +158,7 @@ impl SortedScan {
 
     /// How many rows a run has.
     pub fn rows_of(&self, run: usize) -> u64 {
-        self.runs[run].groups.iter().map(|group| group.rows).sum()
+        self.runs[run].rows()
     }
 
     /// What footers say of one of the table's columns in all rows of a run; `None` if they do not say it exactly.
@@ -208,6 +226,26 @@ impl SortedScan {
         Ok(Some(RangeScan { plan: self.plan_of(self.source_of(range)?, files, rows), facts }))
     }
 
+    /// The scan of all rows of some runs in batches of `rows` rows, those of a file one after the other; filters that were pushed
+    /// down are not asked. `None` if that cannot be.
+    pub fn in_files(&self, rows: usize, wanted: impl Fn(&RunFacts) -> bool) -> Result<Option<FileScan>> {
+        let Some(source) = self.source.without_filter()? else { return Ok(None) };
+        let of_files =
+            self.runs.chunk_by(|one, other| one.file.object_meta.location == other.file.object_meta.location);
+        let (mut files, mut runs) = (Vec::new(), Vec::new());
+        for of_file in of_files {
+            let read: Vec<&Run> = of_file.iter().filter(|run| wanted(&run.facts)).collect();
+            let Some(first) = read.first() else { continue };
+            let mut access = ParquetAccessPlan::new_none(first.of);
+            read.iter().flat_map(|run| &run.groups).for_each(|group| access.scan(group.index));
+            let same = read.iter().all(|run| run.facts.status == first.facts.status);
+            let file = self.with_status(first.file.clone(), first.facts.status.as_deref().filter(|_| same));
+            files.push(FileGroup::new(vec![file.with_extension(access)]));
+            runs.push(read.iter().map(|run| (run.facts.clone(), run.rows())).collect());
+        }
+        Ok(Some(FileScan { plan: self.plan_of(Arc::new(source), files, rows), runs }))
+    }
+
     /// The scan of some runs in batches of `rows` rows, each run in parts of about `most` rows.
     pub fn in_parts(&self, most: u64, rows: usize, wanted: &[usize]) -> RangeScan {
         let (mut files, mut facts) = (Vec::new(), Vec::new());
@@ -271,6 +309,12 @@ impl SortedScan {
         let Some(predicate) = conjunction_opt(from.into_iter().chain(to)) else { return Ok(whole) };
         let pushed = whole.try_pushdown_filters(vec![predicate], &ConfigOptions::default())?;
         Ok(pushed.updated_node.unwrap_or(whole))
+    }
+}
+
+impl Run {
+    fn rows(&self) -> u64 {
+        self.groups.iter().map(|group| group.rows).sum()
     }
 }
 

@@ -61,6 +61,15 @@ impl PinSource {
         Ok(parquet.map(|parquet| PinSource { parquet }))
     }
 
+    /// The same without filters, so that all rows come out; `None` if that cannot be.
+    pub fn without_filter(&self) -> Result<Option<PinSource>> {
+        let Some(parquet) = self.parquet.downcast_ref::<ParquetSource>() else { return Ok(None) };
+        let options = parquet.table_parquet_options().clone();
+        let all = ParquetSource::new(self.table_schema().clone()).with_table_parquet_options(options);
+        let all = PinSource::new(all);
+        self.projection().map_or(Ok(Some(all.clone())), |projection| all.with_projection(projection))
+    }
+
     /// Whether rows are to be looked at in the scan already.
     fn parquet_pushes_down(&self) -> bool {
         let parquet = self.parquet.downcast_ref::<ParquetSource>();

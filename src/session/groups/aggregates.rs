@@ -4,18 +4,18 @@ use std::iter::repeat_n;
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions};
 use arrow::compute::{concat_batches, prep_null_mask_filter};
-use datafusion::common::{Result, exec_err};
+use datafusion::common::{Result, exec_err, internal_datafusion_err};
 use datafusion::logical_expr::{EmitTo, GroupsAccumulator};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
 use datafusion_functions_aggregate_common::aggregate::groups_accumulator::GroupsAccumulatorAdapter;
 
-use super::block::Block;
+use super::block::{Block, Slice};
 use super::copies::Copies;
 use super::names::Names;
-use super::source::Piece;
+use super::source::Origin;
 use super::table::Numbers;
 use super::task::{Aggregate, Of};
 
@@ -43,10 +43,11 @@ enum Wanted {
     None,
 }
 
-/// Rows of pieces that stand side by side, as one batch.
+/// Rows of slices that stand side by side.
 struct Stretch<'a> {
-    rows: RecordBatch,
-    pieces: &'a [Piece],
+    /// As one batch, if anything is evaluated over them.
+    rows: Option<RecordBatch>,
+    slices: &'a [Slice<'a>],
     numbers: &'a [usize],
 }
 
@@ -58,17 +59,17 @@ impl Aggregates {
     }
 
     /// Adds the rows of a block.
-    pub fn update(&mut self, block: &Block, numbers: &Numbers) -> Result<()> {
+    pub fn update(&mut self, block: &Block<'_>, numbers: &Numbers) -> Result<()> {
         let groups = numbers.contents.len();
         self.0.iter_mut().for_each(|running| running.begin(groups, numbers.open));
-        let (mut pieces, mut rows) = (&block.pieces[..], &numbers.rows[..]);
-        while !pieces.is_empty() && !self.0.is_empty() {
-            let stretch = Stretch::first_of(pieces, rows)?;
+        let evaluates = self.0.iter().any(Running::evaluates);
+        let (mut slices, mut rows) = (&block.slices[..], &numbers.rows[..]);
+        while !slices.is_empty() && !self.0.is_empty() {
+            let stretch = Stretch::first_of(slices, rows, evaluates)?;
             for (index, running) in self.0.iter_mut().enumerate() {
-                let wanted = stretch.wanted(index, running.filter.as_ref())?;
-                running.update(&stretch, wanted, groups, numbers.open)?;
+                running.update(index, &stretch, groups, numbers.open)?;
             }
-            (pieces, rows) = (&pieces[stretch.pieces.len()..], &rows[stretch.numbers.len()..]);
+            (slices, rows) = (&slices[stretch.slices.len()..], &rows[stretch.numbers.len()..]);
         }
         self.0.iter_mut().for_each(Running::end);
         Ok(())
@@ -90,43 +91,79 @@ impl Aggregates {
 }
 
 impl<'a> Stretch<'a> {
-    /// The first piece, and more while they are small.
-    fn first_of(pieces: &'a [Piece], numbers: &'a [usize]) -> Result<Stretch<'a>> {
+    /// The first slice, and more while they are small.
+    fn first_of(slices: &'a [Slice<'a>], numbers: &'a [usize], evaluates: bool) -> Result<Stretch<'a>> {
         let (mut count, mut rows) = (0, 0);
-        while count < pieces.len() && (count == 0 || rows + pieces[count].len() <= TOGETHER) {
-            rows += pieces[count].len();
+        while count < slices.len() && (count == 0 || rows + slices[count].len() <= TOGETHER) {
+            rows += slices[count].len();
             count += 1;
         }
-        let pieces = &pieces[..count];
-        let together = match pieces {
-            [only] => only.rows.clone(),
-            _ => concat_batches(&pieces[0].rows.schema(), pieces.iter().map(|piece| &piece.rows))?,
-        };
-        Ok(Stretch { rows: together, pieces, numbers: &numbers[..rows] })
+        let slices = &slices[..count];
+        let together = evaluates.then(|| together(slices, rows)).transpose()?;
+        Ok(Stretch { rows: together, slices, numbers: &numbers[..rows] })
+    }
+
+    /// The rows as a batch.
+    fn rows(&self) -> Result<&RecordBatch> {
+        self.rows.as_ref().ok_or_else(|| internal_datafusion_err!("nothing was to be evaluated"))
     }
 
     /// Which rows an aggregate wants.
     fn wanted(&self, aggregate: usize, filter: Option<&Arc<dyn PhysicalExpr>>) -> Result<Wanted> {
-        let known = || self.pieces.iter().map(|piece| piece.origin.wanted[aggregate]);
+        let known = || self.slices.iter().map(|slice| slice.piece.origin.wanted[aggregate]);
         Ok(match filter {
             _ if known().all(|wanted| wanted == Some(true)) => Wanted::All,
             _ if known().all(|wanted| wanted == Some(false)) => Wanted::None,
-            Some(filter) => Wanted::Where(holds(filter.as_ref(), &self.rows)?),
+            Some(filter) => Wanted::Where(holds(filter.as_ref(), self.rows()?)?),
             None => {
-                let parts = self.pieces.iter().zip(known());
-                let rows = parts.flat_map(|(piece, wanted)| repeat_n(wanted == Some(true), piece.len()));
+                let parts = self.slices.iter().zip(known());
+                let rows = parts.flat_map(|(slice, wanted)| repeat_n(wanted == Some(true), slice.len()));
                 Wanted::Where(BooleanArray::from_iter(rows.map(Some)))
             }
         })
     }
 
-    /// Each piece's backend and rows.
-    fn parts(&self) -> impl Iterator<Item = (u32, Range<usize>)> {
-        self.pieces.iter().scan(0, |start, piece| {
-            let rows = *start..*start + piece.len();
-            *start = rows.end;
-            Some((piece.origin.backend, rows))
+    /// For each slice with rows that an aggregate may want: its backend, its rows, and which of all rows are wanted, if not all
+    /// of the slice.
+    fn slices<'s>(
+        &'s self,
+        aggregate: usize,
+        filtered: Option<&'s BooleanArray>,
+    ) -> impl Iterator<Item = (u32, Range<usize>, Option<&'s BooleanArray>)> {
+        let mut end = 0;
+        self.slices.iter().filter_map(move |slice| {
+            let rows = end..end + slice.len();
+            end = rows.end;
+            let Origin { backend, wanted } = &*slice.piece.origin;
+            match wanted[aggregate] {
+                Some(false) => None,
+                Some(true) => Some((*backend, rows, None)),
+                None => Some((*backend, rows, filtered)),
+            }
         })
+    }
+
+    /// For which rows a filter holds, if that is not known of all slices.
+    fn filtered(
+        &self,
+        aggregate: usize,
+        filter: Option<&Arc<dyn PhysicalExpr>>,
+    ) -> Result<Option<BooleanArray>> {
+        let unknown = self.slices.iter().any(|slice| slice.piece.origin.wanted[aggregate].is_none());
+        filter.filter(|_| unknown).map(|filter| holds(filter.as_ref(), self.rows()?)).transpose()
+    }
+}
+
+/// The rows of slices as one batch.
+fn together(slices: &[Slice<'_>], rows: usize) -> Result<RecordBatch> {
+    let schema = slices[0].piece.rows.schema();
+    if schema.fields().is_empty() {
+        let rows = RecordBatchOptions::new().with_row_count(Some(rows));
+        return Ok(RecordBatch::try_new_with_options(schema, Vec::new(), &rows)?);
+    }
+    match slices {
+        [only] => Ok(only.batch()),
+        _ => Ok(concat_batches(&schema, &slices.iter().map(Slice::batch).collect::<Vec<_>>())?),
     }
 }
 
@@ -144,6 +181,11 @@ impl Running {
         Ok(Running { of, filter: aggregate.filter.clone() })
     }
 
+    /// Whether anything is evaluated over the rows.
+    fn evaluates(&self) -> bool {
+        self.filter.is_some() || matches!(self.of, RunningOf::Values { .. })
+    }
+
     fn begin(&mut self, groups: usize, open: Option<usize>) {
         match &mut self.of {
             RunningOf::Backends(copies) => copies.begin(groups, open),
@@ -152,40 +194,36 @@ impl Running {
         }
     }
 
+    /// Adds rows; `index` says which aggregate this is.
     fn update(
         &mut self,
+        index: usize,
         stretch: &Stretch<'_>,
-        wanted: Wanted,
         groups: usize,
         open: Option<usize>,
     ) -> Result<()> {
         match &mut self.of {
             RunningOf::Backends(copies) => {
-                for (backend, rows) in stretch.parts() {
+                let filtered = stretch.filtered(index, self.filter.as_ref())?;
+                for (backend, rows, wanted) in stretch.slices(index, filtered.as_ref()) {
                     let numbers = &stretch.numbers[rows.clone()];
-                    match &wanted {
-                        Wanted::All => copies.count(backend, numbers, None, open),
-                        Wanted::Where(wanted) => copies.count(backend, numbers, Some((wanted, rows)), open),
-                        Wanted::None => {}
-                    }
+                    copies.count(backend, numbers, wanted.map(|wanted| (wanted, rows)), open);
                 }
                 Ok(())
             }
             RunningOf::Names(names) => {
-                for (backend, rows) in stretch.parts() {
+                let filtered = stretch.filtered(index, self.filter.as_ref())?;
+                for (backend, rows, wanted) in stretch.slices(index, filtered.as_ref()) {
                     let numbers = &stretch.numbers[rows.clone()];
-                    match &wanted {
-                        Wanted::All => names.take_rows(backend, numbers, None),
-                        Wanted::Where(wanted) => names.take_rows(backend, numbers, Some((wanted, rows))),
-                        Wanted::None => {}
-                    }
+                    names.take_rows(backend, numbers, wanted.map(|wanted| (wanted, rows)));
                 }
                 Ok(())
             }
             RunningOf::Values { accumulator, arguments } => {
+                let wanted = stretch.wanted(index, self.filter.as_ref())?;
                 // Without rows it learns all the same how many groups there are.
                 let rows = if matches!(wanted, Wanted::None) { 0 } else { stretch.numbers.len() };
-                let batch = stretch.rows.slice(0, rows);
+                let batch = stretch.rows()?.slice(0, rows);
                 let values = arguments.iter().map(|argument| argument.evaluate(&batch)?.into_array(rows));
                 let values: Vec<_> = values.collect::<Result<_>>()?;
                 let filter = match &wanted {

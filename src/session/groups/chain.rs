@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::Schema;
+use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::Operator;
@@ -53,6 +53,11 @@ impl Chain {
         Some(chain)
     }
 
+    /// The columns that come out.
+    pub fn schema(&self) -> Result<SchemaRef> {
+        self.nodes.first().map_or_else(|| self.scan.schema(), |node| Ok(node.schema()))
+    }
+
     /// The name of the table's column that the output's column at `index` is, if it is one as it stands.
     pub fn column(&self, index: usize) -> Option<&str> {
         self.column_above(0, index)
@@ -92,9 +97,11 @@ impl Chain {
 
     /// Whether all rows of a run pass, or none; `None` if that is to be seen.
     pub fn passes(&self, run: &RunFacts) -> Option<bool> {
-        if self.skips_empty {
-            return None;
-        }
+        if self.skips_empty { None } else { self.passes_filters(run) }
+    }
+
+    /// The same for rows whose content is not to be left out.
+    pub fn passes_filters(&self, run: &RunFacts) -> Option<bool> {
         let filters = self.nodes.iter().enumerate().filter_map(|(depth, node)| {
             let filter = node.downcast_ref::<FilterExec>()?;
             Some(holds(self.constant_above(depth + 1, filter.predicate(), run)))

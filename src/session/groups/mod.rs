@@ -7,7 +7,7 @@
 //! decides how much is done at once, and [`stream`] does it: [`source`] reads, [`block`] cuts, [`table`] numbers the groups,
 //! [`aggregates`] runs.
 //!
-//! Where files are not sorted, contents are parted instead: see [`radix`].
+//! Where files are not sorted, or are many with few rows each, contents are parted instead: see [`radix`].
 //!
 //! Groups that are the same in all rows of a run, by backend and status, need no table at all: see [`per_run`]. Nor do
 //! groups by columns that have few values: see [`few`].
@@ -54,6 +54,8 @@ use datafusion::physical_plan::{
 use datafusion_proto::protobuf::PhysicalPlanNode;
 use futures::stream::try_unfold;
 
+use rule::by_content;
+use sizes::Sizes;
 use stream::Work;
 use task::Task;
 
@@ -65,20 +67,22 @@ pub(super) struct ContentGroupsExec {
     /// The rows that the general plan aggregates.
     input: Arc<dyn ExecutionPlan>,
     task: Arc<Task>,
+    sizes: Sizes,
     limits: Limits,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
 }
 
 impl ContentGroupsExec {
-    /// What stands in for a general plan; `None` if nothing does.
-    pub fn in_place_of(
+    /// What stands in for a general plan that is this task; `None` if it takes too much memory, or is too small to be worth it.
+    fn new(
         general: &Arc<dyn ExecutionPlan>,
+        task: Arc<Task>,
         limits: &Limits,
         batch: usize,
     ) -> Option<ContentGroupsExec> {
+        let sizes = limits.sizes(&task.chain.scan, task.partitions, batch)?;
         let input = Arc::clone(first_aggregate(general)?.input());
-        let task = Task::of(general, limits, batch)?;
         let properties = PlanProperties::new(
             EquivalenceProperties::new(Arc::clone(&task.output.schema)),
             Partitioning::UnknownPartitioning(task.partitions),
@@ -89,17 +93,12 @@ impl ContentGroupsExec {
         Some(ContentGroupsExec {
             general: Arc::clone(general),
             input,
-            task: Arc::new(task),
+            task,
+            sizes,
             limits: limits.clone(),
             properties: Arc::new(properties),
             metrics: ExecutionPlanMetricsSet::new(),
         })
-    }
-
-    /// Whether runs are so short that to read all of them side by side takes longer than to part their rows.
-    fn has_short_runs(&self) -> bool {
-        let scan = &self.task.chain.scan;
-        scan.rows() < scan.runs() as u64 * self.limits.short
     }
 }
 
@@ -117,7 +116,7 @@ fn first_aggregate(general: &Arc<dyn ExecutionPlan>) -> Option<&AggregateExec> {
 impl DisplayAs for ContentGroupsExec {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<_> = self.task.aggregates.iter().map(|aggregate| aggregate.function.name()).collect();
-        let (runs, ranges) = (self.task.chain.scan.runs(), self.task.sizes.ranges);
+        let (runs, ranges) = (self.task.chain.scan.runs(), self.sizes.ranges);
         write!(f, "{}: aggr=[{}], runs={runs}, ranges={ranges}", self.name(), names.join(", "))
     }
 }
@@ -147,19 +146,16 @@ impl ExecutionPlan for ContentGroupsExec {
         children: Vec<Arc<dyn ExecutionPlan>>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let general = over(&self.general, children)?;
-        Ok(match ContentGroupsExec::in_place_of(&general, &self.limits, self.task.sizes.batch) {
-            Some(groups) => Arc::new(groups),
-            None => general,
-        })
+        Ok(by_content(&general, &self.limits, self.sizes.batch).unwrap_or(general))
     }
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        let ranges = self.task.chain.scan.ranges(self.task.sizes.ranges).into_iter();
+        let ranges = self.task.chain.scan.ranges(self.sizes.ranges).into_iter();
         let ranges = ranges.skip(partition).step_by(self.task.partitions).collect();
         let memory =
             MemoryConsumer::new(format!("{}[{partition}]", self.name())).register(context.memory_pool());
         let metrics = BaselineMetrics::new(&self.metrics, partition);
-        let work = Work::new(Arc::clone(&self.task), ranges, context, memory, metrics)?;
+        let work = Work::new(Arc::clone(&self.task), self.sizes, ranges, context, memory, metrics)?;
         let batches = RecordBatchStreamAdapter::new(self.schema(), try_unfold(work, Work::next));
         Ok(make_cooperative(Box::pin(batches)))
     }

@@ -12,7 +12,7 @@ use super::aggregates::Aggregates;
 use super::table::Numbers;
 
 /// How groups come out.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Output {
     /// Which of the content and, after it, the aggregates are asked for.
     pub columns: Vec<usize>,

@@ -16,6 +16,7 @@ use datafusion::physical_plan::{
 use super::few::FewGroupsExec;
 use super::per_run::RunGroupsExec;
 use super::radix::RadixGroupsExec;
+use super::task::Task;
 use super::{ContentGroupsExec, Limits};
 use crate::session::memory::Caution;
 
@@ -78,7 +79,7 @@ impl StreamContentGroups {
             return Ok(Arc::clone(plan));
         }
         // From the top down: a projection may leave out the contents, which need not be copied then.
-        if let Some(groups) = self.by_content(plan, batch) {
+        if let Some(groups) = by_content(plan, &self.limits, batch) {
             return match partitions {
                 Partitions::Free => Ok(groups),
                 Partitions::Kept => by_hash(groups, plan),
@@ -102,16 +103,24 @@ impl StreamContentGroups {
         }
         replace_children_if_necessary(Arc::clone(plan), children)
     }
+}
 
-    /// What groups by content in the place of a general plan, if that is what the plan does.
-    fn by_content(&self, plan: &Arc<dyn ExecutionPlan>, batch: usize) -> Option<Arc<dyn ExecutionPlan>> {
-        let sorted = ContentGroupsExec::in_place_of(plan, &self.limits, batch).map(Arc::new);
-        if let Some(sorted) = sorted.as_ref().filter(|sorted| !sorted.has_short_runs()) {
-            return Some(Arc::clone(sorted) as Arc<dyn ExecutionPlan>);
-        }
-        let parted = RadixGroupsExec::in_place_of(plan, &self.limits, batch);
-        let parted = parted.map(|groups| Arc::new(groups) as Arc<dyn ExecutionPlan>);
-        parted.or(sorted.map(|sorted| sorted as Arc<dyn ExecutionPlan>))
+/// What groups by content in the place of a general plan, if that is what the plan does.
+pub(super) fn by_content(
+    plan: &Arc<dyn ExecutionPlan>,
+    limits: &Limits,
+    batch: usize,
+) -> Option<Arc<dyn ExecutionPlan>> {
+    let in_any_order = || Some(Arc::new(RadixGroupsExec::in_place_of(plan, limits, batch)?) as _);
+    let Some(task) = Task::of(plan, batch).map(Arc::new) else { return in_any_order() };
+    if task.has_short_runs(limits)
+        && let Some(parted) = RadixGroupsExec::over_runs(plan, &task, limits)
+    {
+        return Some(Arc::new(parted));
+    }
+    match ContentGroupsExec::new(plan, task, limits, batch) {
+        Some(streamed) => Some(Arc::new(streamed)),
+        None => in_any_order(),
     }
 }
 

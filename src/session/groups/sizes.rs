@@ -19,7 +19,7 @@ pub(in crate::session) struct Limits {
     pub short: u64,
     /// Groups by columns of few values that are held at once.
     pub few: usize,
-    /// Rows in any order that make it worth to part them before they are grouped.
+    /// Rows that make it worth to part them before they are grouped.
     pub parted: u64,
 }
 

@@ -1,6 +1,7 @@
 //! One sorted run as it is read, clipped to a range of contents.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, BinaryViewArray, RecordBatch};
@@ -73,10 +74,10 @@ impl Source {
         self.reached.clear();
         self.reached.extend_from_slice(last);
         let end = match &self.range.to {
-            Some(to) => piece.count(|content| content < &to[..]),
+            Some(to) => piece.count(0..piece.len(), |content| content < &to[..]),
             None => piece.len(),
         };
-        let start = piece.count(|content| content < &self.range.from[..]);
+        let start = piece.count(0..piece.len(), |content| content < &self.range.from[..]);
         if end < piece.len() {
             self.stream = None;
         }
@@ -105,7 +106,7 @@ impl Source {
     pub fn rows_to(&self, bound: &[u8]) -> usize {
         let mut rows = 0;
         for piece in &self.waiting {
-            let up_to = piece.count(|content| content <= bound);
+            let up_to = piece.count(0..piece.len(), |content| content <= bound);
             rows += up_to;
             if up_to < piece.len() {
                 break;
@@ -128,7 +129,8 @@ impl Source {
     /// Takes the rows whose content is not greater; all that wait if there is no bound.
     pub fn take_to(&mut self, bound: Option<&[u8]>, into: &mut Vec<Piece>) {
         while let Some(piece) = self.waiting.pop_front() {
-            let rows = bound.map_or(piece.len(), |bound| piece.count(|content| content <= bound));
+            let rows =
+                bound.map_or(piece.len(), |bound| piece.count(0..piece.len(), |content| content <= bound));
             if rows < piece.len() {
                 self.waiting.push_front(piece.slice(rows, piece.len() - rows));
             }
@@ -165,9 +167,9 @@ impl Piece {
         self.len().checked_sub(1).map(|last| self.contents.value(last))
     }
 
-    /// How many contents come before the first for which `holds` does not.
-    pub fn count(&self, holds: impl Fn(&[u8]) -> bool) -> usize {
-        let (mut from, mut to) = (0, self.len());
+    /// How many contents among some rows come before the first for which `holds` does not.
+    pub fn count(&self, rows: Range<usize>, holds: impl Fn(&[u8]) -> bool) -> usize {
+        let (mut from, mut to) = (rows.start, rows.end);
         while from < to {
             let middle = from + (to - from) / 2;
             match holds(self.contents.value(middle)) {
@@ -175,7 +177,7 @@ impl Piece {
                 false => to = middle,
             }
         }
-        from
+        from - rows.start
     }
 
     pub fn slice(&self, from: usize, rows: usize) -> Piece {

@@ -11,7 +11,8 @@ use datafusion::physical_plan::metrics::{BaselineMetrics, RecordOutput};
 use futures::future::try_join_all;
 
 use super::aggregates::Aggregates;
-use super::block::Block;
+use super::block::{Block, cut};
+use super::sizes::Sizes;
 use super::source::{Origin, Source};
 use super::table::{Numbers, Table};
 use super::task::Task;
@@ -20,6 +21,7 @@ use crate::catalog::ContentRange;
 /// What one partition has done so far.
 pub(super) struct Work {
     task: Arc<Task>,
+    sizes: Sizes,
     context: Arc<TaskContext>,
     /// The ranges that are not begun.
     ranges: VecDeque<ContentRange>,
@@ -38,6 +40,7 @@ pub(super) struct Work {
 impl Work {
     pub fn new(
         task: Arc<Task>,
+        sizes: Sizes,
         ranges: VecDeque<ContentRange>,
         context: Arc<TaskContext>,
         memory: MemoryReservation,
@@ -46,6 +49,7 @@ impl Work {
         let aggregates = Aggregates::new(&task.aggregates, &task.backends)?;
         Ok(Work {
             task,
+            sizes,
             context,
             ranges,
             sources: Vec::new(),
@@ -67,7 +71,7 @@ impl Work {
             if self.sources.is_empty() && !self.begin_range().await? {
                 return Ok(None);
             }
-            let rows = self.task.sizes.block / self.sources.len();
+            let rows = self.sizes.block / self.sources.len();
             try_join_all(self.sources.iter_mut().map(|source| source.fill(rows))).await?;
             self.group()?;
         }
@@ -81,8 +85,8 @@ impl Work {
                 range.from = vec![0];
             }
             self.task.chain.scan.load_indexes(&range).await?;
-            let Some(scan) = self.task.chain.scan.within(&range, self.task.sizes.scan)? else { continue };
-            let rows = self.task.chain.over(scan.plan, self.task.sizes.scan)?;
+            let Some(scan) = self.task.chain.scan.within(&range, self.sizes.scan)? else { continue };
+            let rows = self.task.chain.over(scan.plan, self.sizes.scan)?;
             for (partition, facts) in scan.facts.iter().enumerate() {
                 let backend = self.task.backends.partition_point(|name| *name < facts.backend) as u32;
                 let wanted = self.task.wanted.get(facts).cloned().unwrap_or_default();
@@ -99,24 +103,25 @@ impl Work {
     fn group(&mut self) -> Result<()> {
         let timer = self.metrics.elapsed_compute().clone();
         let _timer = timer.timer();
-        let block = Block::cut(&mut self.sources, self.task.sizes.block);
+        let (pieces, bound) = cut(&mut self.sources, self.sizes.block);
+        let block = Block::of_sorted(&pieces, bound.as_deref());
         let open = self.open.take();
         let numbers = self.table.number(&block, open.as_deref());
         self.aggregates.update(&block, &numbers)?;
         self.account(&numbers)?;
         self.ready.extend(self.task.output.batches(&numbers, &mut self.aggregates)?);
         self.table.reuse(numbers);
-        if block.bound.is_none() {
+        if bound.is_none() {
             self.sources.clear();
         }
-        self.open = block.bound;
+        self.open = bound;
         Ok(())
     }
 
     /// Counts what is held: what has been read of the files, rows that wait, and the groups of the block.
     fn account(&mut self, numbers: &Numbers) -> Result<()> {
-        let waiting = self.sources.iter().map(Source::rows).sum::<usize>() * self.task.sizes.row_bytes;
+        let waiting = self.sources.iter().map(Source::rows).sum::<usize>() * self.sizes.row_bytes;
         let grouped = self.table.size() + numbers.size() + self.aggregates.size();
-        self.memory.try_resize(self.task.sizes.range_bytes + waiting + grouped)
+        self.memory.try_resize(self.sizes.range_bytes + waiting + grouped)
     }
 }

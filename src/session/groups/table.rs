@@ -9,19 +9,20 @@ use std::hash::{BuildHasher, Hasher};
 
 use foldhash::fast::FixedState;
 
-use super::block::Block;
-use super::source::Piece;
+use super::block::{Block, Slice};
 
 /// Steps from slot to slot for each row, beyond which contents lie too close to each other.
 const STEPS: usize = 4;
 /// Spreads the last bytes of contents, which may be alike where they are no hashes.
 const TAIL: u64 = 0x9e37_79b9_7f4a_7c15;
+/// The bits of a key that tell most contents of neighbouring slots from each other.
+const TAG: u64 = 0xffff_ffff;
 
 /// Numbers groups; kept from block to block for its memory.
 #[derive(Debug, Default)]
 pub(super) struct Table {
-    /// The number of a group plus one; 0 where there is none.
-    slots: Vec<u32>,
+    /// The number of a group plus one, and below it 32 bits of its key; 0 where there is none.
+    slots: Vec<u64>,
     /// Those of the last block, for their memory.
     used: Numbers,
     /// Groups of the last block for each 256 rows.
@@ -38,15 +39,16 @@ pub(super) struct Numbers {
     pub contents: Contents,
     /// The group that may go on in the next block. It is the last one.
     pub open: Option<usize>,
-    /// Where each group's content is spread from.
-    keys: Vec<u64>,
 }
 
 /// Contents side by side. Where they came from may be thousands of pieces, each in another page.
 #[derive(Debug, Default)]
 pub(super) struct Contents {
     bytes: Vec<u8>,
-    /// Where each of them ends.
+    count: usize,
+    /// The length of all; nearly always they have one.
+    length: usize,
+    /// Where each of them ends, if they have not.
     ends: Vec<usize>,
 }
 
@@ -67,7 +69,7 @@ enum Spread {
 
 impl Table {
     /// Numbers the groups of a block. `open` is the content of the group that an earlier block left open: number 0.
-    pub fn number(&mut self, block: &Block, open: Option<&[u8]>) -> Numbers {
+    pub fn number(&mut self, block: &Block<'_>, open: Option<&[u8]>) -> Numbers {
         let most = 2 * block.rows().max(8);
         // A small table stays in the cache; most blocks have as many groups as the one before.
         let few = (most * (self.groups + 16) / 256).clamp(16, most);
@@ -88,7 +90,7 @@ impl Table {
         &mut self,
         spread: Spread,
         slots: usize,
-        block: &Block,
+        block: &Block<'_>,
         open: Option<&[u8]>,
     ) -> Option<Numbers> {
         self.slots.clear();
@@ -98,23 +100,24 @@ impl Table {
         // The hash is the last way.
         let mut steps =
             if matches!(spread, Spread::ByHash) { usize::MAX } else { STEPS * block.rows() + slots };
-        let bound = block.bound.as_deref();
+        let bound = block.bound;
         if let Some(open) = open {
             // It is the first content, or the block has nothing of it.
-            self.group_of(spread, open, &mut numbers, &mut steps);
+            self.group_of(self.place(spread, open), open, &mut numbers.contents, &mut steps);
         }
-        for piece in &block.pieces {
-            let complete = bound.map_or(piece.len(), |bound| piece.count(|content| content < bound));
+        for slice in &block.slices {
+            let complete = bound.map_or(slice.len(), |bound| slice.count(|content| content < bound));
             for row in 0..complete {
-                let group = self.group_of(spread, piece.contents.value(row), &mut numbers, &mut steps);
-                numbers.rows.push(group);
+                let content = slice.content(row);
+                let place = self.place(spread, content);
+                numbers.rows.push(self.group_of(place, content, &mut numbers.contents, &mut steps));
                 if steps == 0 {
                     self.used = numbers;
                     return None;
                 }
             }
             // What is of the group that stays open; its number is not known yet.
-            numbers.rows.resize(numbers.rows.len() + piece.len() - complete, usize::MAX);
+            numbers.rows.resize(numbers.rows.len() + slice.len() - complete, usize::MAX);
         }
         if let Some(bound) = bound {
             numbers.leave_open(bound, open);
@@ -122,17 +125,10 @@ impl Table {
         Some(numbers)
     }
 
-    /// The number of a content's group, which is a new one if the content has not been seen. Without meaning
-    /// once there are no more steps.
+    /// The key of a content, and its slot.
     #[inline]
-    fn group_of(
-        &mut self,
-        spread: Spread,
-        content: &[u8],
-        numbers: &mut Numbers,
-        steps: &mut usize,
-    ) -> usize {
-        let (key, mut slot) = match spread {
+    fn place(&self, spread: Spread, content: &[u8]) -> (u64, usize) {
+        match spread {
             Spread::InOrder { skip, from, shift, factor } => {
                 let key = key_at(content, skip).wrapping_sub(from);
                 (key, high(key << shift, factor))
@@ -145,29 +141,39 @@ impl Table {
                 let key = self.hash(content);
                 (key, high(key, self.slots.len() as u64))
             }
-        };
+        }
+    }
+
+    /// The number of a content's group, which is a new one if the content has not been seen. Without meaning
+    /// once there are no more steps.
+    #[inline]
+    fn group_of(
+        &mut self,
+        (key, mut slot): (u64, usize),
+        content: &[u8],
+        contents: &mut Contents,
+        steps: &mut usize,
+    ) -> usize {
         loop {
             let Some(entry) = self.slots.get_mut(slot) else {
                 slot = 0;
                 continue;
             };
-            match entry.checked_sub(1).map(|group| group as usize) {
-                None => {
-                    numbers.keys.push(key);
-                    numbers.contents.push(content);
-                    *entry = numbers.contents.len() as u32;
-                    return numbers.contents.len() - 1;
-                }
-                Some(group) if numbers.keys[group] == key && same(numbers.contents.get(group), content) => {
+            if *entry == 0 {
+                contents.push(content);
+                *entry = (contents.len() as u64) << 32 | key & TAG;
+                return contents.len() - 1;
+            }
+            if *entry & TAG == key & TAG {
+                let group = (*entry >> 32) as usize - 1;
+                if same(contents.get(group), content) {
                     return group;
                 }
-                Some(_) => {
-                    slot += 1;
-                    *steps -= 1;
-                    if *steps == 0 {
-                        return usize::MAX;
-                    }
-                }
+            }
+            slot += 1;
+            *steps -= 1;
+            if *steps == 0 {
+                return usize::MAX;
             }
         }
     }
@@ -185,15 +191,18 @@ impl Table {
 
     /// The memory of the table.
     pub fn size(&self) -> usize {
-        self.slots.capacity() * size_of::<u32>()
+        self.slots.capacity() * size_of::<u64>()
     }
 }
 
 impl Spread {
     /// By the first bytes in which the contents of a block differ. `None` if it has but one.
-    fn in_order(block: &Block, slots: usize) -> Option<Spread> {
-        let least = block.pieces.iter().filter_map(Piece::first).min()?;
-        let greatest = block.pieces.iter().filter_map(Piece::last).max()?;
+    fn in_order(block: &Block<'_>, slots: usize) -> Option<Spread> {
+        let ends = || {
+            let least = block.slices.iter().filter_map(Slice::first).min()?;
+            Some([least, block.slices.iter().filter_map(Slice::last).max()?])
+        };
+        let [least, greatest] = block.span.or_else(ends)?;
         let skip = least.iter().zip(greatest).take_while(|(one, other)| one == other).count();
         let (from, to) = (key_at(least, skip), key_at(greatest, skip));
         let span = to.checked_sub(from).filter(|span| *span > 0)?;
@@ -205,11 +214,10 @@ impl Spread {
 }
 
 impl Numbers {
-    fn begin(&mut self, block: &Block) {
+    fn begin(&mut self, block: &Block<'_>) {
         self.rows.clear();
         self.rows.reserve(block.rows());
         self.contents.clear();
-        self.keys.clear();
         self.open = None;
     }
 
@@ -231,9 +239,7 @@ impl Numbers {
 
     /// The memory of the numbers.
     pub fn size(&self) -> usize {
-        self.rows.capacity() * size_of::<usize>()
-            + self.contents.size()
-            + self.keys.capacity() * size_of::<u64>()
+        self.rows.capacity() * size_of::<usize>() + self.contents.size()
     }
 }
 
@@ -241,19 +247,32 @@ impl Contents {
     fn clear(&mut self) {
         self.bytes.clear();
         self.ends.clear();
+        self.count = 0;
     }
 
     fn push(&mut self, content: &[u8]) {
+        if self.count == 0 {
+            self.length = content.len();
+        }
+        if self.ends.is_empty() && content.len() != self.length {
+            self.ends.extend((1..=self.count).map(|count| count * self.length));
+        }
         self.bytes.extend_from_slice(content);
-        self.ends.push(self.bytes.len());
+        self.count += 1;
+        if !self.ends.is_empty() {
+            self.ends.push(self.bytes.len());
+        }
     }
 
     pub fn len(&self) -> usize {
-        self.ends.len()
+        self.count
     }
 
     #[inline]
     pub fn get(&self, index: usize) -> &[u8] {
+        if self.ends.is_empty() {
+            return &self.bytes[index * self.length..][..self.length];
+        }
         let start = index.checked_sub(1).map_or(0, |before| self.ends[before]);
         &self.bytes[start..self.ends[index]]
     }
@@ -314,7 +333,7 @@ mod tests {
 
     use arrow::array::{ArrayRef, BinaryViewArray, RecordBatch};
 
-    use super::super::source::Origin;
+    use super::super::source::{Origin, Piece};
     use super::*;
 
     fn piece(contents: &[Vec<u8>]) -> Piece {
@@ -341,8 +360,8 @@ mod tests {
         bound: Option<&[u8]>,
         open: Option<&[u8]>,
     ) {
-        let pieces_of_block = pieces.iter().map(|rows| piece(rows)).collect();
-        let block = Block { pieces: pieces_of_block, sorted, bound: bound.map(<[u8]>::to_vec) };
+        let pieces_of_block: Vec<_> = pieces.iter().map(|rows| piece(rows)).collect();
+        let block = Block { sorted, ..Block::of_sorted(&pieces_of_block, bound) };
         let numbers = table.number(&block, open);
         let mut seen: HashMap<&[u8], usize> = open.map(|open| (open, 0)).into_iter().collect();
         for (content, number) in pieces.iter().flatten().zip(&numbers.rows) {

@@ -18,7 +18,7 @@ use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 use super::chain::{Chain, holds};
 use super::names::End;
 use super::output::Output;
-use super::sizes::{Limits, Sizes};
+use super::sizes::Limits;
 use crate::catalog::RunFacts;
 use crate::pin::schema::{BACKEND_NAME, CONTENT};
 
@@ -36,11 +36,10 @@ pub(super) struct Task {
     pub wanted: HashMap<RunFacts, Vec<Option<bool>>>,
     pub output: Output,
     pub partitions: usize,
-    pub sizes: Sizes,
 }
 
 /// One aggregate, over rows for which its filter holds.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Aggregate {
     pub function: Arc<AggregateFunctionExpr>,
     pub of: Of,
@@ -49,7 +48,7 @@ pub(super) struct Aggregate {
 }
 
 /// What is aggregated.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) enum Of {
     /// The names of backends, each counted once.
     Backends,
@@ -93,7 +92,7 @@ impl Grouping<'_> {
 
 impl Task {
     /// The task that a general plan is; `None` if it is another.
-    pub fn of(general: &Arc<dyn ExecutionPlan>, limits: &Limits, batch: usize) -> Option<Task> {
+    pub fn of(general: &Arc<dyn ExecutionPlan>, batch: usize) -> Option<Task> {
         // Cheap questions first: to know of the runs is to look at all row groups.
         let Grouping { first, column: content, output, schema } = Grouping::of(general)?;
         let chain = Chain::below(first.input())?;
@@ -101,15 +100,20 @@ impl Task {
             return None;
         }
         let partitions = general.output_partitioning().partition_count();
-        let sizes = limits.sizes(&chain.scan, partitions, batch)?;
         let aggregates = aggregates(first, &|index| chain.column(index) == Some(BACKEND_NAME))?;
         let wanted = chain.scan.facts().map(|run| (run.clone(), wanted(&aggregates, &chain, run))).collect();
         let backends: BTreeSet<_> = chain.scan.facts().map(|run| Arc::clone(&run.backend)).collect();
         let backends = backends.into_iter().collect();
         let output = Output { columns: output, schema, rows: batch };
-        let mut task = Task { chain, content, aggregates, backends, wanted, output, partitions, sizes };
+        let mut task = Task { chain, content, aggregates, backends, wanted, output, partitions };
         task.narrow().ok()?;
         Some(task)
+    }
+
+    /// Whether there are so many short runs that to read all of them side by side takes longer than to part their rows.
+    pub fn has_short_runs(&self, limits: &Limits) -> bool {
+        let rows = self.chain.scan.rows();
+        rows >= limits.parted && rows < self.chain.scan.runs() as u64 * limits.short
     }
 
     /// Leaves out what need not be read.

@@ -1,23 +1,24 @@
-//! All rows, parted by their contents.
+//! Rows parted by their contents, and how rows in any order are.
 
 use std::mem::take;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BinaryViewArray, RecordBatch, RecordBatchOptions, UInt32Array};
 use arrow::compute::concat;
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::runtime::JoinSet;
 use datafusion::common::{DataFusionError, Result, exec_err};
 use datafusion::execution::TaskContext;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
+use futures::TryStreamExt;
 use futures::future::{self, BoxFuture};
-use futures::{FutureExt, TryStreamExt};
 
-use super::super::block::Block;
+use super::super::block::{Block, Slice};
 use super::super::source::{Origin, Piece};
 use super::super::table::{high, tail};
 use super::Task;
+use crate::catalog::ContentRange;
 
 /// Rows that are parted at once: what is taken of them in another order is to stay in a core's own cache.
 const ROWS: usize = 32 << 10;
@@ -29,31 +30,45 @@ const SPREAD: u64 = 0xd6e8_feb8_6659_fd93;
 /// What all partitions wait for. Whoever is there moves it on, so that it goes on if one of them is given up.
 pub(super) type Shared = future::Shared<BoxFuture<'static, Result<Arc<Gathered>, Arc<DataFusionError>>>>;
 
-/// All rows, parted by their contents.
+/// Rows parted by their contents.
 #[derive(Debug)]
 pub(super) struct Gathered {
     /// Those of one backend side by side.
-    chunks: Vec<Chunk>,
+    pub chunks: Vec<Chunk>,
     /// The names of the backends in their order.
-    backends: Arc<[Arc<str>]>,
+    pub backends: Arc<[Arc<str>]>,
+    pub parts: Parts,
     /// What the chunks take.
-    _memory: Vec<MemoryReservation>,
+    pub _memory: Vec<MemoryReservation>,
+}
+
+/// What the parts are.
+#[derive(Debug)]
+pub(super) enum Parts {
+    /// So many, by a hash.
+    ByHash(usize),
+    /// Ranges of contents. The rows of each chunk are sorted.
+    Ranges(Arc<[ContentRange]>),
 }
 
 /// Some rows of one backend, those of each part side by side.
 #[derive(Debug)]
-struct Chunk {
-    /// `None` if nobody asks for it.
-    backend: Option<Arc<str>>,
-    rows: Piece,
+pub(super) struct Chunk {
+    pub rows: Piece,
     /// Where each part begins, and where the last one ends.
-    starts: Vec<u32>,
+    pub starts: Vec<u32>,
 }
+
+/// A chunk of a backend; `None` if nobody asks for its name.
+type OfBackend = (Option<Arc<str>>, Chunk);
 
 /// The rows of one partition of the input.
 struct Gatherer {
     task: Arc<Task>,
-    chunks: Vec<Chunk>,
+    /// Which column names the backend.
+    named: Option<usize>,
+    kept: SchemaRef,
+    chunks: Vec<OfBackend>,
     /// The backend of the rows that wait.
     backend: Option<Arc<str>>,
     /// Rows that wait until there are enough to part them: their contents, and after these what is kept.
@@ -64,74 +79,103 @@ struct Gatherer {
     memory: MemoryReservation,
 }
 
-/// Reads and parts all rows, once.
-pub(super) fn shared(input: Arc<dyn ExecutionPlan>, task: Arc<Task>, context: Arc<TaskContext>) -> Shared {
-    let gathered = async move { gather(&input, &task, &context).await.map(Arc::new).map_err(Arc::new) };
-    gathered.boxed().shared()
-}
-
-async fn gather(
+/// Reads and parts all rows.
+pub(super) async fn gather(
     input: &Arc<dyn ExecutionPlan>,
+    backend: Option<usize>,
     task: &Arc<Task>,
     context: &Arc<TaskContext>,
 ) -> Result<Gathered> {
+    let kept = kept_schema(task, &input.schema())?;
     let mut gatherers = JoinSet::new();
     for partition in 0..input.output_partitioning().partition_count() {
         let memory = MemoryConsumer::new("RadixGroupsExec").register(context.memory_pool());
-        let mut gatherer = Gatherer::new(Arc::clone(task), memory);
+        let mut gatherer = Gatherer::new(Arc::clone(task), backend, Arc::clone(&kept), memory);
         let mut batches = input.execute(partition, Arc::clone(context))?;
         gatherers.spawn(async move {
             while let Some(batch) = batches.try_next().await? {
                 gatherer.add(&batch)?;
             }
             gatherer.part()?;
-            Ok::<_, DataFusionError>(gatherer)
+            Ok::<_, DataFusionError>((gatherer.chunks, gatherer.memory))
         });
     }
+    let (chunks, memory) = joined(gatherers).await?;
+    Ok(Gathered::of(chunks, memory, task))
+}
+
+/// The chunks of all tasks, and their memory.
+pub(super) async fn joined<C: 'static>(
+    mut tasks: JoinSet<Result<(Vec<C>, MemoryReservation)>>,
+) -> Result<(Vec<C>, Vec<MemoryReservation>)> {
     let (mut chunks, mut memory) = (Vec::new(), Vec::new());
-    while let Some(gatherer) = gatherers.join_next().await {
-        let gatherer = gatherer.map_err(|error| match error.try_into_panic() {
+    while let Some(task) = tasks.join_next().await {
+        let (of_task, reserved) = task.map_err(|error| match error.try_into_panic() {
             Ok(panic) => std::panic::resume_unwind(panic),
             Err(error) => DataFusionError::ExecutionJoin(Box::new(error)),
         })??;
-        chunks.extend(gatherer.chunks);
-        memory.push(gatherer.memory);
+        chunks.extend(of_task);
+        memory.push(reserved);
     }
-    Ok(Gathered::new(chunks, memory, task))
+    Ok((chunks, memory))
+}
+
+/// The columns of what is kept of such rows.
+pub(super) fn kept_schema(task: &Task, rows: &Schema) -> Result<SchemaRef> {
+    let fields =
+        task.kept.iter().enumerate().map(|(index, expr)| {
+            Ok(Field::new(index.to_string(), expr.data_type(rows)?, expr.nullable(rows)?))
+        });
+    Ok(Arc::new(Schema::new(fields.collect::<Result<Vec<_>>>()?)))
 }
 
 impl Gathered {
-    fn new(mut chunks: Vec<Chunk>, memory: Vec<MemoryReservation>, task: &Task) -> Gathered {
-        chunks.sort_by(|one, other| one.backend.cmp(&other.backend));
-        let mut backends: Vec<Arc<str>> = chunks.iter().filter_map(|chunk| chunk.backend.clone()).collect();
+    fn of(mut of_backends: Vec<OfBackend>, memory: Vec<MemoryReservation>, task: &Task) -> Gathered {
+        of_backends.sort_by(|(one, _), (other, _)| one.cmp(other));
+        let mut backends: Vec<Arc<str>> =
+            of_backends.iter().filter_map(|(backend, _)| backend.clone()).collect();
         backends.dedup();
         let wanted: Vec<_> =
             task.aggregates.iter().map(|each| each.filter.is_none().then_some(true)).collect();
-        for chunk in &mut chunks {
+        let chunk = |(backend, mut chunk): OfBackend| {
             let place = |backend: &Arc<str>| backends.partition_point(|name| name < backend);
-            let backend = chunk.backend.as_ref().map_or(0, place) as u32;
+            let backend = backend.as_ref().map_or(0, place) as u32;
             chunk.rows.origin = Arc::new(Origin { backend, wanted: wanted.clone() });
-        }
-        Gathered { chunks, backends: backends.into(), _memory: memory }
+            chunk
+        };
+        let chunks = of_backends.into_iter().map(chunk).collect();
+        Gathered { chunks, backends: backends.into(), parts: Parts::ByHash(task.parts), _memory: memory }
     }
 
-    pub fn backends(&self) -> &Arc<[Arc<str>]> {
-        &self.backends
+    pub fn parts(&self) -> usize {
+        match &self.parts {
+            Parts::ByHash(parts) => *parts,
+            Parts::Ranges(ranges) => ranges.len(),
+        }
     }
 
     /// All rows of one part.
-    pub fn part(&self, part: usize) -> Block {
+    pub fn part(&self, part: usize) -> Block<'_> {
         let of_part = self.chunks.iter().filter_map(|chunk| {
             let [from, to] = [part, part + 1].map(|at| chunk.starts[at] as usize);
-            (from < to).then(|| chunk.rows.slice(from, to - from))
+            (from < to).then(|| Slice::new(&chunk.rows, from..to))
         });
-        Block { pieces: of_part.collect(), sorted: false, bound: None }
+        let slices = of_part.collect();
+        match &self.parts {
+            Parts::ByHash(_) => Block { slices, sorted: false, span: None, bound: None },
+            Parts::Ranges(ranges) => {
+                let ContentRange { from, to } = &ranges[part];
+                let span = to.as_ref().filter(|_| !from.is_empty()).map(|to| [&from[..], to]);
+                Block { slices, sorted: true, span, bound: None }
+            }
+        }
     }
 }
 
 impl Gatherer {
-    fn new(task: Arc<Task>, memory: MemoryReservation) -> Gatherer {
-        Gatherer { task, chunks: Vec::new(), backend: None, waiting: Vec::new(), count: 0, bytes: 0, memory }
+    fn new(task: Arc<Task>, named: Option<usize>, kept: SchemaRef, memory: MemoryReservation) -> Gatherer {
+        let (chunks, waiting) = (Vec::new(), Vec::new());
+        Gatherer { task, named, kept, chunks, backend: None, waiting, count: 0, bytes: 0, memory }
     }
 
     fn add(&mut self, batch: &RecordBatch) -> Result<()> {
@@ -140,7 +184,7 @@ impl Gatherer {
         for expr in &self.task.kept {
             columns.push(expr.evaluate(batch)?.into_array(rows)?);
         }
-        let backends = match self.task.backend {
+        let backends = match self.named {
             Some(backend) => in_runs(batch.column(backend))?,
             None => vec![(None, rows)],
         };
@@ -181,13 +225,13 @@ impl Gatherer {
         let kept: Vec<_> = kept.collect::<Result<_, _>>()?;
         let contents = taken(contents)?;
         let options = RecordBatchOptions::new().with_row_count(Some(count));
-        let kept = RecordBatch::try_new_with_options(Arc::clone(&self.task.kept_schema), kept, &options)?;
+        let kept = RecordBatch::try_new_with_options(Arc::clone(&self.kept), kept, &options)?;
         let size = contents.get_array_memory_size() + kept.get_array_memory_size() + 4 * starts.len();
         self.memory.try_grow(size)?;
         self.memory.shrink(take(&mut self.bytes));
         let origin = Arc::new(Origin { backend: 0, wanted: Vec::new() });
         let rows = Piece { origin, rows: kept, contents: contents.as_binary_view().clone() };
-        self.chunks.push(Chunk { backend: self.backend.clone(), rows, starts });
+        self.chunks.push((self.backend.clone(), Chunk { rows, starts }));
         Ok(())
     }
 }

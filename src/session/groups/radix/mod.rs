@@ -3,15 +3,19 @@
 //! with every row. (The literature calls it radix partitioning: Manegold, Boncz, Kersten, "Optimizing main-memory join on
 //! modern hardware", 2002.)
 //!
-//! [`gather`] reads all rows and parts them, [`work`] groups part by part.
+//! The rows of many short runs, too, which cannot all be read side by side: they are sorted, so that each part of a run is
+//! where it stands already.
+//!
+//! [`gather`] reads rows in any order and parts them, [`runs`] does it with sorted ones, [`work`] groups part by part.
 
 mod gather;
+mod runs;
 mod work;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Schema};
 use datafusion::common::Result;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::execution::memory_pool::MemoryConsumer;
@@ -28,15 +32,17 @@ use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, PlanProperties,
 };
 use datafusion_proto::protobuf::PhysicalPlanNode;
+use futures::FutureExt;
 use futures::stream::try_unfold;
 
 use super::chain::{column_below, rows_below};
 use super::output::Output;
+use super::rule::by_content;
 use super::sizes::Limits;
-use super::task::{Aggregate, Grouping, aggregates};
+use super::task::{Aggregate, Grouping, Task as Streamed, aggregates};
 use super::{apply_expressions, first_aggregate, over};
 use crate::pin::schema::{BACKEND_NAME, CONTENT};
-use gather::{Shared, shared};
+use gather::Shared;
 use work::Work;
 
 /// The most parts.
@@ -46,7 +52,7 @@ const CONTENT_BYTES: u64 = 64;
 /// What another value takes that has no fixed width, by experience.
 const TEXT_BYTES: u64 = 96;
 
-/// Groups by content over rows in any order. Its partitions are parts of the contents, which is no partitioning that a join
+/// Groups by content over rows that are parted first. Its partitions are parts of the contents, which is no partitioning that a join
 /// may rely on.
 #[derive(Debug)]
 pub(super) struct RadixGroupsExec {
@@ -72,18 +78,25 @@ struct Begun {
 /// What there is to do.
 #[derive(Debug)]
 struct Task {
-    /// Which column of the input is the content.
+    rows: Rows,
+    /// Which column of the rows is the content.
     content: usize,
-    /// Which one names the backend, if an aggregate asks for it.
-    backend: Option<usize>,
     /// What is kept of each row beside its content: the arguments of the aggregates, and their filters.
     kept: Vec<Arc<dyn PhysicalExpr>>,
-    kept_schema: SchemaRef,
     /// Over what is kept.
     aggregates: Vec<Aggregate>,
     output: Output,
     partitions: usize,
     parts: usize,
+}
+
+/// Where rows come from.
+#[derive(Debug)]
+enum Rows {
+    /// From the input, in any order; one of its columns names the backend, if an aggregate asks for it.
+    InAnyOrder { backend: Option<usize> },
+    /// From sorted runs.
+    OfRuns(Arc<Streamed>),
 }
 
 impl Task {
@@ -102,25 +115,48 @@ impl Task {
             false => None,
         };
         let kept = keep(&mut aggregates);
-        let fields = kept.iter().enumerate().map(|(index, expr)| {
-            Ok(Field::new(index.to_string(), expr.data_type(&of_input)?, expr.nullable(&of_input)?))
-        });
-        let fields: Vec<Field> = fields.collect::<Result<_>>().ok()?;
-        let row_bytes = CONTENT_BYTES + fields.iter().map(|field| width(field.data_type())).sum::<u64>();
+        let bytes = rows.saturating_mul(row_bytes(&kept, &of_input)?);
         let partitions = general.output_partitioning().partition_count();
-        let parts = rows / limits.block.max(1) as u64;
-        let parts = parts.clamp(partitions as u64, MOST_PARTS);
-        limits.may_hold(rows.saturating_mul(row_bytes)).then_some(Task {
+        limits.may_hold(bytes).then_some(Task {
+            rows: Rows::InAnyOrder { backend },
             content,
-            backend,
             kept,
-            kept_schema: Arc::new(Schema::new(fields)),
             aggregates,
             output: Output { columns: output, schema, rows: batch },
             partitions,
-            parts: parts as usize,
+            parts: parts(rows, limits, partitions),
         })
     }
+
+    /// The task over sorted runs; `None` if it takes too much memory.
+    fn over_runs(task: &Arc<Streamed>, limits: &Limits) -> Option<Task> {
+        let mut aggregates = task.aggregates.clone();
+        let kept = keep(&mut aggregates);
+        let rows = task.chain.scan.rows();
+        let schema = task.chain.schema().ok()?;
+        let bytes = rows.saturating_mul(row_bytes(&kept, &schema)?);
+        limits.may_hold(bytes).then(|| Task {
+            rows: Rows::OfRuns(Arc::clone(task)),
+            content: task.content,
+            kept,
+            aggregates,
+            output: task.output.clone(),
+            partitions: task.partitions,
+            parts: parts(rows, limits, task.partitions),
+        })
+    }
+}
+
+/// How many parts so many rows have: the table of each is to fit a cache.
+fn parts(rows: u64, limits: &Limits, partitions: usize) -> usize {
+    let parts = rows / limits.block.max(1) as u64;
+    parts.clamp(partitions as u64, MOST_PARTS) as usize
+}
+
+/// What a row takes that is held, about.
+fn row_bytes(kept: &[Arc<dyn PhysicalExpr>], schema: &Schema) -> Option<u64> {
+    let widths = kept.iter().map(|expr| expr.data_type(schema).ok().map(|kind| width(&kind)));
+    Some(CONTENT_BYTES + widths.sum::<Option<u64>>()?)
 }
 
 /// Has the aggregates take what is kept, and gives what that is of the input.
@@ -148,13 +184,25 @@ fn width(kind: &DataType) -> u64 {
 }
 
 impl RadixGroupsExec {
-    /// What stands in for a general plan; `None` if nothing does.
+    /// What stands in for a general plan over rows in any order; `None` if nothing does.
     pub fn in_place_of(
         general: &Arc<dyn ExecutionPlan>,
         limits: &Limits,
         batch: usize,
     ) -> Option<RadixGroupsExec> {
-        let task = Task::of(general, limits, batch)?;
+        RadixGroupsExec::new(general, Task::of(general, limits, batch)?, limits)
+    }
+
+    /// What stands in for a general plan over sorted runs; `None` if nothing does.
+    pub fn over_runs(
+        general: &Arc<dyn ExecutionPlan>,
+        task: &Arc<Streamed>,
+        limits: &Limits,
+    ) -> Option<RadixGroupsExec> {
+        RadixGroupsExec::new(general, Task::over_runs(task, limits)?, limits)
+    }
+
+    fn new(general: &Arc<dyn ExecutionPlan>, task: Task, limits: &Limits) -> Option<RadixGroupsExec> {
         let input = Arc::clone(first_aggregate(general)?.input());
         let begun = Begun { partitions: vec![false; task.partitions], shared: None };
         let properties = PlanProperties::new(
@@ -187,7 +235,7 @@ impl RadixGroupsExec {
                 );
             }
         }
-        let new = || shared(Arc::clone(&self.input), Arc::clone(&self.task), Arc::clone(context));
+        let new = || gathering(&self.input, &self.task, context);
         let shared = begun.shared.take().unwrap_or_else(new);
         if begun.partitions.contains(&false) {
             begun.shared = Some(shared.clone());
@@ -196,10 +244,27 @@ impl RadixGroupsExec {
     }
 }
 
+/// Reads and parts all rows, once somebody waits for them.
+fn gathering(input: &Arc<dyn ExecutionPlan>, task: &Arc<Task>, context: &Arc<TaskContext>) -> Shared {
+    let (input, task, context) = (Arc::clone(input), Arc::clone(task), Arc::clone(context));
+    let gathered = async move {
+        let gathered = match &task.rows {
+            Rows::InAnyOrder { backend } => gather::gather(&input, *backend, &task, &context).await,
+            Rows::OfRuns(runs) => runs::gather(runs, &task, &context).await,
+        };
+        gathered.map(Arc::new).map_err(Arc::new)
+    };
+    gathered.boxed().shared()
+}
+
 impl DisplayAs for RadixGroupsExec {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<_> = self.task.aggregates.iter().map(|aggregate| aggregate.function.name()).collect();
-        write!(f, "{}: aggr=[{}], parts={}", self.name(), names.join(", "), self.task.parts)
+        write!(f, "{}: aggr=[{}]", self.name(), names.join(", "))?;
+        if let Rows::OfRuns(runs) = &self.task.rows {
+            write!(f, ", runs={}", runs.chain.scan.runs())?;
+        }
+        write!(f, ", parts={}", self.task.parts)
     }
 }
 
@@ -228,18 +293,14 @@ impl ExecutionPlan for RadixGroupsExec {
         children: Vec<Arc<dyn ExecutionPlan>>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let general = over(&self.general, children)?;
-        Ok(match RadixGroupsExec::in_place_of(&general, &self.limits, self.task.output.rows) {
-            Some(groups) => Arc::new(groups),
-            None => general,
-        })
+        Ok(by_content(&general, &self.limits, self.task.output.rows).unwrap_or(general))
     }
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        let parts = (partition..self.task.parts).step_by(self.task.partitions);
         let metrics = BaselineMetrics::new(&self.metrics, partition);
         let memory = MemoryConsumer::new(self.name()).register(context.memory_pool());
         let shared = self.begin(partition, &context)?;
-        let work = Work::new(Arc::clone(&self.task), shared, parts, memory, metrics);
+        let work = Work::new(Arc::clone(&self.task), shared, partition, memory, metrics);
         let batches = RecordBatchStreamAdapter::new(self.schema(), try_unfold(work, Work::next));
         Ok(make_cooperative(Box::pin(batches)))
     }

@@ -1,8 +1,6 @@
 //! The work of one partition: part by part.
 
 use std::collections::VecDeque;
-use std::iter::StepBy;
-use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -19,8 +17,8 @@ use super::gather::{Gathered, Shared};
 pub(super) struct Work {
     task: Arc<Task>,
     shared: Shared,
-    /// The parts that are not begun.
-    parts: StepBy<Range<usize>>,
+    /// The next part.
+    part: usize,
     table: Table,
     /// `None` until rows have been gathered.
     aggregates: Option<Aggregates>,
@@ -34,12 +32,12 @@ impl Work {
     pub fn new(
         task: Arc<Task>,
         shared: Shared,
-        parts: StepBy<Range<usize>>,
+        partition: usize,
         memory: MemoryReservation,
         metrics: BaselineMetrics,
     ) -> Work {
         let (table, ready) = (Table::default(), VecDeque::new());
-        Work { task, shared, parts, table, aggregates: None, ready, memory, metrics }
+        Work { task, shared, part: partition, table, aggregates: None, ready, memory, metrics }
     }
 
     /// The next batch of groups.
@@ -48,9 +46,12 @@ impl Work {
             if let Some(batch) = self.ready.pop_front() {
                 return Ok(Some((batch.record_output(&self.metrics), self)));
             }
-            let Some(part) = self.parts.next() else { return Ok(None) };
             let gathered = self.shared.clone().await.map_err(|error| DataFusionError::from(&error))?;
-            self.group(&gathered, part)?;
+            if self.part >= gathered.parts() {
+                return Ok(None);
+            }
+            self.group(&gathered, self.part)?;
+            self.part += self.task.partitions;
         }
     }
 
@@ -60,7 +61,7 @@ impl Work {
         let _timer = timer.timer();
         let aggregates = match &mut self.aggregates {
             Some(aggregates) => aggregates,
-            none => none.insert(Aggregates::new(&self.task.aggregates, gathered.backends())?),
+            none => none.insert(Aggregates::new(&self.task.aggregates, &gathered.backends)?),
         };
         let block = gathered.part(part);
         let numbers = self.table.number(&block, None);

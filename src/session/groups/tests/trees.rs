@@ -126,6 +126,19 @@ fn batch(backend: &str, rows: &[Row], derived: bool) -> RecordBatch {
 }
 
 fn write_sorted(path: &Path, backend: &str, rows: &[Row], cuts: Cuts) {
+    let (mut stored, mut others) = (rows.to_vec(), Vec::new());
+    if cuts.sections {
+        (stored, others) = stored.into_iter().partition(|row| row.status == "stored");
+    }
+    let mut sections = [stored, others];
+    for section in &mut sections {
+        section.sort_by(|one, other| one.content.cmp(&other.content));
+    }
+    write_laid_out(path, backend, &sections, cuts);
+}
+
+/// Writes sections as they stand. The footer says that they are sorted.
+pub(super) fn write_laid_out(path: &Path, backend: &str, sections: &[Vec<Row>], cuts: Cuts) {
     let sorted = SortingColumn { column_idx: 6, descending: false, nulls_first: false };
     let properties = WriterProperties::builder()
         .set_created_by(format!("{CREATED_BY}1"))
@@ -138,15 +151,10 @@ fn write_sorted(path: &Path, backend: &str, rows: &[Row], cuts: Cuts) {
         .set_statistics_enabled(EnabledStatistics::Page)
         .set_column_dictionary_enabled(CONTENT.into(), false)
         .build();
-    let (mut stored, mut others) = (rows.to_vec(), Vec::new());
-    if cuts.sections {
-        (stored, others) = stored.into_iter().partition(|row| row.status == "stored");
-    }
     let schema = batch(backend, &[], true).schema();
     let mut writer = ArrowWriter::try_new(File::create(path).unwrap(), schema, Some(properties)).unwrap();
     let mut sums = SizeSums::new(cuts.group);
-    for section in [&mut stored, &mut others] {
-        section.sort_by(|one, other| one.content.cmp(&other.content));
+    for section in sections {
         let batch = batch(backend, section, true);
         sums.add(batch.column_by_name(SIZE_BYTES).unwrap().as_primitive());
         sums.end_group();
