@@ -5,11 +5,11 @@
     python3 benches/questions.py --pins 1200000
     python3 benches/questions.py --scale
 
-Makes a data directory (seeded, see benches/questions/tree.py), as pandas writes one, and a copy of it that `pinql backend
-optimize` has laid out. Asks each question of each engine in turn, A, B, C, A, B, C, …: cold, as a process of its own, from its
-start until its answer stands in a file; and warm, in a process that stays open, whose first run does not count, until all rows
-have been taken. Prints medians as Markdown, of wall time and of CPU time, which a busy machine disturbs less; peak memory; and
-how long the columns that a question needs take to decode.
+Makes a data directory (seeded, see benches/questions/tree.py), as pandas writes one, a copy of it that `pinql backend optimize`
+has laid out, and with `--layouts raw,optimised,sorted` one that DuckDB has written, sorted by CID. Asks each question of each
+engine in turn, A, B, C, A, B, C, …: cold, as a process of its own, from its start until its answer stands in a file; and warm, in
+a process that stays open, whose first run does not count, until all rows have been taken. Prints medians as Markdown, of wall time
+and of CPU time, which a busy machine disturbs less; peak memory; and how long the columns that a question needs take to decode.
 All engines' answers must be the same. With --scale it asks pinql alone, about more pins and more backends.
 """
 
@@ -129,7 +129,7 @@ class Answers:
 
     def take(self, engine, question, found):
         # By its text, a content with two spellings is two: such answers are held against each other only.
-        by_text = question.by_text and (engine.name == "pandas" or engine.layout == "raw" and engine.name != "pinql")
+        by_text = question.by_text and (engine.name == "pandas" or engine.layout != "optimised" and engine.name != "pinql")
         key = (question.name, "text" if by_text else "content")
         first, who = self.kept.setdefault(key, (found, engine.name))
         if found != first:
@@ -162,7 +162,7 @@ def compare(args, root, layout, answers):
         if engine.stays_open:
             engine.open()
     for question in args.questions:
-        if layout == "raw" or question.name != "redundancy-text":
+        if layout != "optimised" or question.name != "redundancy-text":
             asked = [one for one in engines if not question.only or one.name in question.only]
             ask_cold(args, question, asked, costs, answers)
             if question.name not in EXPORTS:
@@ -230,7 +230,7 @@ def limits(args, root, layout):
     """For each question: the bytes of the columns that it needs, and how long pyarrow reads and decodes them."""
     found, known = {}, {}
     for question in args.questions:
-        columns = question.raw if layout == "raw" else question.optimised
+        columns = question.optimised if layout == "optimised" else question.raw
         if columns is not None:
             key = tuple(sorted(columns))
             found[question.name] = known[key] = known.get(key) or tool(args, "columns", root, args.threads, *key)
@@ -296,6 +296,16 @@ def optimised(args, raw, kept):
     return root
 
 
+def sorted_by_duckdb(args, raw, kept):
+    """A copy that DuckDB has written in its own way, sorted by CID: what it finds a CID in best."""
+    root = kept or tempfile.mkdtemp(prefix="sorted-", dir=args.work)
+    if not os.path.exists(os.path.join(root, "cids.txt")):
+        subprocess.check_call([args.python, os.path.join(BESIDE, "peers.py"), "sort", raw, root, str(args.threads)])
+        for name in ("cids.txt", "truth.json"):
+            shutil.copy(os.path.join(raw, name), root)
+    return root
+
+
 def environment(args):
     if not args.python:
         venv = os.path.join(os.path.dirname(ROOT), "target", "bench-venv")
@@ -320,9 +330,10 @@ def parsed():
     parser.add_argument("--only", help="these questions: " + ",".join(one.name for one in QUESTIONS))
     parser.add_argument("--engines", default=",".join(ENGINES))
     parser.add_argument("--pandas-below", type=int, default=3_000_000, help="leave pandas out above so many pins")
-    parser.add_argument("--layouts", default="raw,optimised")
+    parser.add_argument("--layouts", default="raw,optimised", help="of raw, optimised, sorted")
     parser.add_argument("--tree", metavar="DIR", help="make the data here, unless it is there, and keep it")
     parser.add_argument("--optimised", metavar="DIR", help="the same for the copy that is laid out")
+    parser.add_argument("--sorted", metavar="DIR", help="the same for the copy that DuckDB has sorted")
     parser.add_argument("--dir", help="where to work [default: a temporary directory]")
     parser.add_argument("--pinql", default=os.path.join(target, "pinql"))
     parser.add_argument("--ask", default=os.path.join(target, "examples", "ask"))
@@ -334,6 +345,9 @@ def parsed():
     wanted = args.only.split(",") if args.only else [one.name for one in QUESTIONS]
     args.questions = [one for one in QUESTIONS if one.name in wanted]
     args.engines = args.engines.split(",")
+    unknown = set(args.layouts.split(",")) - ({"raw", "optimised"} if args.scale else {"raw", "optimised", "sorted"})
+    if unknown:
+        parser.error(f"no such layout: {', '.join(sorted(unknown))}")
     return args
 
 
@@ -353,18 +367,27 @@ def main():
         print("The machine, GB/s: " + ", ".join(f"{name} {rate / 1e9:.1f}" for name, rate in rates.items()) + ".")
         apart = {}
         for layout in args.layouts.split(","):
-            root = raw if layout == "raw" else optimised(args, raw, args.optimised)
+            match layout:
+                case "raw":
+                    root = raw
+                case "optimised":
+                    root = optimised(args, raw, args.optimised)
+                case "sorted":
+                    root = sorted_by_duckdb(args, raw, args.sorted)
             if root:
                 costs = compare(args, root, layout, answers)
                 least = limits(args, root, layout)
                 for measure, values in costs.items():
                     unit = "MB" if measure.endswith("memory") else "ms"
                     table(f"{layout} files, {measure}", args, values, unit, least if measure == "warm, wall" else None)
-                    theirs = {key: runs for key, runs in values.items() if (key[1] == "pinql") == (layout == "optimised")}
-                    apart.setdefault(measure, {}).update(theirs)
-        if args.layouts == "raw,optimised":
+                    apart.setdefault(measure, {})[layout] = values
+        for layout, files in (("raw", "as pandas wrote them"), ("sorted", "that DuckDB wrote, sorted by CID")):
             for measure in ("cold, wall", "warm, wall"):
-                table(f"pinql on files that it laid out, others on files as pandas wrote them, {measure}", args, apart[measure], "ms")
+                ours, theirs = (apart.get(measure, {}).get(one, {}) for one in ("optimised", layout))
+                beside = {key: runs for key, runs in ours.items() if key[1] == "pinql"}
+                beside |= {key: runs for key, runs in theirs.items() if key[1] != "pinql"}
+                if ours and theirs:
+                    table(f"pinql on files that it laid out, others on files {files}, {measure}", args, beside, "ms")
     finally:
         shutil.rmtree(args.work)
 

@@ -5,6 +5,8 @@ Reads requests from stdin, one JSON object a line: `question`, `sql` for the eng
 wanted, the file `out` for it with its `format`. Writes for each the milliseconds until the whole answer has been taken, and
 its rows. LAYOUT says whether the files have pinql's columns `content` and `size_bytes` (`optimised`) or not (`raw`).
 
+`peers.py sort FROM TO THREADS` has DuckDB write a data directory anew, each backend's file sorted by CID.
+
 `pandas` does what ipfs_kit's analysis does: it loads every file whole, concatenates the frames, and counts in the one frame.
 """
 
@@ -159,7 +161,20 @@ def size_in(metadata):
 ENGINES = {"duckdb": DuckDb, "datafusion": DataFusion, "polars": Polars, "pandas": Pandas}
 
 
+def sort(root, to, threads):
+    import duckdb
+
+    db = duckdb.connect()
+    db.execute(f"SET threads = {threads}")
+    for file in sorted(glob.glob(os.path.join(root, "backends", "*", "pin_mappings.parquet"))):
+        out = os.path.join(to, os.path.relpath(file, root))
+        os.makedirs(os.path.dirname(out), exist_ok=True)
+        db.execute(f"COPY (SELECT * FROM read_parquet('{file}') ORDER BY cid) TO '{out}' (FORMAT parquet)")
+
+
 def main():
+    if sys.argv[1] == "sort":
+        return sort(*sys.argv[2:])
     engine, root, layout, threads = sys.argv[1:]
     os.environ["POLARS_MAX_THREADS"] = threads  # read when it is imported
     files = sorted(glob.glob(os.path.join(root, "backends", "*", "pin_mappings.parquet")))
