@@ -8,7 +8,7 @@ use super::source::{Piece, Source};
 
 /// Rows of some pieces.
 pub(super) struct Block<'a> {
-    /// Those of one backend side by side.
+    /// Those of one backend side by side, if an aggregate asks for backends.
     pub slices: Vec<Slice<'a>>,
     /// Whether each slice is sorted by content.
     pub sorted: bool,

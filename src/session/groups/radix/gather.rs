@@ -33,7 +33,7 @@ pub(super) type Shared = future::Shared<BoxFuture<'static, Result<Arc<Gathered>,
 /// Rows parted by their contents.
 #[derive(Debug)]
 pub(super) struct Gathered {
-    /// Those of one backend side by side.
+    /// Those of one backend side by side, if an aggregate asks for backends.
     pub chunks: Vec<Chunk>,
     /// The names of the backends in their order.
     pub backends: Arc<[Arc<str>]>,

@@ -14,7 +14,7 @@ use futures::TryStreamExt;
 use tokio::task::yield_now;
 
 use super::super::source::{Origin, Piece};
-use super::super::task::Task as Streamed;
+use super::super::task::{Aggregate, Task as Streamed};
 use super::Task;
 use super::gather::{Chunk, Gathered, Parts, joined, kept_schema};
 use crate::catalog::{ContentRange, FileScan, RunFacts};
@@ -65,7 +65,11 @@ pub(super) async fn gather(
         });
     }
     let (mut chunks, memory) = joined(gatherers).await?;
-    chunks.sort_by_key(|chunk| chunk.rows.origin.backend);
+    match task.aggregates.iter().any(Aggregate::is_of_backends) {
+        true => chunks.sort_by_key(|chunk| chunk.rows.origin.backend),
+        // What is wanted of rows that stand side by side need not be asked row by row.
+        false => chunks.sort_by(|one, other| one.rows.origin.wanted.cmp(&other.rows.origin.wanted)),
+    }
     let parts = evened(&mut chunks, parts, runs.chain.skips_empty).await?;
     Ok(Gathered {
         chunks,
