@@ -20,6 +20,7 @@ mod notes;
 mod ranges;
 mod reader;
 mod registries;
+mod row_groups;
 mod runs;
 mod snapshot;
 mod sought;
