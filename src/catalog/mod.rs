@@ -34,7 +34,7 @@ pub(crate) mod wire;
 pub(crate) use facts::ScanFacts;
 pub(crate) use file::UnreadableFile;
 pub(crate) use footer::Footers;
-pub(crate) use ranges::ContentRange;
+pub(crate) use ranges::{ContentRange, head};
 pub(crate) use runs::{FileScan, RunFacts, SortedScan};
 pub(crate) use snapshot::{FilesOfBackend, Snapshot, Unreadable};
 pub(crate) use source::{scanned_column, scanned_rows};

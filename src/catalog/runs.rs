@@ -65,9 +65,9 @@ pub(crate) struct RangeScan {
 
 /// A scan of whole runs.
 pub(crate) struct FileScan {
-    /// Has one partition for each file.
+    /// Has one partition for each part of a file.
     pub plan: Arc<dyn ExecutionPlan>,
-    /// The runs of each file in the order of their rows, and how many rows each has.
+    /// What is known of the row groups of each part, in the order of their rows, and how many rows each has.
     pub runs: Vec<Vec<(RunFacts, u64)>>,
 }
 
@@ -141,7 +141,7 @@ impl SortedScan {
 
     /// How many rows a run has.
     pub fn rows_of(&self, run: usize) -> u64 {
-        self.runs[run].rows()
+        self.runs[run].groups.iter().map(|group| group.rows).sum()
     }
 
     /// What footers say of one of the table's columns in all rows of a run; `None` if they do not say it exactly.
@@ -209,22 +209,38 @@ impl SortedScan {
         Ok(Some(RangeScan { plan: self.plan_of(self.source_of(range)?, files, rows), facts }))
     }
 
-    /// The scan of all rows of some runs in batches of `rows` rows, those of a file one after the other; filters that were pushed
-    /// down are not asked. `None` if that cannot be.
-    pub fn in_files(&self, rows: usize, wanted: impl Fn(&RunFacts) -> bool) -> Result<Option<FileScan>> {
+    /// The scan of all rows of some runs in batches of `rows` rows, those of a file one after the other, in parts of about `most`
+    /// rows; filters that were pushed down are not asked. `None` if that cannot be.
+    pub fn in_files(
+        &self,
+        most: u64,
+        rows: usize,
+        wanted: impl Fn(&RunFacts) -> bool,
+    ) -> Result<Option<FileScan>> {
         let Some(source) = self.source.without_filter()? else { return Ok(None) };
         let of_files =
             self.runs.chunk_by(|one, other| one.file.object_meta.location == other.file.object_meta.location);
         let (mut files, mut runs) = (Vec::new(), Vec::new());
         for of_file in of_files {
-            let read: Vec<&Run> = of_file.iter().filter(|run| wanted(&run.facts)).collect();
-            let Some(first) = read.first() else { continue };
-            let mut access = ParquetAccessPlan::new_none(first.of);
-            read.iter().flat_map(|run| &run.groups).for_each(|group| access.scan(group.index));
-            let same = read.iter().all(|run| run.facts.status == first.facts.status);
-            let file = self.with_status(first.file.clone(), first.facts.status.as_deref().filter(|_| same));
-            files.push(FileGroup::new(vec![file.with_extension(access)]));
-            runs.push(read.iter().map(|run| (run.facts.clone(), run.rows())).collect());
+            let wanted = of_file.iter().filter(|run| wanted(&run.facts));
+            let mut groups =
+                wanted.flat_map(|run| run.groups.iter().map(move |group| (run, group))).peekable();
+            while let Some((first, _)) = groups.peek() {
+                let (mut access, mut taken) = (ParquetAccessPlan::new_none(first.of), 0);
+                let mut of_part: Vec<(RunFacts, u64)> = Vec::new();
+                while let Some((run, group)) =
+                    groups.next_if(|(_, group)| taken == 0 || taken + group.rows <= most)
+                {
+                    access.scan(group.index);
+                    taken += group.rows;
+                    of_part.push((run.facts.clone(), group.rows));
+                }
+                let status = &of_part[0].0.status;
+                let same = of_part.iter().all(|(facts, _)| facts.status == *status);
+                let file = self.with_status(of_file[0].file.clone(), status.as_deref().filter(|_| same));
+                files.push(FileGroup::new(vec![file.with_extension(access)]));
+                runs.push(of_part);
+            }
         }
         Ok(Some(FileScan { plan: self.plan_of(Arc::new(source), files, rows), runs }))
     }
@@ -292,12 +308,6 @@ impl SortedScan {
         let Some(predicate) = conjunction_opt(from.into_iter().chain(to)) else { return Ok(whole) };
         let pushed = whole.try_pushdown_filters(vec![predicate], &ConfigOptions::default())?;
         Ok(pushed.updated_node.unwrap_or(whole))
-    }
-}
-
-impl Run {
-    fn rows(&self) -> u64 {
-        self.groups.iter().map(|group| group.rows).sum()
     }
 }
 

@@ -21,6 +21,8 @@ pub(in crate::session) struct Limits {
     pub few: usize,
     /// Rows that make it worth to part them before they are grouped.
     pub parted: u64,
+    /// Rows that one thread reads of a file, where runs are short, before it takes another.
+    pub turn: u64,
 }
 
 /// The part of the memory limit that may be used.
@@ -60,6 +62,7 @@ impl Limits {
             short: 8 << 10,
             few: 4 << 10,
             parted: 100_000,
+            turn: 512 << 10,
         }
     }
 

@@ -95,8 +95,8 @@ struct Task {
 enum Rows {
     /// From the input, in any order; one of its columns names the backend, if an aggregate asks for it.
     InAnyOrder { backend: Option<usize> },
-    /// From sorted runs.
-    OfRuns(Arc<Streamed>),
+    /// From sorted runs, of which one thread reads so many rows of a file before it takes another.
+    OfRuns { runs: Arc<Streamed>, turn: u64 },
 }
 
 impl Task {
@@ -136,7 +136,7 @@ impl Task {
         let schema = task.chain.schema().ok()?;
         let bytes = rows.saturating_mul(row_bytes(&kept, &schema)?);
         limits.may_hold(bytes).then(|| Task {
-            rows: Rows::OfRuns(Arc::clone(task)),
+            rows: Rows::OfRuns { runs: Arc::clone(task), turn: limits.turn },
             content: task.content,
             kept,
             aggregates,
@@ -250,7 +250,7 @@ fn gathering(input: &Arc<dyn ExecutionPlan>, task: &Arc<Task>, context: &Arc<Tas
     let gathered = async move {
         let gathered = match &task.rows {
             Rows::InAnyOrder { backend } => gather::gather(&input, *backend, &task, &context).await,
-            Rows::OfRuns(runs) => runs::gather(runs, &task, &context).await,
+            Rows::OfRuns { runs, turn } => runs::gather(runs, *turn, &task, &context).await,
         };
         gathered.map(Arc::new).map_err(Arc::new)
     };
@@ -261,7 +261,7 @@ impl DisplayAs for RadixGroupsExec {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<_> = self.task.aggregates.iter().map(|aggregate| aggregate.function.name()).collect();
         write!(f, "{}: aggr=[{}]", self.name(), names.join(", "))?;
-        if let Rows::OfRuns(runs) = &self.task.rows {
+        if let Rows::OfRuns { runs, .. } = &self.task.rows {
             write!(f, ", runs={}", runs.chain.scan.runs())?;
         }
         write!(f, ", parts={}", self.task.parts)

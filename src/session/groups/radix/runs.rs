@@ -17,7 +17,7 @@ use super::super::source::{Origin, Piece};
 use super::super::task::{Aggregate, Task as Streamed};
 use super::Task;
 use super::gather::{Chunk, Gathered, Parts, joined, kept_schema};
-use crate::catalog::{ContentRange, FileScan, RunFacts};
+use crate::catalog::{ContentRange, FileScan, RunFacts, head};
 
 /// Rows of a batch. Most runs have fewer.
 const ROWS: usize = 32 << 10;
@@ -29,25 +29,27 @@ const EVERY: usize = 64;
 /// Reads and parts the rows of all runs.
 pub(super) async fn gather(
     runs: &Arc<Streamed>,
+    turn: u64,
     task: &Arc<Task>,
     context: &Arc<TaskContext>,
 ) -> Result<Gathered> {
     let scan = &runs.chain.scan;
     let parts: Arc<[ContentRange]> = scan.ranges(task.parts).into();
-    let Some(Reads { plan, runs: in_turn }) = reads(runs)? else {
+    let Some(Reads { plan, runs: in_turn }) = reads(runs, turn)? else {
         let (backends, parts) = (Arc::clone(&runs.backends), Parts::Ranges(parts));
         return Ok(Gathered { chunks: Vec::new(), backends, parts, _memory: Vec::new() });
     };
     let rows = runs.chain.over(plan, ROWS)?;
     let kept = kept_schema(task, &rows.schema())?;
     let in_turn: Arc<[_]> = in_turn.into();
+    let bounds = Arc::new(Bounds::new(&parts, runs.chain.skips_empty));
     let next = Arc::new(AtomicUsize::new(0));
     let mut gatherers = JoinSet::new();
     for _ in 0..task.partitions {
         let memory = MemoryConsumer::new("RadixGroupsExec").register(context.memory_pool());
         let mut gatherer = Gatherer {
             task: Arc::clone(task),
-            bounds: Bounds::new(&parts, runs.chain.skips_empty),
+            bounds: Arc::clone(&bounds),
             kept: Arc::clone(&kept),
             chunks: Vec::new(),
             memory,
@@ -113,7 +115,7 @@ async fn evened(
     Ok(parts)
 }
 
-/// Runs that are read one after the other: what is known of each, and its rows, if that is known.
+/// What is read one after the other: what is known of it, and how many rows it has, if that is known.
 type InTurn = Vec<(Arc<Origin>, Option<u64>)>;
 
 /// A scan with a partition for each of them.
@@ -123,7 +125,7 @@ struct Reads {
 }
 
 /// How the rows are read; `None` if there are none.
-fn reads(runs: &Streamed) -> Result<Option<Reads>> {
+fn reads(runs: &Streamed, turn: u64) -> Result<Option<Reads>> {
     let (chain, scan) = (&runs.chain, &runs.chain.scan);
     let origin = |facts: &RunFacts| {
         let backend = runs.backends.partition_point(|name| *name < facts.backend) as u32;
@@ -132,12 +134,12 @@ fn reads(runs: &Streamed) -> Result<Option<Reads>> {
     // To open a file takes longer than to read one more of its runs.
     if scan.facts().all(|facts| chain.passes_filters(facts).is_some())
         && let Some(FileScan { plan, runs }) =
-            scan.in_files(ROWS, |facts| chain.passes_filters(facts) == Some(true))?
+            scan.in_files(turn, ROWS, |facts| chain.passes_filters(facts) == Some(true))?
     {
-        let turn = |runs: Vec<(RunFacts, u64)>| {
+        let with_origins = |runs: Vec<(RunFacts, u64)>| {
             runs.iter().map(|(facts, rows)| (origin(facts), Some(*rows))).collect()
         };
-        return Ok(Some(Reads { plan, runs: runs.into_iter().map(turn).collect() }));
+        return Ok(Some(Reads { plan, runs: runs.into_iter().map(with_origins).collect() }));
     }
     let one = |facts: &RunFacts| vec![(origin(facts), None)];
     let all = ContentRange { from: Vec::new(), to: None };
@@ -148,7 +150,7 @@ fn reads(runs: &Streamed) -> Result<Option<Reads>> {
 /// Takes runs one after the other.
 struct Gatherer {
     task: Arc<Task>,
-    bounds: Bounds,
+    bounds: Arc<Bounds>,
     kept: SchemaRef,
     chunks: Vec<Chunk>,
     memory: MemoryReservation,
@@ -201,8 +203,7 @@ impl Gatherer {
 }
 
 /// The least content of each part, with its head.
-#[derive(Clone)]
-struct Bounds(Arc<[(u128, Vec<u8>)]>);
+struct Bounds(Vec<(u128, Vec<u8>)>);
 
 impl Bounds {
     fn new(parts: &[ContentRange], skips_empty: bool) -> Bounds {
@@ -236,19 +237,6 @@ impl Bounds {
         }
         starts.resize(self.0.len() + 1, contents.len() as u32);
         Ok(starts)
-    }
-}
-
-/// The first bytes as a number that keeps the order: of contents that are not the same, it nearly always tells which comes first.
-#[inline]
-fn head(content: &[u8]) -> u128 {
-    match content.first_chunk() {
-        Some(bytes) => u128::from_be_bytes(*bytes),
-        None => {
-            let mut bytes = [0; 16];
-            bytes[..content.len()].copy_from_slice(content);
-            u128::from_be_bytes(bytes)
-        }
     }
 }
 
