@@ -75,13 +75,13 @@ impl BackendsTable {
             rows: None,
             bytes: (!files.is_empty()).then(|| files.iter().map(|file| file.size as i64).sum()),
             modified,
-            has_car: backend.has_car,
-            has_legacy: backend.has_legacy,
+            has_car: backend.has_car(),
+            has_legacy: backend.has_legacy(),
             laid_out: None,
         };
         match &backend.mappings {
-            Mappings::Absent if backend.has_legacy => row.state = "legacy",
-            Mappings::Absent if backend.has_car => row.state = "car_only",
+            Mappings::Absent if backend.has_legacy() => row.state = "legacy",
+            Mappings::Absent if backend.has_car() => row.state = "car_only",
             Mappings::Absent => {}
             Mappings::SameAs(other) => {
                 row.state = "alias";

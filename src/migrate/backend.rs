@@ -68,7 +68,7 @@ pub(super) fn migrate(
 
 /// What a backend without `pins.json` lacks, and the command that helps.
 fn lacks(backend: &BackendDir) -> Option<String> {
-    match (&backend.mappings, backend.has_car) {
+    match (&backend.mappings, backend.has_car()) {
         (Mappings::Unreadable { path, reason }, _) => Some(format!("cannot be read: {path}: {reason}")),
         (Mappings::Absent, true) => Some(format!(
             "has only its CAR: `pinql backend restore {} --from car` makes the mappings of it",
@@ -127,7 +127,7 @@ impl Migration<'_> {
         }
         count(&mut outcome.counts, &merge.counts);
         self.keep_a_lone_car(&encoded)?;
-        let unchanged = left.is_some() && !changes(&merge.counts) && self.backend.has_car;
+        let unchanged = left.is_some() && !changes(&merge.counts) && self.backend.has_car();
         outcome.notes.extend(left.into_iter().flatten().filter(|_| !unchanged));
         let change = Change {
             mappings: (!unchanged).then_some(encoded),
@@ -266,7 +266,7 @@ impl Migration<'_> {
     /// A CAR without mappings may be all that is left of them. One that a migration which was stopped has written is just
     /// the one that was written now.
     fn keep_a_lone_car(&self, encoded: &Encoded) -> Result<()> {
-        if !self.backend.has_car || !matches!(self.backend.mappings, Mappings::Absent) {
+        if !self.backend.has_car() || !matches!(self.backend.mappings, Mappings::Absent) {
             return Ok(());
         }
         let place = self.backend.path.join(layout::CAR);

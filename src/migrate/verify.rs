@@ -68,7 +68,7 @@ pub fn verify(session: &Session, name: &str, options: &Options, progress: &Progr
         return Err(Error::Refused {
             backend: name.into(),
             reason: format!("it has no {}", layout::MAPPINGS),
-            hint: match backend.has_car {
+            hint: match backend.has_car() {
                 true => format!("make it of the CAR with `pinql backend restore {name} --from car`"),
                 false => "there is nothing to verify".into(),
             },
@@ -82,7 +82,7 @@ pub fn verify(session: &Session, name: &str, options: &Options, progress: &Progr
     verified.recorded_root =
         backend.files().first().and_then(|file| parquet::car_root(&parquet::footer(&file.path).ok()?));
     let place = backend.path.join(layout::CAR);
-    if !backend.has_car {
+    if !backend.has_car() {
         verified
             .notes
             .push(format!("there is no {}: `pinql backend export-car {name}` writes one", layout::CAR));

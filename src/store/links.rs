@@ -55,7 +55,6 @@ impl Inside {
 ///
 /// Looks at directories and at single files, so that neither a linked directory nor a linked file counts twice.
 pub(super) fn name_twins(backends: &mut [BackendDir], inside: &Inside) {
-    let mut order: Vec<usize> = (0..backends.len()).collect();
     let borrows = |backend: &BackendDir| {
         let name = backend.path.file_name().map(OsStr::to_string_lossy);
         // One that looked like another has got a sign more.
@@ -64,7 +63,13 @@ pub(super) fn name_twins(backends: &mut [BackendDir], inside: &Inside) {
             || name.is_none_or(|name| name.trim_end_matches('\u{fffd}') != whole);
         is_linked || backend.files().iter().any(|file| !file.path.starts_with(&backend.path))
     };
-    order.sort_by_cached_key(|&index| (borrows(&backends[index]), index));
+    let borrowers: Vec<bool> = backends.iter().map(borrows).collect();
+    // What lies where it stands is nobody else's.
+    if !borrowers.contains(&true) {
+        return;
+    }
+    let mut order: Vec<usize> = (0..backends.len()).collect();
+    order.sort_by_key(|&index| (borrowers[index], index));
     let mut owner: HashMap<PathBuf, String> = HashMap::new();
     for index in order {
         let backend = &backends[index];

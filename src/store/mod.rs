@@ -29,7 +29,7 @@ use std::collections::HashSet;
 use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
 use crate::error::{Error, Result};
@@ -52,10 +52,15 @@ pub struct BackendDir {
     pub path: PathBuf,
     /// The files that hold the mappings.
     pub mappings: Mappings,
-    /// Whether a CAR backup is there.
-    pub has_car: bool,
-    /// Whether a `pins.json` waits to be migrated.
-    pub has_legacy: bool,
+    /// Whether there are a CAR and a `pins.json`, once asked.
+    beside: Beside,
+}
+
+/// What else was found in a backend's directory.
+#[derive(Debug, Clone, Default)]
+struct Beside {
+    car: OnceLock<bool>,
+    legacy: OnceLock<bool>,
 }
 
 /// What was found in the place of `pin_mappings.parquet`.
@@ -148,8 +153,7 @@ impl DataDir {
             return Ok(backend.clone());
         }
         let inside = self.inside().map_err(|source| Error::Read { path: self.root.clone(), source })?;
-        let nothing =
-            BackendDir { mappings: Mappings::Absent, has_car: false, has_legacy: false, ..backend.clone() };
+        let nothing = BackendDir { mappings: Mappings::Absent, beside: Beside::nothing(), ..backend.clone() };
         Ok(look_at(&inside, backend.name.clone(), &backend.path).unwrap_or(nothing))
     }
 
@@ -201,41 +205,45 @@ fn look_at(inside: &Inside, name: String, entry: &Path) -> Option<BackendDir> {
         Err(reason) => {
             let path = format!("{}/{name}", layout::BACKENDS);
             let mappings = Mappings::Unreadable { path, reason };
-            Some(BackendDir { name, path: entry.into(), mappings, has_car: false, has_legacy: false })
+            Some(BackendDir { name, path: entry.into(), mappings, beside: Beside::nothing() })
         }
     }
 }
 
 /// What a directory is that really lies at `path`; `None` if it is no backend. There may be thousands: each is asked as little as can be.
 fn look_into(inside: &Inside, name: String, path: PathBuf) -> Option<BackendDir> {
-    let has_car = path.join(layout::CAR).exists();
-    let has_legacy = fs::symlink_metadata(path.join(layout::LEGACY)).is_ok();
-    let mut mappings = mappings(inside, &path, format!("{}/{name}/{}", layout::BACKENDS, layout::MAPPINGS));
-    // It may be another that comes in its place at this moment: it is not known to have none.
-    if let (Mappings::Absent, Err(error)) = (&mappings, fs::symlink_metadata(&path)) {
-        mappings =
-            Mappings::Unreadable { path: format!("{}/{name}", layout::BACKENDS), reason: plain(&error) };
+    let shown = format!("{}/{name}/{}", layout::BACKENDS, layout::MAPPINGS);
+    let mappings = mappings(inside, &path, &shown);
+    let mut backend = BackendDir { name, path, mappings, beside: Beside::default() };
+    if !matches!(backend.mappings, Mappings::Absent) {
+        return Some(backend);
     }
-    let backend = BackendDir { name, path, mappings, has_car, has_legacy };
+    // A migration makes mappings first and takes the `pins.json` away afterwards: that is asked for before the mappings.
+    let holds_more = backend.has_legacy() | backend.has_car();
+    backend.mappings = self::mappings(inside, &backend.path, &shown);
+    // It may be another that comes in its place at this moment: it is not known to have none.
+    if let (Mappings::Absent, Err(error)) = (&backend.mappings, fs::symlink_metadata(&backend.path)) {
+        let path = format!("{}/{}", layout::BACKENDS, backend.name);
+        backend.mappings = Mappings::Unreadable { path, reason: plain(&error) };
+    }
     // A hidden directory is a tool's own, such as .git, unless it holds mappings.
-    let holds_nothing =
-        matches!(backend.mappings, Mappings::Absent) && !backend.has_legacy && !backend.has_car;
+    let holds_nothing = matches!(backend.mappings, Mappings::Absent) && !holds_more;
     (!(backend.name.starts_with('.') && holds_nothing)).then_some(backend)
 }
 
 /// The files in the place of `pin_mappings.parquet` in `dir`.
-fn mappings(inside: &Inside, dir: &Path, shown: String) -> Mappings {
+fn mappings(inside: &Inside, dir: &Path, shown: &str) -> Mappings {
     let place = dir.join(layout::MAPPINGS);
     match fs::symlink_metadata(&place) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Mappings::Absent,
-        Err(error) => return Mappings::Unreadable { path: shown, reason: plain(&error) },
+        Err(error) => return Mappings::Unreadable { path: shown.into(), reason: plain(&error) },
         // It lies where it stands, for the directory does.
-        Ok(found) if found.is_file() => return Mappings::Files(vec![file(place, &shown, &found)]),
+        Ok(found) if found.is_file() => return Mappings::Files(vec![file(place, shown, &found)]),
         Ok(_) => {}
     }
     let files = inside.resolve(&place).and_then(|path| {
         let mut files = Vec::new();
-        collect(inside, &path, &shown, 0, &mut files)?;
+        collect(inside, &path, shown, 0, &mut files)?;
         files.sort_by(|one: &MappingsFile, other| one.shown.cmp(&other.shown));
         // A part may be there twice, by a link to it.
         let mut seen = HashSet::new();
@@ -244,7 +252,7 @@ fn mappings(inside: &Inside, dir: &Path, shown: String) -> Mappings {
     });
     match files {
         Ok(files) => Mappings::Files(files),
-        Err(reason) => Mappings::Unreadable { path: shown, reason },
+        Err(reason) => Mappings::Unreadable { path: shown.into(), reason },
     }
 }
 
@@ -294,12 +302,29 @@ fn begins_as_parquet(path: &Path) -> bool {
 }
 
 impl BackendDir {
+    /// Whether a CAR backup is there, as it was when this was first asked: most who list thousands of backends never do.
+    pub fn has_car(&self) -> bool {
+        *self.beside.car.get_or_init(|| self.path.join(layout::CAR).exists())
+    }
+
+    /// Whether a `pins.json` waits to be migrated, as it was when this was first asked.
+    pub fn has_legacy(&self) -> bool {
+        let asked = || fs::symlink_metadata(self.path.join(layout::LEGACY)).is_ok();
+        *self.beside.legacy.get_or_init(asked)
+    }
+
     /// The files of mappings; empty if there are none or they cannot be read.
     pub fn files(&self) -> &[MappingsFile] {
         match &self.mappings {
             Mappings::Files(files) => files,
             _ => &[],
         }
+    }
+}
+
+impl Beside {
+    fn nothing() -> Beside {
+        Beside { car: false.into(), legacy: false.into() }
     }
 }
 
