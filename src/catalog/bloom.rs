@@ -3,6 +3,7 @@
 //! The format: <https://parquet.apache.org/docs/file-format/bloomfilter/>. A filter that is not of the one form that there is says
 //! nothing.
 
+use std::io;
 use std::ops::Range;
 
 use parquet::bloom_filter::Sbbf;
@@ -22,24 +23,39 @@ const MOST_BLOCKS: usize = 64;
 
 /// Those of some contents that a row group may have: all of them where nothing rules them out.
 ///
+/// Whoever goes by it has to see afterwards that the file [is unchanged](PinnedFile::is_unchanged).
+///
 /// # Errors
 /// If the filter cannot be read.
 pub(super) fn perhaps_in<'a>(
     file: &PinnedFile,
+    group: usize,
     column: &ColumnChunkMetaData,
     contents: Vec<&'a [u8]>,
-) -> Result<Vec<&'a [u8]>, object_store::Error> {
-    let Some(bits) = bits_of(file, column)? else { return Ok(contents) };
+) -> io::Result<Vec<&'a [u8]>> {
+    let known = &file.filters[group];
+    let bits = match known.get() {
+        Some(bits) => bits.clone(),
+        None => {
+            let bits = bits_of(file, column)?;
+            known.get_or_init(|| bits).clone()
+        }
+    };
+    let Some(bits) = bits else { return Ok(contents) };
     if contents.len() > MOST_BLOCKS {
-        let filter = Sbbf::new(&file.read(bits)?);
+        let mut filter = vec![0; (bits.end - bits.start) as usize];
+        file.peek(&mut filter, bits.start)?;
+        let filter = Sbbf::new(&filter);
         return Ok(contents.into_iter().filter(|content| filter.check(*content)).collect());
     }
     let mut perhaps = Vec::with_capacity(contents.len());
     for content in contents {
         let hash = XxHash64::oneshot(0, content);
         let start = bits.start + BLOCK * block_of(hash, (bits.end - bits.start) / BLOCK);
+        let mut block = [0; BLOCK as usize];
+        file.peek(&mut block, start)?;
         // A filter of one block.
-        if Sbbf::new(&file.read(start..start + BLOCK)?).check(content) {
+        if Sbbf::new(&block).check(content) {
             perhaps.push(content);
         }
     }
@@ -47,18 +63,19 @@ pub(super) fn perhaps_in<'a>(
 }
 
 /// Where the bits of a column's filter lie, if it has one of the form that is known.
-fn bits_of(
-    file: &PinnedFile,
-    column: &ColumnChunkMetaData,
-) -> Result<Option<Range<u64>>, object_store::Error> {
+fn bits_of(file: &PinnedFile, column: &ColumnChunkMetaData) -> io::Result<Option<Range<u64>>> {
     let place = column.bloom_filter_offset().zip(column.bloom_filter_length());
     let Some((Ok(start), Ok(length))) =
         place.map(|(start, length)| (u64::try_from(start), u64::try_from(length)))
     else {
         return Ok(None);
     };
-    let Some(end) = start.checked_add(length).filter(|_| length > HEADER) else { return Ok(None) };
-    let header = file.read(start..start + HEADER)?;
+    let Some(end) = start.checked_add(length).filter(|end| length > HEADER && *end <= file.meta().size)
+    else {
+        return Ok(None);
+    };
+    let mut header = [0; HEADER as usize];
+    file.peek(&mut header, start)?;
     Ok(length_of_header(&header, length).map(|header| start + header..end))
 }
 

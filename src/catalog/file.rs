@@ -4,7 +4,7 @@
 //! in place is an error.
 
 use std::fmt;
-use std::fs::{File, Metadata};
+use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::path::Path as FilePath;
@@ -22,11 +22,13 @@ use parquet::arrow::async_reader::MetadataFetch;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 
-use super::footer::{Footer, Footers, PageIndex};
+use super::footer::{Filters, Footer, Footers, Identity, PageIndex};
 use super::notes;
 
 /// What is read from the end of a file at first; most footers are smaller.
 const FOOTER_GUESS: u64 = 64 * 1024;
+/// Bytes that are held against others at once.
+const COMPARED: usize = 16 * 1024;
 
 /// A file of mappings whose footer has been read and whose bytes will not change.
 pub(crate) struct PinnedFile {
@@ -37,13 +39,14 @@ pub(crate) struct PinnedFile {
     pub footer: Arc<ParquetMetaData>,
     /// The columns, as arrow reads them.
     pub columns: SchemaRef,
+    pub filters: Filters,
     index: Arc<PageIndex>,
     bytes: PinnedBytes,
 }
 
 /// The bytes of a file as they were when it was opened.
 struct PinnedBytes {
-    meta: ObjectMeta,
+    meta: Arc<ObjectMeta>,
     file: File,
     /// Bytes read by all files of the query.
     bytes_read: Arc<AtomicU64>,
@@ -80,18 +83,32 @@ impl PinnedFile {
             io::ErrorKind::NotFound => OpenError::Gone,
             _ => OpenError::Unreadable(crate::store::plain(&error)),
         };
-        let location = location(path).map_err(OpenError::Unreadable)?;
         let file = File::open(path).map_err(failed)?;
         let metadata = file.metadata().map_err(failed)?;
         // Part files have come in its place.
         if metadata.is_dir() {
             return Err(OpenError::Gone);
         }
-        let meta = meta(location, &metadata).map_err(failed)?;
+        let identity = Identity::of(&metadata).map_err(failed)?;
+        let text = path.to_str().ok_or_else(|| OpenError::Unreadable("the path is no Unicode".into()))?;
+        let known_footer = known.get(text, &identity);
+        let meta = match &known_footer {
+            Some(known) => Arc::clone(&known.meta),
+            None => Arc::new(identity.meta(location(text).map_err(OpenError::Unreadable)?)),
+        };
         let bytes = PinnedBytes { meta, file, bytes_read };
-        let footer = bytes.footer(known).map_err(OpenError::Unreadable)?;
-        let Footer { metadata, columns, index } = footer;
-        Ok(PinnedFile { backend, shown, footer: metadata, columns, index, bytes })
+        // One that is known holds if its bytes are still the same.
+        let footer = match known_footer {
+            Some(known) if bytes.end_with(&known.bytes).map_err(failed)? => known.footer.clone(),
+            _ => {
+                let (tail, metadata) = bytes.read_footer().map_err(OpenError::Unreadable)?;
+                let footer = Footer::new(metadata, bytes.meta.size).map_err(OpenError::Unreadable)?;
+                known.put(text, identity, &bytes.meta, &tail, &footer);
+                footer
+            }
+        };
+        let Footer { metadata, columns, index, filters } = footer;
+        Ok(PinnedFile { backend, shown, footer: metadata, columns, index, filters, bytes })
     }
 
     /// Where it lies, its size and its ETag.
@@ -102,6 +119,17 @@ impl PinnedFile {
     /// Reads the bytes of one range.
     pub fn read(&self, range: Range<u64>) -> Result<Bytes, object_store::Error> {
         self.bytes.read(range)
+    }
+
+    /// Reads a few bytes, which may be others than those that it had when it was opened.
+    pub fn peek(&self, into: &mut [u8], at: u64) -> io::Result<()> {
+        self.bytes.bytes_read.fetch_add(into.len() as u64, Ordering::Relaxed);
+        read_exact_at(&self.bytes.file, into, at)
+    }
+
+    /// Holds what has been read to what the file was when it was opened.
+    pub fn is_unchanged(&self) -> io::Result<()> {
+        self.bytes.is_unchanged()
     }
 
     /// The footer with the page index of these row groups at least. `None` if a group has none.
@@ -167,18 +195,23 @@ impl PinnedBytes {
         }
     }
 
-    /// The footer: one that is known, if its bytes are still the same.
-    fn footer(&self, known: &Footers) -> Result<Footer, String> {
-        if let Some((bytes, footer)) = known.get(&self.meta) {
-            let tail = self.read(self.meta.size - bytes.len() as u64..self.meta.size);
-            if tail.map_err(|error| in_words(&error))? == bytes {
-                return Ok(footer);
+    /// Whether the file ends with these bytes, of which it has at least as many.
+    fn end_with(&self, bytes: &[u8]) -> io::Result<bool> {
+        let mut buffer = [0; COMPARED];
+        let mut at = self.meta.size - bytes.len() as u64;
+        for expected in bytes.chunks(COMPARED) {
+            let found = &mut buffer[..expected.len()];
+            match read_exact_at(&self.file, found, at) {
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(false),
+                read => read?,
             }
+            if found != expected {
+                return Ok(false);
+            }
+            at += expected.len() as u64;
         }
-        let (tail, metadata) = self.read_footer()?;
-        let footer = Footer::new(metadata, self.meta.size)?;
-        known.put(&self.meta, &tail, &footer);
-        Ok(footer)
+        self.bytes_read.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        Ok(true)
     }
 
     fn read_footer(&self) -> Result<(Bytes, ParquetMetaData), String> {
@@ -222,34 +255,15 @@ impl fmt::Debug for PinnedFile {
 }
 
 /// What DataFusion calls a local file: its path as it is, so that no character is encoded.
-fn location(path: &FilePath) -> Result<Path, String> {
-    let path = path.to_str().ok_or("the path is no Unicode")?;
+fn location(path: &str) -> Result<Path, String> {
     if path.contains(char::is_control) {
         return Err("its path has control characters, such as line breaks".into());
     }
     Path::parse(path).map_err(|error| error.to_string())
 }
 
-/// What tells a file from what it was before, or what another was in its place.
-fn meta(location: Path, metadata: &Metadata) -> io::Result<ObjectMeta> {
-    let (size, last_modified) = (metadata.len(), DateTime::<Utc>::from(metadata.modified()?));
-    let (seconds, nanos) = (last_modified.timestamp(), last_modified.timestamp_subsec_nanos());
-    let e_tag = Some(format!("{:x}-{seconds}.{nanos}-{size:x}", number(metadata)));
-    Ok(ObjectMeta { location, last_modified, size, e_tag, version: None })
-}
-
 #[cfg(unix)]
-fn number(metadata: &Metadata) -> u64 {
-    std::os::unix::fs::MetadataExt::ino(metadata)
-}
-
-#[cfg(not(unix))]
-fn number(_: &Metadata) -> u64 {
-    0
-}
-
-#[cfg(unix)]
-fn read_at(file: &File, range: Range<u64>) -> std::io::Result<Bytes> {
+fn read_at(file: &File, range: Range<u64>) -> io::Result<Bytes> {
     use rustix::buffer::spare_capacity;
     let length = (range.end - range.start) as usize;
     // Not filled with zeros first.
@@ -267,17 +281,28 @@ fn read_at(file: &File, range: Range<u64>) -> std::io::Result<Bytes> {
 }
 
 #[cfg(windows)]
-fn read_at(file: &File, range: Range<u64>) -> std::io::Result<Bytes> {
-    use std::os::windows::fs::FileExt;
+fn read_at(file: &File, range: Range<u64>) -> io::Result<Bytes> {
     let mut buffer = vec![0; (range.end - range.start) as usize];
+    read_exact_at(file, &mut buffer, range.start)?;
+    Ok(buffer.into())
+}
+
+#[cfg(unix)]
+fn read_exact_at(file: &File, buffer: &mut [u8], at: u64) -> io::Result<()> {
+    std::os::unix::fs::FileExt::read_exact_at(file, buffer, at)
+}
+
+#[cfg(windows)]
+fn read_exact_at(file: &File, buffer: &mut [u8], at: u64) -> io::Result<()> {
+    use std::os::windows::fs::FileExt;
     let mut done = 0;
     while done < buffer.len() {
-        match file.seek_read(&mut buffer[done..], range.start + done as u64)? {
-            0 => return Err(std::io::ErrorKind::UnexpectedEof.into()),
+        match file.seek_read(&mut buffer[done..], at + done as u64)? {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
             read => done += read,
         }
     }
-    Ok(buffer.into())
+    Ok(())
 }
 
 /// An error in the words of its last cause: the path in it is ours to give, as its user knows it.

@@ -1,7 +1,11 @@
 //! What the end of a file says of it, checked, and kept by a session for as long as the file has the same end.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::fs::Metadata;
+use std::io;
+use std::ops::Range;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::SystemTime;
 
 use arrow::datatypes::{Schema, SchemaRef};
 use bytes::Bytes;
@@ -40,7 +44,11 @@ pub(super) struct Footer {
     /// The columns, as arrow reads them.
     pub columns: SchemaRef,
     pub index: Arc<PageIndex>,
+    pub filters: Filters,
 }
+
+/// Where the Bloom filter on `content` of each row group lies, once that has been read; `None` if there is none.
+pub(super) type Filters = Arc<[OnceLock<Option<Range<u64>>>]>;
 
 /// As much of a file's page index as has been read.
 #[derive(Default)]
@@ -56,20 +64,53 @@ struct Indexed {
 
 /// The footers of files that were read lately.
 #[derive(Debug)]
-pub(crate) struct Footers(Cache<Path, Arc<Known>, ByMemory>);
+pub(crate) struct Footers(Cache<String, Arc<Known>, ByMemory>);
 
 /// A footer with what it was read from.
-struct Known {
+pub(super) struct Known {
+    identity: Identity,
+    /// The same as those speak of it who read files.
+    pub meta: Arc<ObjectMeta>,
+    /// The end of the file: the footer holds if it still has it.
+    pub bytes: Bytes,
+    pub footer: Footer,
+}
+
+/// What tells a file from what it was before, or what another was in its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Identity {
     size: u64,
-    modified: DateTime<Utc>,
-    e_tag: Option<String>,
-    bytes: Bytes,
-    footer: Footer,
+    modified: SystemTime,
+    number: u64,
 }
 
 /// Weighs footers by their memory, with the page index that may come to them.
 #[derive(Debug, Clone)]
 struct ByMemory;
+
+impl Identity {
+    pub fn of(metadata: &Metadata) -> io::Result<Identity> {
+        Ok(Identity { size: metadata.len(), modified: metadata.modified()?, number: number(metadata) })
+    }
+
+    /// The same as DataFusion has it, of a file at `location`.
+    pub fn meta(&self, location: Path) -> ObjectMeta {
+        let last_modified = DateTime::<Utc>::from(self.modified);
+        let (seconds, nanos) = (last_modified.timestamp(), last_modified.timestamp_subsec_nanos());
+        let e_tag = Some(format!("{:x}-{seconds}.{nanos}-{:x}", self.number, self.size));
+        ObjectMeta { location, last_modified, size: self.size, e_tag, version: None }
+    }
+}
+
+#[cfg(unix)]
+fn number(metadata: &Metadata) -> u64 {
+    std::os::unix::fs::MetadataExt::ino(metadata)
+}
+
+#[cfg(not(unix))]
+fn number(_: &Metadata) -> u64 {
+    0
+}
 
 impl Footer {
     /// Checks what a file of `size` bytes says of itself.
@@ -84,7 +125,10 @@ impl Footer {
             .map_err(|error| parquet_in_words(&error))?;
         match ambiguous(&columns) {
             Some(name) => Err(format!("several columns are called `{name}`")),
-            None => Ok(Footer { metadata, columns: Arc::new(columns), index: Arc::default() }),
+            None => {
+                let filters = metadata.row_groups().iter().map(|_| OnceLock::new()).collect();
+                Ok(Footer { metadata, columns: Arc::new(columns), index: Arc::default(), filters })
+            }
         }
     }
 }
@@ -152,30 +196,38 @@ impl Footers {
         Footers(Cache::with_weighter(1024, most, ByMemory))
     }
 
-    /// The footer that a file had when it was as it is now, and the bytes that it was read from: it holds if the file still
-    /// ends with them.
-    pub(super) fn get(&self, file: &ObjectMeta) -> Option<(Bytes, Footer)> {
-        let known = self.0.get(&file.location)?;
-        let same =
-            known.size == file.size && known.modified == file.last_modified && known.e_tag == file.e_tag;
-        same.then(|| (known.bytes.clone(), known.footer.clone()))
+    /// The footer that the file at `path` had when it was as it is now, and the bytes that it was read from: it holds if the
+    /// file still ends with them.
+    pub(super) fn get(&self, path: &str, identity: &Identity) -> Option<Arc<Known>> {
+        self.0.get(path).filter(|known| known.identity == *identity)
     }
 
-    /// Keeps a footer, which was read from the `tail` of the file.
-    pub(super) fn put(&self, file: &ObjectMeta, tail: &[u8], footer: &Footer) {
+    /// Whether there was a footer at `path`, perhaps of another file.
+    pub(super) fn know(&self, path: &str) -> bool {
+        self.0.contains_key(path)
+    }
+
+    /// Keeps a footer, which was read from the `tail` of the file at `path`.
+    pub(super) fn put(
+        &self,
+        path: &str,
+        identity: Identity,
+        meta: &Arc<ObjectMeta>,
+        tail: &[u8],
+        footer: &Footer,
+    ) {
         let Some(length) = tail.len().checked_sub(END).and_then(|end| tail[end..].first_chunk::<4>()) else {
             return;
         };
         let start = tail.len().checked_sub(END + u32::from_le_bytes(*length) as usize);
         let Some(bytes) = start.map(|start| Bytes::copy_from_slice(&tail[start..])) else { return };
-        let (size, modified, e_tag) = (file.size, file.last_modified, file.e_tag.clone());
-        let known = Known { size, modified, e_tag, bytes, footer: footer.clone() };
-        self.0.insert(file.location.clone(), Arc::new(known));
+        let known = Known { identity, meta: Arc::clone(meta), bytes, footer: footer.clone() };
+        self.0.insert(path.to_owned(), Arc::new(known));
     }
 }
 
-impl Weighter<Path, Arc<Known>> for ByMemory {
-    fn weight(&self, path: &Path, known: &Arc<Known>) -> u64 {
+impl Weighter<String, Arc<Known>> for ByMemory {
+    fn weight(&self, path: &String, known: &Arc<Known>) -> u64 {
         let metadata = &known.footer.metadata;
         let columns = metadata.row_groups().iter().flat_map(|group| group.columns());
         let index = columns.map(|column| {
@@ -185,13 +237,13 @@ impl Weighter<Path, Arc<Known>> for ByMemory {
         });
         // In memory an index is two to three times as large as in the file; with it comes a second footer.
         let of_index = 3 * index.sum::<u64>();
-        (path.as_ref().len() + known.bytes.len() + 2 * metadata.memory_size()) as u64 + of_index
+        (2 * path.len() + known.bytes.len() + 2 * metadata.memory_size()) as u64 + of_index
     }
 }
 
 impl fmt::Debug for Known {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Known").field("size", &self.size).field("modified", &self.modified).finish()
+        f.debug_tuple("Known").field(&self.identity).finish()
     }
 }
 

@@ -2,12 +2,15 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::panic::resume_unwind;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread::available_parallelism;
+use std::time::{Duration, Instant};
 
 use arrow::datatypes::Field;
 use object_store::ObjectMeta;
-use tokio::task::{self, JoinHandle};
+use tokio::task::{self, JoinSet};
+use tokio::time::timeout;
 
 use super::file::{OpenError, PinnedFile, UnreadableFile};
 use super::footer::Footers;
@@ -15,10 +18,12 @@ use crate::error::Result;
 use crate::pin::schema;
 use crate::store::{BackendDir, DataDir, Mappings, MappingsFile, Unreachable};
 
-/// Threads that open files: on a network each of these takes its time.
-const OPENING: usize = 32;
-/// Backends whose files one thread opens at least.
-const FEWEST: usize = 4;
+/// Threads that open files at most: on a network each of these takes its time.
+const MOST_THREADS: usize = 32;
+/// How long whoever asks opens files itself whose footers are known. A few are open by then, sooner than a thread begins.
+const ALONE: Duration = Duration::from_micros(300);
+/// How long each of so many threads opens files before there are twice as many.
+const PATIENCE: Duration = Duration::from_millis(5);
 
 /// The data directory as one query sees it. Each backend is looked at once, when it is first needed.
 #[derive(Debug)]
@@ -91,10 +96,8 @@ impl Snapshot {
         backends: &[BackendDir],
     ) -> Result<Vec<Arc<PinnedFile>>, UnreadableFile> {
         let mut all = Vec::with_capacity(backends.len());
-        for opening in self.opening(backends) {
-            for opened in ended(opening.await) {
-                all.extend(self.or_skip(opened)?.iter().cloned());
-            }
+        for opened in self.open(backends).await {
+            all.extend(self.or_skip(opened)?.iter().cloned());
         }
         Ok(all)
     }
@@ -160,21 +163,56 @@ impl Snapshot {
 
     /// The open files of each of these backends, whatever is done about unreadable ones.
     pub async fn open(self: &Arc<Self>, backends: &[BackendDir]) -> Vec<Opened> {
+        let since = Instant::now();
         let mut opened = Vec::with_capacity(backends.len());
-        for opening in self.opening(backends) {
-            opened.extend(ended(opening.await));
+        let alone =
+            backends.iter().take_while(|backend| since.elapsed() < ALONE && self.is_soon_open(backend));
+        opened.extend(alone.map(|backend| self.open_once(backend)));
+        if opened.len() < backends.len() {
+            opened.extend(self.open_in_threads(&backends[opened.len()..]).await);
         }
         opened
     }
 
-    /// Begins to open the files of these backends, some of them in each thread.
-    fn opening(self: &Arc<Self>, backends: &[BackendDir]) -> Vec<JoinHandle<Vec<Opened>>> {
-        let some = backends.len().div_ceil(OPENING).max(FEWEST);
-        let threads = backends.chunks(some).map(|some| {
-            let (snapshot, some) = (Arc::clone(self), some.to_vec());
-            task::spawn_blocking(move || some.iter().map(|backend| snapshot.open_once(backend)).collect())
-        });
-        threads.collect()
+    /// Whether a backend has no more than a file, whose footer was known lately.
+    fn is_soon_open(&self, backend: &BackendDir) -> bool {
+        match backend.files() {
+            [] => true,
+            [file] => file.path.to_str().is_some_and(|path| self.footers.know(path)),
+            _ => false,
+        }
+    }
+
+    /// Opens the files of these backends in as many threads as there are cores, and in more and more of them if that takes
+    /// long: then the time is not that of the cores.
+    async fn open_in_threads(self: &Arc<Self>, backends: &[BackendDir]) -> Vec<Opened> {
+        let queue = Arc::new((AtomicUsize::new(0), backends.to_vec()));
+        let mut threads = JoinSet::new();
+        let mut more = available_parallelism().map_or(1, Into::into);
+        let mut all: Vec<Option<Opened>> = vec![None; backends.len()];
+        loop {
+            let waiting = backends.len().saturating_sub(queue.0.load(Ordering::Relaxed));
+            for _ in 0..more.min(waiting).min(MOST_THREADS.saturating_sub(threads.len())) {
+                let (snapshot, queue) = (Arc::clone(self), Arc::clone(&queue));
+                threads.spawn_blocking(move || snapshot.open_next(&queue.0, &queue.1));
+            }
+            more = match timeout(PATIENCE, threads.join_next()).await {
+                Err(_) => threads.len(),
+                Ok(None) => break,
+                Ok(Some(thread)) => {
+                    ended(thread).into_iter().for_each(|(index, opened)| all[index] = Some(opened));
+                    0
+                }
+            };
+        }
+        all.into_iter().map(|opened| opened.expect("each was taken by a thread that has ended")).collect()
+    }
+
+    /// Opens the files of one backend after the other, until all have been taken.
+    fn open_next(&self, next: &AtomicUsize, backends: &[BackendDir]) -> Vec<(usize, Opened)> {
+        let taken = std::iter::repeat_with(|| next.fetch_add(1, Ordering::Relaxed));
+        let taken = taken.map_while(|index| Some((index, self.open_once(backends.get(index)?))));
+        taken.collect()
     }
 
     fn open_once(&self, backend: &BackendDir) -> Opened {
@@ -292,4 +330,29 @@ struct OpenFailed {
 /// What a thread gave, which is only stopped before its end when the whole program is.
 pub(super) fn ended<T>(thread: Result<T, task::JoinError>) -> T {
     thread.unwrap_or_else(|failed| resume_unwind(failed.into_panic()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn many_backends_are_opened_in_their_order() {
+        let temp = tempfile::tempdir().unwrap();
+        let names: Vec<String> = (0..300).map(|number| format!("b{number:03}")).collect();
+        for name in &names {
+            let backend = temp.path().join("backends").join(name);
+            fs::create_dir_all(&backend).unwrap();
+            fs::write(backend.join("pin_mappings.parquet"), name).unwrap();
+        }
+        let dir = DataDir::open(temp.path()).unwrap();
+        let snapshot = Arc::new(Snapshot::new(dir, Arc::new(Footers::new(None)), Unreadable::Fail));
+        let backends = snapshot.backends().unwrap();
+        let opened = snapshot.open(&backends).await;
+        let unreadable: Vec<String> = opened.into_iter().map(|file| file.unwrap_err().backend).collect();
+        assert_eq!(unreadable, names);
+        assert_eq!(snapshot.files_opened(), 300);
+    }
 }

@@ -14,7 +14,7 @@ use datafusion::common::stats::Precision;
 use datafusion::common::{DFSchema, DataFusionError, Result, ScalarValue, Statistics, project_schema};
 use datafusion::datasource::TableType;
 use datafusion::datasource::listing::PartitionedFile;
-use datafusion::datasource::physical_plan::parquet::ParquetAccessPlan;
+use datafusion::datasource::physical_plan::parquet::{ParquetAccessPlan, RowGroupAccess};
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::TableSchema;
@@ -179,11 +179,14 @@ impl TableProvider for PinTable {
         if parts.is_empty() {
             return Ok(Arc::new(EmptyExec::new(project_schema(&self.schema, projection)?)));
         }
-        let all_chosen = parts.iter().all(|part| part.extension::<ParquetAccessPlan>().is_some());
+        let chosen: Option<usize> = parts.iter().map(chosen_rows).sum();
         let groups = FileGroup::new(parts).split_files(state.config().target_partitions());
         let table_schema = self.table_schema();
         let statistics = Statistics {
-            num_rows: if wanted.is_none() { Precision::Exact(rows) } else { Precision::Inexact(rows) },
+            num_rows: match &wanted {
+                None => Precision::Exact(rows),
+                Some(_) => Precision::Inexact(chosen.unwrap_or(rows)),
+            },
             ..Statistics::new_unknown(table_schema.table_schema())
         };
         let mut options = state.default_table_options().parquet;
@@ -194,8 +197,8 @@ impl TableProvider for PinTable {
             options.global.max_predicate_cache_size = Some(0);
         }
         // Which pages to read has been said: nothing is left to be ruled out by statistics.
-        options.global.pruning &= !all_chosen;
-        options.global.enable_page_index &= !all_chosen;
+        options.global.pruning &= chosen.is_none();
+        options.global.enable_page_index &= chosen.is_none();
         // The page index has told already what a Bloom filter would.
         options.global.bloom_filter_on_read &=
             wanted.is_none() || files.iter().any(|file| !file.is_laid_out());
@@ -265,23 +268,37 @@ pub(super) fn keep(
 /// The files to scan, and of those that are laid out only what may have what is wanted.
 async fn parts(files: &[Arc<PinnedFile>], wanted: Option<&Wanted>) -> Vec<PartitionedFile> {
     let with_columns = files.iter().filter(|file| !file.columns.fields().is_empty());
-    let parts: Vec<_> = with_columns.map(|file| part(file, wanted)).collect();
-    stream::iter(parts).buffered(READING).filter_map(future::ready).collect().await
+    let Some(wanted) = wanted else { return with_columns.map(whole).collect() };
+    let asked: Vec<_> = with_columns.map(|file| part(file, wanted)).collect();
+    stream::iter(asked).buffered(READING).filter_map(future::ready).collect().await
 }
 
-async fn part(file: &Arc<PinnedFile>, wanted: Option<&Wanted>) -> Option<PartitionedFile> {
-    let pages = match wanted.filter(|_| file.is_laid_out()) {
-        Some(wanted) => wanted.pages(file).await,
-        None => None,
-    };
+fn whole(file: &Arc<PinnedFile>) -> PartitionedFile {
+    partitioned(file, FileHandle::opened(Arc::clone(file)))
+}
+
+async fn part(file: &Arc<PinnedFile>, wanted: &Wanted) -> Option<PartitionedFile> {
+    let pages = if file.is_laid_out() { wanted.pages(file).await } else { None };
     match pages {
-        None => Some(partitioned(file, FileHandle::opened(Arc::clone(file)))),
+        None => Some(whole(file)),
         Some(pages) if pages.plan.row_group_indexes().is_empty() => None,
         Some(pages) => {
             let handle = FileHandle::indexed(Arc::clone(file), pages.footer);
             Some(partitioned(file, handle).with_extension(pages.plan))
         }
     }
+}
+
+/// How many rows are to be read of a file, if that has been said.
+fn chosen_rows(part: &PartitionedFile) -> Option<usize> {
+    let plan = part.extension::<ParquetAccessPlan>()?;
+    let groups = part.extension::<Arc<FileHandle>>()?.opened_file()?.footer.row_groups();
+    let rows = plan.inner().iter().zip(groups).map(|(access, group)| match access {
+        RowGroupAccess::Skip => 0,
+        RowGroupAccess::Selection(selection) => selection.row_count(),
+        RowGroupAccess::Scan => usize::try_from(group.num_rows()).unwrap_or_default(),
+    });
+    Some(rows.sum())
 }
 
 fn partitioned(file: &PinnedFile, handle: FileHandle) -> PartitionedFile {

@@ -67,11 +67,12 @@ impl Wanted {
         let all: Vec<&[u8]> = self.0.iter().map(Vec::as_slice).collect();
         let mut groups = BTreeMap::new();
         for (index, group) in footer.row_groups().iter().enumerate() {
-            let contents = perhaps_in(file, group.column(column), &all)?;
+            let contents = perhaps_in(file, index, group.column(column), &all)?;
             if !contents.is_empty() {
                 groups.insert(index, contents);
             }
         }
+        file.is_unchanged().ok()?;
         let mut plan = ParquetAccessPlan::new_none(footer.num_row_groups());
         if groups.is_empty() {
             return Some(Pages { plan, footer: Arc::clone(footer) });
@@ -94,9 +95,10 @@ impl Wanted {
     }
 }
 
-/// Those of some contents that a row group may have; `column` is that of `content`. `None` if it cannot be read.
+/// Those of some contents that the row group at `group` may have; `column` is that of `content`. `None` if it cannot be read.
 fn perhaps_in<'a>(
     file: &PinnedFile,
+    group: usize,
     column: &ColumnChunkMetaData,
     contents: &[&'a [u8]],
 ) -> Option<Vec<&'a [u8]>> {
@@ -107,7 +109,7 @@ fn perhaps_in<'a>(
     let contents = range.map_or(contents, |(least, most)| within(contents, least, most));
     match contents.is_empty() {
         true => Some(Vec::new()),
-        false => bloom::perhaps_in(file, column, contents.to_vec()).ok(),
+        false => bloom::perhaps_in(file, group, column, contents.to_vec()).ok(),
     }
 }
 
