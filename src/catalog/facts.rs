@@ -51,10 +51,14 @@ impl ScanFacts {
         for part in config.file_groups.iter().flat_map(|group| group.iter()) {
             let handle = part.extension::<Arc<FileHandle>>();
             let Some(file) = handle.and_then(|handle| handle.opened_file()) else { continue };
-            if seen.insert(part.object_meta.location.clone()) {
+            let is_first = seen.insert(part.object_meta.location.clone());
+            if is_first {
                 facts.files += 1;
                 facts.laid_out += usize::from(file.is_laid_out());
                 facts.rows += file.rows();
+            }
+            // Parts of a file may each have row groups of their own, or each a part of its bytes.
+            if is_first || part.range.is_none() && part.extension::<ParquetAccessPlan>().is_some() {
                 facts.expected += expected(part, file, &asked, is_pins);
             }
         }

@@ -12,7 +12,7 @@ use crate::pin::schema::{CID, CONTENT, STATUS};
 /// What is done by nodes that only hand on what they get.
 const UNSEEN: [&str; 3] = ["CooperativeExec", "CoalesceBatchesExec", "BufferExec"];
 /// What engineers call the nodes, and what they do.
-const WORDS: [(&str, &str); 22] = [
+const WORDS: [(&str, &str); 23] = [
     ("AggregateExec", "aggregate"),
     ("BoundedWindowAggExec", "window"),
     ("CoalescePartitionsExec", "gather"),
@@ -29,6 +29,7 @@ const WORDS: [(&str, &str); 22] = [
     ("PlaceholderRowExec", "one row"),
     ("ProjectionExec", "compute"),
     ("RepartitionExec", "spread"),
+    ("SectionsExec", "filter sections"),
     ("SortExec", "sort"),
     ("SortMergeJoinExec", "merge join"),
     ("SortPreservingMergeExec", "merge"),

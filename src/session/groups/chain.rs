@@ -114,6 +114,19 @@ impl Chain {
         }
     }
 
+    /// Whether nothing but one filter stands above the scan.
+    pub fn is_lone_filter(&self) -> bool {
+        self.nodes.len() == 1 && self.nodes[0].is::<FilterExec>()
+    }
+
+    /// Whether all rows of a run pass whatever filters have been pushed down to the scan.
+    pub fn scan_passes(&self, run: &RunFacts) -> bool {
+        let filter = self.scan.filter();
+        let filters = filter.as_ref().map(split_conjunction).unwrap_or_default();
+        let value = |column: &Column| run.value(column.name());
+        filters.into_iter().all(|filter| holds(folded(filter, value)) == Some(true))
+    }
+
     /// Leaves out the columns of the scan that are not at `columns`, if nothing stands above it. False if that cannot be.
     pub fn keep(&mut self, columns: &[usize]) -> Result<bool> {
         Ok(self.nodes.is_empty() && self.scan.keep(columns)?)
@@ -194,6 +207,9 @@ fn folded(
     expr: &Arc<dyn PhysicalExpr>,
     value: impl Fn(&Column) -> Option<ScalarValue>,
 ) -> Option<ScalarValue> {
+    if let Some(column) = expr.downcast_ref::<Column>() {
+        return value(column);
+    }
     let with_values = Arc::clone(expr).transform(|expr| {
         let value = expr.downcast_ref::<Column>().and_then(&value);
         Ok(value.map_or(Transformed::no(expr), |value| Transformed::yes(lit(value))))

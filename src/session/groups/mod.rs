@@ -10,7 +10,8 @@
 //! Where files are not sorted, or are many with few rows each, contents are parted instead: see [`radix`].
 //!
 //! Groups that are the same in all rows of a run, by backend and status, need no table at all: see [`per_run`]. Nor do
-//! groups by columns that have few values: see [`few`].
+//! groups by columns that have few values: see [`few`]. Nor need filters that say the same of all rows of a run be asked row by
+//! row: see [`sections`].
 
 mod aggregates;
 mod block;
@@ -23,6 +24,7 @@ mod output;
 mod per_run;
 mod radix;
 mod rule;
+mod sections;
 mod sizes;
 mod source;
 mod stream;

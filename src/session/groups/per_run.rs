@@ -2,11 +2,10 @@
 //! nobody asks of a row which group it is of. Where footers say all that is asked, no row is read at all. Other runs, such as those
 //! in which several statuses stand, are left to the general engine.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, RecordBatch};
+use arrow::array::{ArrayRef, AsArray, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{Int64Type, SchemaRef};
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{Result, ScalarValue};
@@ -42,8 +41,8 @@ const PARTS: u64 = 4;
 pub(super) struct RunGroupsExec {
     /// The plan that it stands in for, and that it travels as.
     general: Arc<dyn ExecutionPlan>,
-    /// The groups and states of the runs that footers answer.
-    answered: Vec<RecordBatch>,
+    /// The groups and states of the runs that footers answer, a row for each.
+    answered: Option<RecordBatch>,
     /// If there are keys, first what has one row for each partition, the states of the aggregates and how many rows there were.
     /// Then, if there are others, the aggregate of the runs in which the groups differ.
     inputs: Vec<Arc<dyn ExecutionPlan>>,
@@ -73,15 +72,14 @@ impl RunGroupsExec {
             });
             key.collect::<Option<Vec<_>>>()
         };
-        let known: HashMap<&RunFacts, _> = runs.iter().map(|facts| (*facts, key(facts))).collect();
         let (mut answered, mut same, mut others) = (Vec::new(), Vec::new(), Vec::new());
         for (run, facts) in runs.iter().enumerate() {
-            let Some(key) = &known[facts] else {
+            let Some(key) = key(facts) else {
                 others.push(run);
                 continue;
             };
             match footers::states(aggregate, &chain, run, facts) {
-                Some(states) => answered.extend(states.map(|states| row(key, &states, &schema)).transpose()?),
+                Some(states) => answered.extend(states.map(|states| [key, states].concat())),
                 None => same.push(run),
             }
         }
@@ -93,7 +91,7 @@ impl RunGroupsExec {
         let (mut inputs, mut keys) = (Vec::new(), Vec::new());
         if !same.is_empty() {
             let same = chain.scan.in_parts(most, batch, &same);
-            keys.extend(same.facts.iter().filter_map(|facts| known[facts].clone()));
+            keys.extend(same.facts.iter().filter_map(key));
             inputs.push(states(aggregate, chain.over(same.plan, batch)?)?);
         }
         if !others.is_empty() {
@@ -106,6 +104,7 @@ impl RunGroupsExec {
             EmissionType::Incremental,
             Boundedness::Bounded,
         );
+        let answered = (!answered.is_empty()).then(|| batch_of(&answered, general.schema())).transpose()?;
         let (general, keys, properties) = (Arc::clone(general), Arc::new(keys), Arc::new(properties));
         let metrics = ExecutionPlanMetricsSet::new();
         Ok(Some(RunGroupsExec { general, answered, inputs, keys, properties, metrics }))
@@ -118,10 +117,12 @@ impl RunGroupsExec {
     }
 }
 
-/// A row of groups and states.
-fn row(key: &[ScalarValue], states: &[ScalarValue], schema: &SchemaRef) -> Result<RecordBatch> {
-    let columns = key.iter().chain(states).map(ScalarValue::to_array).collect::<Result<_>>()?;
-    Ok(RecordBatch::try_new(SchemaRef::clone(schema), columns)?)
+/// Rows of groups and states as a batch.
+fn batch_of(rows: &[Vec<ScalarValue>], schema: SchemaRef) -> Result<RecordBatch> {
+    let column = |index: usize| ScalarValue::iter_to_array(rows.iter().map(|row| row[index].clone()));
+    let columns = (0..schema.fields().len()).map(column).collect::<Result<_>>()?;
+    let length = RecordBatchOptions::new().with_row_count(Some(rows.len()));
+    Ok(RecordBatch::try_new_with_options(schema, columns, &length)?)
 }
 
 /// The aggregate over other rows, all of one group, and the count of these rows.
@@ -179,7 +180,8 @@ fn with_key(states: &RecordBatch, key: &[ScalarValue], schema: SchemaRef) -> Res
 
 impl DisplayAs for RunGroupsExec {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: answered={}, parts={}", self.name(), self.answered.len(), self.keys.len())
+        let answered = self.answered.as_ref().map_or(0, RecordBatch::num_rows);
+        write!(f, "{}: answered={}, parts={}", self.name(), answered, self.keys.len())
     }
 }
 
@@ -221,7 +223,7 @@ impl ExecutionPlan for RunGroupsExec {
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let (keys, schema) = (Arc::clone(&self.keys), self.schema());
-        let answered = if partition == 0 { self.answered.clone() } else { Vec::new() };
+        let answered = self.answered.clone().filter(|_| partition == 0);
         let mut batches: Vec<BoxStream<'static, Result<RecordBatch>>> =
             vec![stream::iter(answered).map(Ok).boxed()];
         for (index, input) in self.inputs.iter().enumerate() {

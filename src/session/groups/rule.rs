@@ -16,6 +16,7 @@ use datafusion::physical_plan::{
 use super::few::FewGroupsExec;
 use super::per_run::RunGroupsExec;
 use super::radix::RadixGroupsExec;
+use super::sections::SectionsExec;
 use super::task::Task;
 use super::{ContentGroupsExec, Limits};
 use crate::session::memory::Caution;
@@ -90,6 +91,9 @@ impl StreamContentGroups {
         }
         if let Some(groups) = FewGroupsExec::in_place_of(plan, self.limits.few) {
             return Ok(Arc::new(groups));
+        }
+        if let Some(sections) = SectionsExec::in_place_of(plan)? {
+            return Ok(Arc::new(sections));
         }
         let mut children = Vec::new();
         for (index, child) in plan.children().into_iter().enumerate() {

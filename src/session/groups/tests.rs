@@ -1,6 +1,7 @@
 //! Groups in streams give the same as the general engine: each tree is written twice, sorted as pinql does and unsorted as
 //! other tools do.
 
+mod sections;
 mod short_runs;
 mod trees;
 
