@@ -97,11 +97,13 @@ class Engine:
         self.process.wait()
 
     def answer(self, question):
-        """A hash of the answer that was written last, which is then removed."""
+        """A hash of the answer that was written last."""
         file = f"{self.out}.{question.format}"
-        found = tool(self.args, "hash", file, question.format, *question.answer.split(", "))
-        os.remove(file)
-        return found
+        return tool(self.args, "hash", file, question.format, *question.answer.split(", "))
+
+    def forget(self, question):
+        """Removes the answer that was written last: those of exports are large."""
+        os.remove(f"{self.out}.{question.format}")
 
 
 def measured(command, given, out=subprocess.DEVNULL):
@@ -181,6 +183,7 @@ def ask_cold(args, question, engines, costs, answers):
                 costs[measure].setdefault((question.name, engine.name), []).append(cost)
             if turn == 0 and not (question.name == "lookup" and engine.name == "pinql" and args.has_lookup):
                 answers.take(engine, question, engine.answer(question))
+            engine.forget(question)
 
 
 def ask_warm(args, question, engines, costs, answers):
@@ -189,6 +192,7 @@ def ask_warm(args, question, engines, costs, answers):
             spent = engine.warm(question, wanted=turn == 0)
             if turn == 0:
                 answers.take(engine, question, engine.answer(question))
+                engine.forget(question)
                 continue
             for measure, cost in zip(MEASURES[3:], spent):
                 costs[measure].setdefault((question.name, engine.name), []).append(cost)
