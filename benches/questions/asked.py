@@ -87,7 +87,8 @@ class Asked:
         dialect = engine.removesuffix("-cli")
         texts = ", ".join(f"'{cid}'" for cid in self.cids)
         here, among = f"cid = '{self.cids[0]}'", f"cid IN ({texts})"
-        if self.laid_out:
+        # DuckDB's program is of before 2.0, which finds no bytes by a Bloom filter: https://github.com/duckdb/duckdb/pull/23829
+        if self.laid_out and engine != "duckdb-cli":
             here += f" AND content = {binary(self.cids[0], dialect)}"
         size = "size_bytes" if self.laid_out else SIZE.get(dialect)
         sql = IN_PAIRS.get(question.name, question.sql) if dialect == "datafusion" else question.sql
