@@ -46,8 +46,7 @@ impl SortedScan {
                 continue;
             }
             read.for_each(|group| access.scan(group.index));
-            let file = self.with_status(&run.file, run.facts.status.as_deref());
-            files.push(FileGroup::new(vec![file.with_extension(access)]));
+            files.push(FileGroup::new(vec![self.part(&run.file, run.facts.status.as_deref(), access)]));
             facts.push(run.facts.clone());
         }
         if files.is_empty() {
@@ -84,8 +83,8 @@ impl SortedScan {
                 }
                 let status = &of_part[0].0.status;
                 let same = of_part.iter().all(|(facts, _)| facts.status == *status);
-                let file = self.with_status(&of_file[0].file, status.as_deref().filter(|_| same));
-                files.push(FileGroup::new(vec![file.with_extension(access)]));
+                let part = self.part(&of_file[0].file, status.as_deref().filter(|_| same), access);
+                files.push(FileGroup::new(vec![part]));
                 runs.push(of_part);
             }
         }
@@ -103,8 +102,7 @@ impl SortedScan {
                     access.scan(group.index);
                     taken += group.rows;
                 }
-                let file = self.with_status(&run.file, run.facts.status.as_deref());
-                files.push(FileGroup::new(vec![file.with_extension(access)]));
+                files.push(FileGroup::new(vec![self.part(&run.file, run.facts.status.as_deref(), access)]));
                 facts.push(run.facts.clone());
             }
         }
@@ -130,24 +128,20 @@ impl SortedScan {
                     access.scan(group.index);
                     before += u128::from(group.rows);
                 }
-                let file = self.with_status(&run.file, run.facts.status.as_deref());
-                files[into].push(file.with_extension(access));
+                files[into].push(self.part(&run.file, run.facts.status.as_deref(), access));
             }
         }
-        let statistics = Statistics::new_unknown(self.source.table_schema().table_schema());
-        let config = self
-            .builder()
-            .with_source(Arc::new(source))
-            .with_file_groups(files)
-            .with_statistics(statistics)
-            .build();
-        Ok(Some(DataSourceExec::from_data_source(config)))
+        Ok(Some(DataSourceExec::from_data_source(self.config(Arc::new(source), files).build())))
     }
 
-    /// The scan as it was, to be changed.
-    fn builder(&self) -> FileScanConfigBuilder {
+    /// The scan as it was, of other files.
+    fn config(&self, source: Arc<dyn FileSource>, files: Vec<FileGroup>) -> FileScanConfigBuilder {
         let config = self.general.downcast_ref::<FileScanConfig>();
+        let statistics = Statistics::new_unknown(self.source.table_schema().table_schema());
         FileScanConfigBuilder::from(config.expect("it was one when it was taken").clone())
+            .with_source(source)
+            .with_file_groups(files)
+            .with_statistics(statistics)
     }
 
     /// A scan with one partition for each of `files`.
@@ -157,12 +151,8 @@ impl SortedScan {
         files: Vec<FileGroup>,
         rows: usize,
     ) -> Arc<dyn ExecutionPlan> {
-        let statistics = Statistics::new_unknown(self.source.table_schema().table_schema());
         let config = self
-            .builder()
-            .with_source(source)
-            .with_file_groups(files)
-            .with_statistics(statistics)
+            .config(source, files)
             .with_batch_size(Some(rows))
             // Otherwise a partition that is done takes files of another.
             .with_preserve_order(true)
@@ -170,9 +160,15 @@ impl SortedScan {
         DataSourceExec::from_data_source(config)
     }
 
-    /// The file with a note that all rows to be read have that status: the column need not be read.
-    fn with_status(&self, file: &PartitionedFile, status: Option<&str>) -> PartitionedFile {
-        let file = file.clone();
+    /// The row groups of a file that are to be read, with a note on the status that all of their rows have: the column need
+    /// not be read.
+    fn part(
+        &self,
+        file: &PartitionedFile,
+        status: Option<&str>,
+        access: ParquetAccessPlan,
+    ) -> PartitionedFile {
+        let file = file.clone().with_extension(access);
         let columns = self.source.table_schema().file_schema();
         let (Some(status), Ok(index)) = (status, columns.index_of(STATUS)) else { return file };
         let value = Precision::Exact(ScalarValue::Utf8View(Some(status.to_owned())));
