@@ -72,6 +72,16 @@ impl FileHandle {
         self.file.get().map(AsRef::as_ref)
     }
 
+    /// The file, which is open.
+    pub fn held(&self) -> Arc<PinnedFile> {
+        Arc::clone(self.file.get().expect("whoever asks has opened it"))
+    }
+
+    /// The footer of the file, which is open: with as much of the page index as the scan needs, once that is known.
+    pub fn footer(&self) -> Arc<ParquetMetaData> {
+        self.indexed.get().map_or_else(|| Arc::clone(&self.held().footer), Arc::clone)
+    }
+
     /// Reads the page index, if that has not been done. Otherwise each scan that wants it reads it anew.
     pub async fn load_index(&self) -> parquet::errors::Result<()> {
         let load = || async {
@@ -83,7 +93,7 @@ impl FileHandle {
         self.indexed.get_or_try_init(load).await.map(drop)
     }
 
-    async fn get(&self) -> Result<&PinnedFile, UnreadableFile> {
+    pub async fn get(&self) -> Result<&PinnedFile, UnreadableFile> {
         let open = || async {
             let late = self.late.clone().expect("a handle without a file knows how to open one");
             ended(task::spawn_blocking(move || late.open()).await).map(Arc::new)

@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
+use parquet::arrow::arrow_reader::{RowSelection, RowSelector};
 use parquet::basic::Type;
 use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
+use parquet::file::page_index::column_index::ColumnIndexMetaData;
+use parquet::file::page_index::offset_index::OffsetIndexMetaData;
 use parquet::file::statistics::Statistics as ColumnStatistics;
 
 use super::file::PinnedFile;
@@ -31,7 +34,7 @@ pub(super) fn row_groups(file: &PinnedFile, columns: &[String]) -> Option<Vec<Ro
 }
 
 /// Where a file of ours has its column of contents: a plain one, without NULLs, that is taken as it stands.
-fn content_column(file: &PinnedFile) -> Option<usize> {
+pub(super) fn content_column(file: &PinnedFile) -> Option<usize> {
     let footer: &ParquetMetaData = &file.footer;
     let columns = footer.file_metadata().schema_descr().columns();
     let index = columns.iter().position(|column| column.path().parts() == [CONTENT])?;
@@ -88,6 +91,32 @@ pub(super) fn in_runs(groups: Vec<RowGroup>) -> Vec<Vec<RowGroup>> {
         }
     }
     runs
+}
+
+/// The rows of those pages of a column of which `wanted` holds, given bounds of their values. `None` if the index does not tell.
+pub(super) fn rows_of_pages(
+    index: &ColumnIndexMetaData,
+    offsets: &OffsetIndexMetaData,
+    rows: usize,
+    wanted: impl Fn(&[u8], &[u8]) -> bool,
+) -> Option<RowSelection> {
+    let ColumnIndexMetaData::BYTE_ARRAY(index) = index else { return None };
+    let starts: Vec<usize> = offsets
+        .page_locations()
+        .iter()
+        .map(|page| usize::try_from(page.first_row_index).ok())
+        .chain([Some(rows)])
+        .collect::<Option<_>>()?;
+    let mut selectors = Vec::with_capacity(starts.len());
+    for page in 0..starts.len() - 1 {
+        let length = starts[page + 1].checked_sub(starts[page])?;
+        let wanted = match (index.min_value(page), index.max_value(page)) {
+            (Some(least), Some(most)) => wanted(least, most),
+            _ => true,
+        };
+        selectors.push(if wanted { RowSelector::select(length) } else { RowSelector::skip(length) });
+    }
+    (starts.first() == Some(&0)).then(|| RowSelection::from(selectors))
 }
 
 #[cfg(test)]

@@ -4,20 +4,18 @@ use std::sync::Arc;
 
 use datafusion::common::stats::Precision;
 use datafusion::common::{Result, ScalarValue, Statistics};
-use datafusion::config::ConfigOptions;
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::parquet::ParquetAccessPlan;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfig, FileScanConfigBuilder, FileSource};
 use datafusion::datasource::source::DataSourceExec;
-use datafusion::logical_expr::Operator;
-use datafusion::physical_expr::PhysicalExpr;
-use datafusion::physical_expr::expressions::{BinaryExpr, Column, lit};
-use datafusion::physical_expr::utils::conjunction_opt;
 use datafusion::physical_plan::ExecutionPlan;
+use parquet::arrow::arrow_reader::RowSelection;
 
 use super::ranges::ContentRange;
-use super::runs::{RunFacts, SortedScan};
-use crate::pin::schema::{CONTENT, STATUS};
+use super::reader::FileHandle;
+use super::row_groups::{RowGroup, content_column, rows_of_pages};
+use super::runs::{Run, RunFacts, SortedScan};
+use crate::pin::schema::STATUS;
 
 /// A scan of one range, or of all.
 pub(crate) struct RangeScan {
@@ -45,14 +43,19 @@ impl SortedScan {
             if read.peek().is_none() {
                 continue;
             }
-            read.for_each(|group| access.scan(group.index));
+            for group in read {
+                access.scan(group.index);
+                if let Some(rows) = rows_within(run, group, range) {
+                    access.scan_selection(group.index, rows);
+                }
+            }
             files.push(FileGroup::new(vec![self.part(&run.file, run.facts.status.as_deref(), access)]));
             facts.push(run.facts.clone());
         }
         if files.is_empty() {
             return Ok(None);
         }
-        Ok(Some(RangeScan { plan: self.plan_of(self.source_of(range)?, files, rows), facts }))
+        Ok(Some(RangeScan { plan: self.plan_of(Arc::new(self.source.clone()), files, rows), facts }))
     }
 
     /// The scan of all rows of some runs in batches of `rows` rows, those of a file one after the other, in parts of about `most`
@@ -178,19 +181,18 @@ impl SortedScan {
         (column.min_value, column.max_value) = (value.clone(), value);
         file.with_statistics(Arc::new(statistics))
     }
+}
 
-    /// The source with the range as a predicate, by which row groups and pages are passed over.
-    fn source_of(&self, range: &ContentRange) -> Result<Arc<dyn FileSource>> {
-        let whole: Arc<dyn FileSource> = Arc::new(self.source.clone());
-        let index = self.source.table_schema().table_schema().index_of(CONTENT)?;
-        let compare = |operator, bytes: &[u8]| -> Arc<dyn PhysicalExpr> {
-            let content = Arc::new(Column::new(CONTENT, index));
-            Arc::new(BinaryExpr::new(content, operator, lit(ScalarValue::BinaryView(Some(bytes.to_vec())))))
-        };
-        let from = (!range.from.is_empty()).then(|| compare(Operator::GtEq, &range.from));
-        let to = range.to.as_ref().map(|to| compare(Operator::Lt, to));
-        let Some(predicate) = conjunction_opt(from.into_iter().chain(to)) else { return Ok(whole) };
-        let pushed = whole.try_pushdown_filters(vec![predicate], &ConfigOptions::default())?;
-        Ok(pushed.updated_node.unwrap_or(whole))
+/// The rows of the pages of a row group that a range may have, if it has not all of them and the page index is known.
+fn rows_within(run: &Run, group: &RowGroup, range: &ContentRange) -> Option<RowSelection> {
+    if !range.cuts(&group.min, &group.max) {
+        return None;
     }
+    let handle = run.file.extension::<Arc<FileHandle>>()?;
+    let column = content_column(handle.opened_file()?)?;
+    let footer = handle.footer();
+    let (columns, offsets) = (footer.column_index()?, footer.offset_index()?);
+    let rows = usize::try_from(group.rows).ok()?;
+    let (columns, offsets) = (&columns[group.index][column], &offsets[group.index][column]);
+    rows_of_pages(columns, offsets, rows, |least, most| range.meets(least, most))
 }

@@ -1,5 +1,5 @@
-//! DataFusion's Parquet scan with three things of ours: files held open, columns as `pins` has them, and errors that name
-//! the file.
+//! DataFusion's Parquet scan with four things of ours: files held open, columns as `pins` has them, errors that name the file,
+//! and pages that are read one by one where nothing is left to be ruled out.
 //!
 //! It is a [`FileSource`] of its own, so that a physical plan cannot travel without them: `datafusion-proto` hands it to
 //! [`super::wire`], which puts them back on the other side.
@@ -33,6 +33,7 @@ use object_store::ObjectStore;
 use parquet::errors::ParquetError;
 
 use super::file::{UnreadableFile, in_words, parquet_in_words};
+use super::page_scan::PageScan;
 use super::reader::{FileHandle, PinnedReaderFactory};
 use crate::error::DAMAGED;
 use crate::pin::schema::STATUS;
@@ -42,12 +43,16 @@ use crate::pin::status::STORED;
 #[derive(Clone)]
 pub(super) struct PinSource {
     parquet: Arc<dyn FileSource>,
+    /// Rows of a batch, once that is known.
+    rows: Option<usize>,
+    /// Whether it may begin with row groups other than the first.
+    is_ordered: bool,
 }
 
 impl PinSource {
     pub fn new(parquet: ParquetSource) -> PinSource {
         let parquet = parquet.with_parquet_file_reader_factory(Arc::new(PinnedReaderFactory));
-        PinSource { parquet: Arc::new(parquet) }
+        PinSource { parquet: Arc::new(parquet), rows: None, is_ordered: false }
     }
 
     /// The Parquet scan inside.
@@ -58,7 +63,7 @@ impl PinSource {
     /// The same with another projection on top; `None` if that cannot be.
     pub fn with_projection(&self, projection: &ProjectionExprs) -> Result<Option<PinSource>> {
         let parquet = self.parquet.try_pushdown_projection(projection)?;
-        Ok(parquet.map(|parquet| PinSource { parquet }))
+        Ok(parquet.map(|parquet| PinSource { parquet, ..self.clone() }))
     }
 
     /// The same without filters, so that all rows come out; `None` if that cannot be.
@@ -76,8 +81,16 @@ impl PinSource {
         parquet.is_some_and(|parquet| parquet.table_parquet_options().global.pushdown_filters)
     }
 
-    fn around(parquet: Arc<dyn FileSource>) -> Arc<dyn FileSource> {
-        Arc::new(PinSource { parquet })
+    fn around(&self, parquet: Arc<dyn FileSource>) -> Arc<dyn FileSource> {
+        Arc::new(PinSource { parquet, ..self.clone() })
+    }
+
+    /// How it reads files by itself, if DataFusion's scan can do no more.
+    fn by_pages(&self, config: &FileScanConfig, partition: usize) -> Result<Option<PageScan>> {
+        match (self.parquet.downcast_ref::<ParquetSource>(), self.rows) {
+            (Some(parquet), Some(rows)) if !self.is_ordered => PageScan::of(parquet, config, partition, rows),
+            _ => Ok(None),
+        }
     }
 }
 
@@ -125,7 +138,10 @@ impl FileSource for PinSource {
         if config.expr_adapter_factory.is_none() {
             return datafusion::common::internal_err!("a scan of pin mappings has lost its adapter");
         }
-        let inner = self.parquet.create_morselizer(store, config, partition)?;
+        let inner: Box<dyn Morselizer> = match self.by_pages(config, partition)? {
+            Some(scan) => Box::new(scan),
+            None => self.parquet.create_morselizer(store, config, partition)?,
+        };
         Ok(Box::new(NamingMorselizer { inner }))
     }
 
@@ -134,7 +150,8 @@ impl FileSource for PinSource {
     }
 
     fn with_batch_size(&self, batch_size: usize) -> Arc<dyn FileSource> {
-        PinSource::around(self.parquet.with_batch_size(batch_size))
+        let parquet = self.parquet.with_batch_size(batch_size);
+        Arc::new(PinSource { parquet, rows: Some(batch_size), is_ordered: self.is_ordered })
     }
 
     fn filter(&self) -> Option<Arc<dyn PhysicalExpr>> {
@@ -170,7 +187,7 @@ impl FileSource for PinSource {
         let by_rows = self.parquet_pushes_down() || filters.iter().any(passes_over_stored);
         if !by_rows {
             let pushed = self.parquet.try_pushdown_filters(filters, config)?;
-            let updated_node = pushed.updated_node.map(PinSource::around);
+            let updated_node = pushed.updated_node.map(|node| self.around(node));
             return Ok(FilterPushdownPropagation { filters: pushed.filters, updated_node });
         }
         let mut by_row = config.clone();
@@ -183,13 +200,13 @@ impl FileSource for PinSource {
         let again = vec![PushedDown::No; filters.len()];
         let propagation = FilterPushdownPropagation::with_parent_pushdown_result(again);
         Ok(match pushed.updated_node {
-            Some(node) => propagation.with_updated_node(PinSource::around(node)),
+            Some(node) => propagation.with_updated_node(self.around(node)),
             None => propagation,
         })
     }
 
     fn try_pushdown_projection(&self, projection: &ProjectionExprs) -> Result<Option<Arc<dyn FileSource>>> {
-        Ok(self.parquet.try_pushdown_projection(projection)?.map(PinSource::around))
+        Ok(self.parquet.try_pushdown_projection(projection)?.map(|parquet| self.around(parquet)))
     }
 
     fn try_pushdown_sort(
@@ -199,10 +216,11 @@ impl FileSource for PinSource {
     ) -> Result<SortOrderPushdownResult<Arc<dyn FileSource>>> {
         Ok(match self.parquet.try_pushdown_sort(order, properties)? {
             SortOrderPushdownResult::Exact { inner } => {
-                SortOrderPushdownResult::Exact { inner: PinSource::around(inner) }
+                SortOrderPushdownResult::Exact { inner: self.around(inner) }
             }
             SortOrderPushdownResult::Inexact { inner } => {
-                SortOrderPushdownResult::Inexact { inner: PinSource::around(inner) }
+                let ordered = PinSource { parquet: inner, rows: self.rows, is_ordered: true };
+                SortOrderPushdownResult::Inexact { inner: Arc::new(ordered) }
             }
             SortOrderPushdownResult::Unsupported => SortOrderPushdownResult::Unsupported,
         })

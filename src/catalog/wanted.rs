@@ -9,14 +9,12 @@ use std::sync::Arc;
 use datafusion::common::ScalarValue;
 use datafusion::datasource::physical_plan::parquet::ParquetAccessPlan;
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator, expr::InList};
-use parquet::arrow::arrow_reader::{RowSelection, RowSelector};
 use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
-use parquet::file::page_index::column_index::ColumnIndexMetaData;
-use parquet::file::page_index::offset_index::OffsetIndexMetaData;
 use parquet::file::statistics::Statistics;
 
 use super::bloom;
 use super::file::PinnedFile;
+use super::row_groups::rows_of_pages;
 use crate::pin::cid;
 use crate::pin::schema::{CID, CONTENT};
 
@@ -82,7 +80,8 @@ impl Wanted {
         let (columns, offsets) = (footer.column_index()?, footer.offset_index()?);
         for (group, contents) in groups {
             let rows = usize::try_from(footer.row_group(group).num_rows()).unwrap_or_default();
-            match selection(&contents, &columns[group][column], &offsets[group][column], rows) {
+            let may_have = |least: &[u8], most: &[u8]| !within(&contents, least, most).is_empty();
+            match rows_of_pages(&columns[group][column], &offsets[group][column], rows, may_have) {
                 Some(selection) if !selection.selects_any() => {}
                 Some(selection) => {
                     plan.scan(group);
@@ -118,32 +117,6 @@ fn within<'a, 'b>(contents: &'b [&'a [u8]], least: &[u8], most: &[u8]) -> &'b [&
     let from = contents.partition_point(|content| *content < least);
     let to = contents.partition_point(|content| *content <= most);
     &contents[from..to.max(from)]
-}
-
-/// The rows of the pages that may have any of some contents.
-fn selection(
-    contents: &[&[u8]],
-    index: &ColumnIndexMetaData,
-    offsets: &OffsetIndexMetaData,
-    rows: usize,
-) -> Option<RowSelection> {
-    let ColumnIndexMetaData::BYTE_ARRAY(index) = index else { return None };
-    let starts: Vec<usize> = offsets
-        .page_locations()
-        .iter()
-        .map(|page| usize::try_from(page.first_row_index).ok())
-        .chain([Some(rows)])
-        .collect::<Option<_>>()?;
-    let mut selectors = Vec::with_capacity(starts.len());
-    for page in 0..starts.len() - 1 {
-        let length = starts[page + 1].checked_sub(starts[page])?;
-        let wanted = match (index.min_value(page), index.max_value(page)) {
-            (Some(least), Some(most)) => !within(contents, least, most).is_empty(),
-            _ => true,
-        };
-        selectors.push(if wanted { RowSelector::select(length) } else { RowSelector::skip(length) });
-    }
-    (starts.first() == Some(&0)).then(|| RowSelection::from(selectors))
 }
 
 /// Where the column `content` stands among a file's columns.

@@ -16,7 +16,9 @@ use arrow::error::ArrowError;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::errors::{ParquetError, Result};
-use parquet::file::metadata::{KeyValue, ParquetMetaData, ParquetMetaDataReader, SortingColumn};
+use parquet::file::metadata::{
+    ColumnChunkMetaData, KeyValue, ParquetMetaData, ParquetMetaDataReader, SortingColumn,
+};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 
@@ -173,9 +175,14 @@ pub fn layout_version(footer: &ParquetMetaData) -> Option<String> {
     keys(footer).remove(LAYOUT_KEY).filter(|_| ours)
 }
 
-/// Whether a pinql wrote the file, in the layout of this version.
+/// Whether a pinql wrote the file, in the layout of this version and with Bloom filters on the contents, which the first to
+/// write that layout left out.
 pub fn is_laid_out(footer: &ParquetMetaData) -> bool {
+    let has_filter = |column: &ColumnChunkMetaData| {
+        column.column_path().parts() == [CONTENT] && column.bloom_filter_offset().is_some()
+    };
     layout_version(footer).is_some_and(|version| version == LAYOUT_VERSION)
+        && footer.row_groups().iter().all(|group| group.columns().iter().any(has_filter))
 }
 
 fn keys(footer: &ParquetMetaData) -> HashMap<String, String> {

@@ -248,6 +248,27 @@ fn the_doctor_tells_what_optimizing_would_gain() {
 }
 
 #[test]
+fn files_of_our_layout_without_filters_on_contents_are_laid_out_anew() {
+    let tree = tree_of(&foreign(500, &["stored"]));
+    tree.run(&["backend", "optimize"]);
+    let (file, all) = (tree.file(BACKEND, "pin_mappings.parquet"), tree.csv(ALL));
+    let bytes = bytes::Bytes::from(std::fs::read(&file).unwrap());
+    let rows = parquet::arrow::arrow_reader::ParquetRecordBatchReader::try_new(bytes, 500).unwrap();
+    let batch = rows.map(Result::unwrap).next().unwrap();
+    let earlier = WriterProperties::builder()
+        .set_created_by("pinql version 0.1.0".into())
+        .set_key_value_metadata(Some(vec![KeyValue::new("pinql.layout".into(), Some("3".into()))]))
+        .set_column_bloom_filter_enabled("cid".into(), true);
+    write_with(&file, &batch, earlier.build());
+    let advice = || tree.run(&["backend", "doctor", "--format", "csv"]);
+    assert!(advice().contains("s3,pinql 3,optimize,500,"), "{}", advice());
+    let said = tree.run(&["backend", "optimize", "--format", "csv"]);
+    assert!(said.contains("s3,optimized,500,"), "{said}");
+    assert!(advice().contains("s3,pinql 3,none,500,"), "{}", advice());
+    assert_eq!(tree.csv(ALL), all);
+}
+
+#[test]
 fn contents_of_optimized_mappings_are_grouped_in_streams() {
     let tree = tree_of(&foreign(6_000, &["stored", "stored", "failed"]));
     write(&tree.root(), "kubo", &foreign(500, &["stored", "pending"]));

@@ -1,0 +1,214 @@
+//! The rows of one file that a scan wants, one row group after the other.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, AsArray, BooleanArray, RecordBatch, RecordBatchOptions, RecordBatchReader};
+use arrow::compute::{filter_record_batch, prep_null_mask_filter};
+use arrow::datatypes::{Schema, SchemaRef};
+use datafusion::common::Result;
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::utils::{collect_columns, reassign_expr_columns};
+use datafusion::physical_plan::metrics::Count;
+use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, RowGroups, RowSelection};
+use parquet::arrow::{FieldLevels, ProjectionMask, parquet_to_arrow_field_levels};
+use parquet::file::metadata::ParquetMetaData;
+
+use super::file::PinnedFile;
+use super::pages::PagedGroup;
+
+/// Expressions over some of a file's columns.
+pub(super) struct Columns {
+    pub exprs: Vec<Arc<dyn PhysicalExpr>>,
+    /// All columns of the file, and the expressions over them.
+    pub file: SchemaRef,
+    pub of_file: Vec<Arc<dyn PhysicalExpr>>,
+    /// The columns that are read.
+    read: Schema,
+    levels: FieldLevels,
+}
+
+/// Which rows are wanted.
+pub(super) enum Filter {
+    None,
+    /// It is asked first, of all rows; then other columns are read where it holds.
+    First(Columns),
+    /// It is asked along with the other expressions, over the same columns.
+    Along(Arc<dyn PhysicalExpr>),
+}
+
+/// What has been read so far.
+#[derive(Clone)]
+pub(super) struct Counts {
+    pub bytes: Count,
+    /// Rows for which a filter does not hold, and for which it does.
+    pub passed_over: Count,
+    pub kept: Count,
+}
+
+/// What is read, and in batches of how many rows.
+pub(super) struct Reading {
+    pub file: Arc<PinnedFile>,
+    pub footer: Arc<ParquetMetaData>,
+    pub rows: usize,
+    pub counts: Counts,
+}
+
+/// The rows that are left to be read.
+pub(super) struct FileRows {
+    reading: Reading,
+    groups: std::vec::IntoIter<(usize, Option<RowSelection>)>,
+    reader: Option<ParquetRecordBatchReader>,
+    columns: Columns,
+    filter: Filter,
+    output: SchemaRef,
+}
+
+impl Columns {
+    /// Expressions over a file's columns, of which only those are read that they need.
+    pub fn of(
+        of_file: Vec<Arc<dyn PhysicalExpr>>,
+        file: &SchemaRef,
+        footer: &ParquetMetaData,
+    ) -> Result<Columns> {
+        let mut roots: Vec<usize> =
+            of_file.iter().flat_map(collect_columns).map(|column| column.index()).collect();
+        roots.sort_unstable();
+        roots.dedup();
+        let read = file.project(&roots)?;
+        let schema = footer.file_metadata().schema_descr();
+        let mask = ProjectionMask::roots(schema, roots);
+        let levels = parquet_to_arrow_field_levels(schema, mask, Some(file.fields()))?;
+        let exprs = of_file.iter().map(|expr| reassign_expr_columns(Arc::clone(expr), &read));
+        Ok(Columns { exprs: exprs.collect::<Result<_>>()?, file: Arc::clone(file), of_file, read, levels })
+    }
+}
+
+impl FileRows {
+    /// Rows of these row groups, or of some rows in each, with the columns of `output`.
+    pub fn new(
+        reading: Reading,
+        groups: Vec<(usize, Option<RowSelection>)>,
+        columns: Columns,
+        filter: Filter,
+        output: SchemaRef,
+    ) -> FileRows {
+        FileRows { reading, groups: groups.into_iter(), reader: None, columns, filter, output }
+    }
+
+    /// The next rows; now and then `None` in their place. There are no more after an error.
+    pub fn next(&mut self) -> Option<Result<Option<RecordBatch>>> {
+        let next = self.try_next().transpose()?;
+        if next.is_err() {
+            (self.reader, self.groups) = (None, Vec::new().into_iter());
+        }
+        Some(next)
+    }
+
+    fn try_next(&mut self) -> Result<Option<Option<RecordBatch>>> {
+        if let Some(reader) = &mut self.reader {
+            let Some(batch) = reader.next().transpose()? else {
+                self.reader = None;
+                return Ok(Some(None));
+            };
+            return self.wanted(batch).map(Some);
+        }
+        let Some((group, selection)) = self.groups.next() else { return Ok(None) };
+        self.reader = self.open(group, selection)?;
+        Ok(Some(None))
+    }
+
+    /// What is wanted of some rows.
+    fn wanted(&self, mut batch: RecordBatch) -> Result<Option<RecordBatch>> {
+        if let Filter::Along(filter) = &self.filter {
+            batch = filter_record_batch(&batch, &self.passing(filter, &batch)?)?;
+            if batch.num_rows() == 0 {
+                return Ok(None);
+            }
+        }
+        let rows = batch.num_rows();
+        let columns = self.columns.exprs.iter().map(|expr| expr.evaluate(&batch)?.into_array(rows));
+        let columns = columns.collect::<Result<_>>()?;
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
+        Ok(Some(RecordBatch::try_new_with_options(Arc::clone(&self.output), columns, &options)?))
+    }
+
+    fn passing(&self, filter: &Arc<dyn PhysicalExpr>, batch: &RecordBatch) -> Result<BooleanArray> {
+        let passing = filter.evaluate(batch)?.into_array(batch.num_rows())?;
+        let Some(passing) = passing.as_boolean_opt() else {
+            return datafusion::common::internal_err!("a filter gives {}", passing.data_type());
+        };
+        let passing = match passing.null_count() {
+            0 => passing.clone(),
+            _ => prep_null_mask_filter(passing),
+        };
+        let counts = &self.reading.counts;
+        counts.kept.add(passing.true_count());
+        counts.passed_over.add(passing.len() - passing.true_count());
+        Ok(passing)
+    }
+
+    /// Begins a row group; `None` if none of its rows is wanted.
+    fn open(
+        &self,
+        group: usize,
+        mut selection: Option<RowSelection>,
+    ) -> Result<Option<ParquetRecordBatchReader>> {
+        if let Filter::First(filter) = &self.filter {
+            let kept = self.kept(filter, group, selection.as_ref())?;
+            selection = Some(match selection {
+                Some(selection) => selection.and_then(&kept),
+                None => kept,
+            });
+        }
+        if selection.as_ref().is_some_and(|selection| !selection.selects_any()) {
+            return Ok(None);
+        }
+        self.reading.of(&self.columns, group, selection).map(Some)
+    }
+
+    /// Which of the rows that are looked at pass the filter.
+    fn kept(&self, filter: &Columns, group: usize, selection: Option<&RowSelection>) -> Result<RowSelection> {
+        let mut kept = Vec::new();
+        for batch in self.reading.of(filter, group, selection.cloned())? {
+            let batch = batch?;
+            for expr in &filter.exprs {
+                kept.push(self.passing(expr, &batch)?);
+            }
+        }
+        Ok(RowSelection::from_filters(&kept))
+    }
+}
+
+impl Reading {
+    /// Some columns of a row group, all rows or some.
+    fn of(
+        &self,
+        columns: &Columns,
+        group: usize,
+        selection: Option<RowSelection>,
+    ) -> Result<ParquetRecordBatchReader> {
+        let pages = PagedGroup {
+            file: &self.file,
+            footer: &self.footer,
+            group,
+            selection: selection.as_ref(),
+            scanned: &self.counts.bytes,
+        };
+        // A reader sets aside what a full batch takes.
+        let all = selection.as_ref().map_or_else(|| pages.num_rows(), RowSelection::row_count);
+        let rows = self.rows.min(all).max(1);
+        let reader = ParquetRecordBatchReader::try_new_with_row_groups(
+            &columns.levels,
+            &pages,
+            rows,
+            selection.clone(),
+        )?;
+        let types = |schema: &Schema| -> Vec<_> {
+            schema.fields().iter().map(|field| field.data_type().clone()).collect()
+        };
+        match types(&reader.schema()) == types(&columns.read) {
+            true => Ok(reader),
+            false => datafusion::common::internal_err!("the columns are read as {}", reader.schema()),
+        }
+    }
+}
