@@ -26,7 +26,7 @@ use super::footer::{Filters, Footer, Footers, Identity, PageIndex};
 use super::notes;
 
 /// What is read from the end of a file at first; most footers are smaller.
-const FOOTER_GUESS: u64 = 64 * 1024;
+const FOOTER_GUESS: u64 = 16 * 1024;
 /// Bytes that are held against others at once.
 const COMPARED: usize = 16 * 1024;
 

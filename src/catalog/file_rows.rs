@@ -5,16 +5,18 @@ use std::sync::Arc;
 use arrow::array::{Array, AsArray, BooleanArray, RecordBatch, RecordBatchOptions, RecordBatchReader};
 use arrow::compute::{filter_record_batch, prep_null_mask_filter};
 use arrow::datatypes::{Schema, SchemaRef};
-use datafusion::common::Result;
+use arrow::error::ArrowError;
+use datafusion::common::{DataFusionError, Result};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::utils::{collect_columns, reassign_expr_columns};
 use datafusion::physical_plan::metrics::Count;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, RowGroups, RowSelection};
 use parquet::arrow::{FieldLevels, ProjectionMask, parquet_to_arrow_field_levels};
+use parquet::errors::ParquetError;
 use parquet::file::metadata::ParquetMetaData;
 
 use super::file::PinnedFile;
-use super::pages::PagedGroup;
+use super::pages::{Failed, PagedGroup};
 
 /// Expressions over some of a file's columns.
 pub(super) struct Columns {
@@ -51,6 +53,7 @@ pub(super) struct Reading {
     pub footer: Arc<ParquetMetaData>,
     pub rows: usize,
     pub counts: Counts,
+    pub failed: Failed,
 }
 
 /// The rows that are left to be read.
@@ -106,7 +109,7 @@ impl FileRows {
 
     fn try_next(&mut self) -> Result<Option<Option<RecordBatch>>> {
         if let Some(reader) = &mut self.reader {
-            let Some(batch) = reader.next().transpose()? else {
+            let Some(batch) = reader.next().transpose().map_err(|error| self.reading.failure(error))? else {
                 self.reader = None;
                 return Ok(Some(None));
             };
@@ -168,18 +171,32 @@ impl FileRows {
 
     /// Which of the rows that are looked at pass the filter.
     fn kept(&self, filter: &Columns, group: usize, selection: Option<&RowSelection>) -> Result<RowSelection> {
-        let mut kept = Vec::new();
+        let (mut kept, mut looked_at) = (Vec::new(), 0);
         for batch in self.reading.of(filter, group, selection.cloned())? {
-            let batch = batch?;
+            let batch = batch.map_err(|error| self.reading.failure(error))?;
+            looked_at += batch.num_rows();
             for expr in &filter.exprs {
                 kept.push(self.passing(expr, &batch)?);
             }
         }
-        Ok(RowSelection::from_filters(&kept))
+        let all = selection.map_or_else(|| self.reading.rows_of(group), RowSelection::row_count);
+        match looked_at == all {
+            true => Ok(RowSelection::from_filters(&kept)),
+            false => Err(ParquetError::EOF("a column has not as many rows as its row group".into()).into()),
+        }
     }
 }
 
 impl Reading {
+    fn rows_of(&self, group: usize) -> usize {
+        usize::try_from(self.footer.row_group(group).num_rows()).unwrap_or_default()
+    }
+
+    /// The error of a reader, or the one that it comes from.
+    fn failure(&self, error: ArrowError) -> DataFusionError {
+        self.failed.take().map_or_else(|| error.into(), Into::into)
+    }
+
     /// Some columns of a row group, all rows or some.
     fn of(
         &self,
@@ -193,6 +210,7 @@ impl Reading {
             group,
             selection: selection.as_ref(),
             scanned: &self.counts.bytes,
+            failed: &self.failed,
         };
         // A reader sets aside what a full batch takes.
         let all = selection.as_ref().map_or_else(|| pages.num_rows(), RowSelection::row_count);
@@ -202,7 +220,8 @@ impl Reading {
             &pages,
             rows,
             selection.clone(),
-        )?;
+        );
+        let reader = reader.map_err(|error| self.failed.take().unwrap_or(error))?;
         let types = |schema: &Schema| -> Vec<_> {
             schema.fields().iter().map(|field| field.data_type().clone()).collect()
         };

@@ -34,8 +34,10 @@ use tokio::task::yield_now;
 
 use super::file::PinnedFile;
 use super::file_rows::{Columns, Counts, FileRows, Filter, Reading};
+use super::notes;
+use super::pages::Failed;
 use super::reader::FileHandle;
-use crate::pin::schema::{BACKEND_NAME, STATUS};
+use crate::pin::schema::{BACKEND_NAME, CONTENT, STATUS};
 
 /// One partition of a scan.
 #[derive(Clone)]
@@ -45,8 +47,6 @@ struct Scan {
     partition: usize,
     projection: ProjectionExprs,
     predicate: Option<Arc<dyn PhysicalExpr>>,
-    /// Whether statistics may rule out row groups.
-    prunes: bool,
     columns: TableSchema,
     output: SchemaRef,
     adapter: Arc<dyn PhysicalExprAdapterFactory>,
@@ -77,7 +77,9 @@ impl PageScan {
             None => true,
             Some(predicate) => {
                 options.pushdown_filters
-                    && (is_of_status(predicate) || !options.pruning && !has_pages_to_rule_out)
+                    && (is_of(predicate, &[STATUS, BACKEND_NAME])
+                        || is_of(predicate, &[CONTENT, STATUS, BACKEND_NAME]) && lacks_contents(config)
+                        || !options.pruning && !has_pages_to_rule_out)
             }
         };
         let int96 = match options.coerce_int96.as_deref() {
@@ -95,7 +97,6 @@ impl PageScan {
             partition,
             projection: projection.clone(),
             predicate,
-            prunes: options.pruning,
             output: Arc::new(projection.project_schema(columns.table_schema())?),
             columns: columns.clone(),
             adapter: Arc::clone(adapter),
@@ -111,9 +112,18 @@ impl PageScan {
     }
 }
 
-/// Whether all that a predicate may rule out it rules out by whole row groups: those that have another status.
-fn is_of_status(predicate: &Arc<dyn PhysicalExpr>) -> bool {
-    collect_columns(predicate).iter().all(|column| [STATUS, BACKEND_NAME].contains(&column.name()))
+/// Whether a predicate is about nothing else than these columns. One about the status rules out whole row groups or nothing.
+fn is_of(predicate: &Arc<dyn PhysicalExpr>, columns: &[&str]) -> bool {
+    collect_columns(predicate).iter().all(|column| columns.contains(&column.name()))
+}
+
+/// Whether contents are made of CIDs in all files, so that no statistics are about them.
+fn lacks_contents(config: &FileScanConfig) -> bool {
+    let mut parts = config.file_groups.iter().flat_map(|group| group.iter());
+    parts.all(|part| {
+        let handle = part.extension::<Arc<FileHandle>>();
+        handle.and_then(|handle| handle.opened_file()).is_some_and(|file| !file.is_laid_out())
+    })
 }
 
 /// Whether an expression asks which file it is evaluated on.
@@ -192,8 +202,13 @@ impl PageFile {
         let (rows, filter) = self.adapted(&file)?;
         let groups = self.groups(&file, &filter)?;
         let output = Arc::clone(&scan.output);
-        let read =
-            Reading { file, footer: self.handle.footer(), rows: scan.rows, counts: scan.counts.clone() };
+        let read = Reading {
+            file,
+            footer: self.handle.footer(),
+            rows: scan.rows,
+            counts: scan.counts.clone(),
+            failed: Failed::default(),
+        };
         Ok(FileRows::new(read, groups, rows, filter, output))
     }
 
@@ -210,12 +225,12 @@ impl PageFile {
         match &scan.predicate {
             None => Ok((self.columns(columns, &physical, file)?, Filter::None)),
             // Most rows are passed over.
-            Some(predicate) if scan.prunes => {
+            Some(predicate) if self.part.extension::<ParquetAccessPlan>().is_none() => {
                 let filter = self.columns([predicate], &physical, file)?;
                 let few = Arc::new(unviewed(&physical, &file.columns));
                 Ok((self.columns(columns, &few, file)?, Filter::First(filter)))
             }
-            // What is passed over has been said: the pages that are left have what is looked for, and are read once.
+            // Pages that have been chosen have what is looked for, and are read once.
             Some(predicate) => {
                 let mut columns = self.columns(columns.chain([predicate]), &physical, file)?;
                 let filter = columns.exprs.pop().expect("the predicate is the last");
@@ -308,9 +323,10 @@ impl PageFile {
 /// Text that the file has as such, not as views: those would hold on to whole pages for the few rows in them that are wanted.
 fn unviewed(columns: &SchemaRef, of_file: &SchemaRef) -> Schema {
     let fields = columns.fields().iter().zip(of_file.fields());
-    let fields = fields.map(|(field, of_file)| match of_file.data_type().is_string() {
-        true => Arc::clone(of_file),
-        false => Arc::clone(field),
+    let fields = fields.map(|(field, own)| {
+        // What may be no text is checked as views.
+        let is_text = own.data_type().is_string() && !notes::is_unchecked(of_file.metadata(), own.name());
+        Arc::clone(if is_text { own } else { field })
     });
     Schema::new_with_metadata(fields.collect::<Vec<_>>(), columns.metadata().clone())
 }

@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use datafusion::physical_plan::metrics::Count;
 use parquet::arrow::arrow_reader::{RowGroups, RowSelection};
 use parquet::basic::Compression;
@@ -35,6 +35,25 @@ pub(super) struct PagedGroup<'a> {
     pub selection: Option<&'a RowSelection>,
     /// Counts the bytes that are read.
     pub scanned: &'a Count,
+    pub failed: &'a Failed,
+}
+
+/// The first read that failed. What reads pages turns an error into text, and then nobody knows whether the system or the data is
+/// to blame.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Failed(Arc<Mutex<Option<object_store::Error>>>);
+
+impl Failed {
+    pub fn take(&self) -> Option<ParquetError> {
+        let failed = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        failed.map(|failed| ParquetError::External(Box::new(failed)))
+    }
+
+    fn keep(&self, error: object_store::Error) -> ParquetError {
+        let text = error.to_string();
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+        ParquetError::General(text)
+    }
 }
 
 impl PagedGroup<'_> {
@@ -64,6 +83,7 @@ impl RowGroups for PagedGroup<'_> {
             wanted: wanted.unwrap_or_else(|| Wanted(vec![whole])),
             window: Mutex::default(),
             scanned: self.scanned.clone(),
+            failed: self.failed.clone(),
         }));
         let bytes = Arc::new(bytes);
         let reader: Box<dyn PageReader> = match chunk.compression() {
@@ -120,6 +140,10 @@ impl PageReader for Unpacked {
         let Some(mut page) = self.0.get_next_page()? else { return Ok(None) };
         match &mut page {
             Page::DataPage { buf, .. } | Page::DictionaryPage { buf, .. } => *buf = unpacked(buf)?,
+            // One of NULLs alone has nothing but levels.
+            Page::DataPageV2 { buf, def_levels_byte_len, rep_levels_byte_len, .. }
+                if buf.len()
+                    == (*def_levels_byte_len as usize).saturating_add(*rep_levels_byte_len as usize) => {}
             Page::DataPageV2 {
                 buf, def_levels_byte_len, rep_levels_byte_len, is_compressed: true, ..
             } => {
@@ -147,11 +171,8 @@ impl PageReader for Unpacked {
     }
 }
 
-/// What a frame of zstd holds. Pages of NULLs alone have none.
+/// What a frame of zstd holds.
 fn unpacked(frame: &[u8]) -> Result<Bytes> {
-    if frame.is_empty() {
-        return Ok(Bytes::new());
-    }
     let size = get_frame_content_size(frame).ok().flatten().and_then(|size| i32::try_from(size).ok());
     let Some(size) = size else { return Err(ParquetError::General("a page does not say its size".into())) };
     let mut bytes = Vec::with_capacity(size as usize);
@@ -191,6 +212,7 @@ struct Column {
     wanted: Wanted,
     window: Mutex<Window>,
     scanned: Count,
+    failed: Failed,
 }
 
 /// What was read last.
@@ -244,8 +266,7 @@ impl Column {
             pages => bytes.start.saturating_add(pages * page),
         };
         let end = end.min(stretch).max(bytes.end);
-        let read =
-            self.file.read(bytes.start..end).map_err(|error| ParquetError::External(Box::new(error)))?;
+        let read = self.file.read(bytes.start..end).map_err(|error| self.failed.keep(error))?;
         self.scanned.add(read.len());
         (window.start, window.bytes) = (bytes.start, read.clone());
         Ok(read)
@@ -262,7 +283,7 @@ impl ChunkReader for Chunk {
     type T = Reading;
 
     fn get_read(&self, start: u64) -> Result<Reading> {
-        Ok(Reading { column: Arc::clone(&self.0), at: start, held: Bytes::new() })
+        Ok(Reading { column: Arc::clone(&self.0), at: start, held: Bytes::new(), read: 0 })
     }
 
     fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes> {
@@ -274,17 +295,22 @@ impl ChunkReader for Chunk {
 struct Reading {
     column: Arc<Column>,
     at: u64,
+    /// Some bytes from `at` on, and how many of them have been read.
     held: Bytes,
+    read: usize,
 }
 
 impl Read for Reading {
+    // It is asked for one byte after the other.
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        if self.held.is_empty() {
-            self.held = self.column.some(self.at).map_err(io::Error::other)?;
+        if self.read == self.held.len() {
+            self.at += self.read as u64;
+            (self.held, self.read) = (self.column.some(self.at).map_err(io::Error::other)?, 0);
         }
-        let count = into.len().min(self.held.len());
-        self.held.copy_to_slice(&mut into[..count]);
-        self.at += count as u64;
+        let held = &self.held[self.read..];
+        let count = into.len().min(held.len());
+        into[..count].copy_from_slice(&held[..count]);
+        self.read += count;
         Ok(count)
     }
 }
@@ -395,6 +421,7 @@ mod tests {
                             group,
                             selection: selection.as_ref(),
                             scanned: &scanned,
+                            failed: &Failed::default(),
                         };
                         let reader = ParquetRecordBatchReader::try_new_with_row_groups(
                             &levels.unwrap(),
@@ -414,6 +441,7 @@ mod tests {
                 group: 0,
                 selection: Some(&few),
                 scanned: &scanned,
+                failed: &Failed::default(),
             };
             let mut numbers = pages.column_chunks(0).unwrap().next().unwrap().unwrap();
             while numbers
@@ -425,5 +453,30 @@ mod tests {
             }
             assert_eq!(scanned.value(), before, "pages that are passed over are not read");
         }
+    }
+
+    #[test]
+    fn a_read_that_fails_is_kept_as_what_it_is() {
+        let temp = tempfile::tempdir().unwrap();
+        let path = temp.path().join("pin_mappings.parquet");
+        written(&path, Compression::UNCOMPRESSED, WriterVersion::PARQUET_1_0);
+        let footers = Footers::new(None);
+        let file = PinnedFile::open(&path, "a".into(), String::new(), Arc::default(), &footers).unwrap();
+        let (file, failed) = (Arc::new(file), Failed::default());
+        let pages = PagedGroup {
+            file: &file,
+            footer: &file.footer,
+            group: 0,
+            selection: None,
+            scanned: &Count::new(),
+            failed: &failed,
+        };
+        let mut texts = pages.column_chunks(2).unwrap().next().unwrap().unwrap();
+        assert!(texts.get_next_page().is_ok() && failed.take().is_none());
+        let later = std::time::SystemTime::now() + std::time::Duration::from_secs(60);
+        File::options().write(true).open(&path).unwrap().set_modified(later).unwrap();
+        while texts.get_next_page().is_ok_and(|page| page.is_some()) {}
+        let said = super::super::file::parquet_in_words(&failed.take().expect("a read failed"));
+        assert!(said.starts_with("the file was written over while it was being read"), "{said}");
     }
 }

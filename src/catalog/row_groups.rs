@@ -100,6 +100,10 @@ pub(super) fn rows_of_pages(
     rows: usize,
     wanted: impl Fn(&[u8], &[u8]) -> bool,
 ) -> Option<RowSelection> {
+    let pages = offsets.page_locations().len();
+    if index.num_pages() != pages as u64 {
+        return None;
+    }
     let ColumnIndexMetaData::BYTE_ARRAY(index) = index else { return None };
     let starts: Vec<usize> = offsets
         .page_locations()
@@ -108,7 +112,7 @@ pub(super) fn rows_of_pages(
         .chain([Some(rows)])
         .collect::<Option<_>>()?;
     let mut selectors = Vec::with_capacity(starts.len());
-    for page in 0..starts.len() - 1 {
+    for page in 0..pages {
         let length = starts[page + 1].checked_sub(starts[page])?;
         let wanted = match (index.min_value(page), index.max_value(page)) {
             (Some(least), Some(most)) => wanted(least, most),

@@ -190,7 +190,7 @@ impl TableProvider for PinTable {
             ..Statistics::new_unknown(table_schema.table_schema())
         };
         let mut options = state.default_table_options().parquet;
-        // Few rows are wanted: the other columns are read only where they are.
+        // Few rows are wanted: where pages have not been chosen, the other columns are read only where these are.
         options.global.pushdown_filters |= wanted.is_some();
         // The cache reads whole batches of the columns that are looked at, where a page would do.
         if wanted.is_some() {

@@ -177,7 +177,7 @@ pub fn layout_version(footer: &ParquetMetaData) -> Option<String> {
 
 /// Whether a pinql wrote the file, in the layout of this version and with Bloom filters on the contents, which the first to
 /// write that layout left out.
-pub fn is_laid_out(footer: &ParquetMetaData) -> bool {
+pub fn is_up_to_date(footer: &ParquetMetaData) -> bool {
     let has_filter = |column: &ColumnChunkMetaData| {
         column.column_path().parts() == [CONTENT] && column.bloom_filter_offset().is_some()
     };

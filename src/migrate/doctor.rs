@@ -13,7 +13,7 @@ use crate::store::BackendDir;
 const PAGE_ROWS: u64 = 2_000;
 const PAGE_INDEX: u64 = 600;
 /// What is read from the end of any file, in bytes.
-const FOOTER: u64 = 64 << 10;
+const FOOTER: u64 = 16 << 10;
 
 /// What one backend's files are like.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,7 +61,7 @@ pub fn diagnose(session: &Session, backend: &BackendDir) -> Result<Diagnosis> {
         let Ok(footer) = parquet::footer(&file.path) else { continue };
         diagnosis.rows += footer.file_metadata().num_rows().max(0) as u64;
         diagnosis.row_groups += footer.num_row_groups() as u64;
-        laid_out += u64::from(parquet::is_laid_out(&footer));
+        laid_out += u64::from(parquet::is_up_to_date(&footer));
         diagnosis.layout = match (parquet::layout_version(&footer), footer.file_metadata().created_by()) {
             (Some(version), _) => format!("pinql {version}"),
             (None, Some(writer)) => writer.split(" (").next().unwrap_or(writer).replace(" version", ""),

@@ -69,7 +69,7 @@ pub fn optimize(session: &Session, name: &str, options: &Options, progress: &Pro
     };
     if let ([file], false) = (backend.files(), place.is_dir())
         && let Ok(footer) = parquet::footer(&file.path)
-        && parquet::is_laid_out(&footer)
+        && parquet::is_up_to_date(&footer)
     {
         optimized.rows = footer.file_metadata().num_rows().max(0) as u64;
         return Ok(optimized);
