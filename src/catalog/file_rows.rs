@@ -32,7 +32,7 @@ pub(super) struct Columns {
 /// Which rows are wanted.
 pub(super) enum Filter {
     None,
-    /// It is asked first, of all rows; then other columns are read where it holds.
+    /// It is asked first, of all rows of row groups that are read whole; then other columns are read where it holds.
     First(Columns),
     /// It is asked along with the other expressions, over the same columns.
     Along(Arc<dyn PhysicalExpr>),
@@ -151,47 +151,35 @@ impl FileRows {
     }
 
     /// Begins a row group; `None` if none of its rows is wanted.
-    fn open(
-        &self,
-        group: usize,
-        mut selection: Option<RowSelection>,
-    ) -> Result<Option<ParquetRecordBatchReader>> {
-        if let Filter::First(filter) = &self.filter {
-            let kept = self.kept(filter, group, selection.as_ref())?;
-            selection = Some(match selection {
-                Some(selection) => selection.and_then(&kept),
-                None => kept,
-            });
-        }
+    fn open(&self, group: usize, chosen: Option<RowSelection>) -> Result<Option<ParquetRecordBatchReader>> {
+        let selection = match &self.filter {
+            Filter::First(filter) => Some(self.passing_of(filter, group)?),
+            Filter::None | Filter::Along(_) => chosen,
+        };
         if selection.as_ref().is_some_and(|selection| !selection.selects_any()) {
             return Ok(None);
         }
         self.reading.of(&self.columns, group, selection).map(Some)
     }
 
-    /// Which of the rows that are looked at pass the filter.
-    fn kept(&self, filter: &Columns, group: usize, selection: Option<&RowSelection>) -> Result<RowSelection> {
-        let (mut kept, mut looked_at) = (Vec::new(), 0);
-        for batch in self.reading.of(filter, group, selection.cloned())? {
+    /// Which of the rows of a row group pass the filter.
+    fn passing_of(&self, filter: &Columns, group: usize) -> Result<RowSelection> {
+        let (mut passing, mut looked_at) = (Vec::new(), 0);
+        for batch in self.reading.of(filter, group, None)? {
             let batch = batch.map_err(|error| self.reading.failure(error))?;
-            looked_at += batch.num_rows();
+            looked_at += batch.num_rows() as i64;
             for expr in &filter.exprs {
-                kept.push(self.passing(expr, &batch)?);
+                passing.push(self.passing(expr, &batch)?);
             }
         }
-        let all = selection.map_or_else(|| self.reading.rows_of(group), RowSelection::row_count);
-        match looked_at == all {
-            true => Ok(RowSelection::from_filters(&kept)),
+        match looked_at == self.reading.footer.row_group(group).num_rows() {
+            true => Ok(RowSelection::from_filters(&passing)),
             false => Err(ParquetError::EOF("a column has not as many rows as its row group".into()).into()),
         }
     }
 }
 
 impl Reading {
-    fn rows_of(&self, group: usize) -> usize {
-        usize::try_from(self.footer.row_group(group).num_rows()).unwrap_or_default()
-    }
-
     /// The error of a reader, or the one that it comes from.
     fn failure(&self, error: ArrowError) -> DataFusionError {
         self.failed.take().map_or_else(|| error.into(), Into::into)
@@ -222,12 +210,11 @@ impl Reading {
             selection.clone(),
         );
         let reader = reader.map_err(|error| self.failed.take().unwrap_or(error))?;
-        let types = |schema: &Schema| -> Vec<_> {
-            schema.fields().iter().map(|field| field.data_type().clone()).collect()
-        };
-        match types(&reader.schema()) == types(&columns.read) {
+        let schema = reader.schema();
+        let types = schema.fields().iter().map(|field| field.data_type());
+        match types.eq(columns.read.fields().iter().map(|field| field.data_type())) {
             true => Ok(reader),
-            false => datafusion::common::internal_err!("the columns are read as {}", reader.schema()),
+            false => datafusion::common::internal_err!("the columns are read as {schema}"),
         }
     }
 }

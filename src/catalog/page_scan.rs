@@ -37,6 +37,7 @@ use super::file_rows::{Columns, Counts, FileRows, Filter, Reading};
 use super::notes;
 use super::pages::Failed;
 use super::reader::FileHandle;
+use super::table::external;
 use crate::pin::schema::{BACKEND_NAME, CONTENT, STATUS};
 
 /// One partition of a scan.
@@ -169,7 +170,7 @@ impl MorselPlanner for PageFile {
             return Ok(Some(MorselPlan::new().with_morsels(vec![self])));
         }
         Ok(Some(MorselPlan::new().with_pending_planner(async move {
-            self.handle.get().await.map_err(super::table::external)?;
+            self.handle.get().await.map_err(external)?;
             Ok(self as Box<dyn MorselPlanner>)
         })))
     }
@@ -314,6 +315,9 @@ impl PageFile {
         for expr in &filter.of_file {
             let builder = PruningPredicateBuilder::new().with_file_schema(Arc::clone(&filter.file));
             let Ok(pruning) = builder.try_build(Arc::clone(expr)) else { continue };
+            if pruning.always_true() {
+                continue;
+            }
             let metrics = ParquetFileMetrics::new(scan.partition, location.as_ref(), &scan.metrics);
             plan.prune_by_statistics(&filter.file, schema, file.footer.row_groups(), &pruning, &metrics);
         }

@@ -35,6 +35,7 @@ pub(super) struct PagedGroup<'a> {
     pub selection: Option<&'a RowSelection>,
     /// Counts the bytes that are read.
     pub scanned: &'a Count,
+    /// Keeps what goes wrong.
     pub failed: &'a Failed,
 }
 

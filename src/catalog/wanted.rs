@@ -14,7 +14,7 @@ use parquet::file::statistics::Statistics;
 
 use super::bloom;
 use super::file::PinnedFile;
-use super::row_groups::rows_of_pages;
+use super::row_groups::{content_column, rows_of_pages};
 use crate::pin::cid;
 use crate::pin::schema::{CID, CONTENT};
 
@@ -61,7 +61,7 @@ impl Wanted {
     /// read: then the scan reads the file as any other, and names it if more is damaged.
     pub async fn pages(&self, file: &PinnedFile) -> Option<Pages> {
         let footer = &file.footer;
-        let column = content_column(footer)?;
+        let column = content_column(file)?;
         let all: Vec<&[u8]> = self.0.iter().map(Vec::as_slice).collect();
         let mut groups = BTreeMap::new();
         for (index, group) in footer.row_groups().iter().enumerate() {
@@ -117,12 +117,6 @@ fn within<'a, 'b>(contents: &'b [&'a [u8]], least: &[u8], most: &[u8]) -> &'b [&
     let from = contents.partition_point(|content| *content < least);
     let to = contents.partition_point(|content| *content <= most);
     &contents[from..to.max(from)]
-}
-
-/// Where the column `content` stands among a file's columns.
-fn content_column(footer: &ParquetMetaData) -> Option<usize> {
-    let columns = footer.file_metadata().schema_descr().columns();
-    columns.iter().position(|column| column.path().parts() == [CONTENT])
 }
 
 /// The contents that a row must have one of for the filter to hold, if the filter tells.
