@@ -79,7 +79,7 @@ impl<'a> Slice<'a> {
 
     #[inline]
     pub fn content(&self, row: usize) -> &'a [u8] {
-        self.piece.contents.value(self.from + row)
+        self.piece.contents.get(self.from + row)
     }
 
     pub fn first(&self) -> Option<&'a [u8]> {

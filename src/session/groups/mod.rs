@@ -16,6 +16,7 @@
 mod aggregates;
 mod block;
 mod chain;
+mod contents;
 mod copies;
 mod few;
 mod footers;

@@ -66,9 +66,9 @@ impl Limits {
         }
     }
 
-    /// Whether so many bytes may be held.
+    /// Whether so many bytes may be held: half of what there is, for what reads and what groups takes its part, too.
     pub(super) fn may_hold(&self, bytes: u64) -> bool {
-        self.memory.is_none_or(|memory| bytes <= memory as u64 / SHARE)
+        self.memory.is_none_or(|memory| bytes <= memory as u64 / 2)
     }
 
     /// The sizes for a scan in so many partitions and batches of so many rows; `None` if it takes too much memory, or is too

@@ -4,11 +4,12 @@ use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, BinaryViewArray, RecordBatch};
+use arrow::array::{Array, AsArray, RecordBatch};
 use datafusion::common::{Result, exec_err};
 use datafusion::execution::SendableRecordBatchStream;
 use futures::StreamExt;
 
+use super::contents::Contents;
 use crate::catalog::ContentRange;
 
 /// What is known of all rows of a run.
@@ -25,7 +26,7 @@ pub(super) struct Origin {
 pub(super) struct Piece {
     pub origin: Arc<Origin>,
     pub rows: RecordBatch,
-    pub contents: BinaryViewArray,
+    pub contents: Contents,
 }
 
 /// A run: rows that have been read and wait, and the stream that more come from.
@@ -119,7 +120,7 @@ impl Source {
     pub fn content_at(&self, mut row: usize) -> Option<&[u8]> {
         for piece in &self.waiting {
             if row < piece.len() {
-                return Some(piece.contents.value(row));
+                return Some(piece.contents.get(row));
             }
             row -= piece.len();
         }
@@ -152,7 +153,7 @@ impl Piece {
         if contents.null_count() > 0 {
             return exec_err!("a content is NULL");
         }
-        Ok(Piece { origin, rows, contents })
+        Ok(Piece { origin, rows, contents: Contents::Read(contents) })
     }
 
     pub fn len(&self) -> usize {
@@ -160,11 +161,11 @@ impl Piece {
     }
 
     pub fn first(&self) -> Option<&[u8]> {
-        (self.len() > 0).then(|| self.contents.value(0))
+        (self.len() > 0).then(|| self.contents.get(0))
     }
 
     pub fn last(&self) -> Option<&[u8]> {
-        self.len().checked_sub(1).map(|last| self.contents.value(last))
+        self.len().checked_sub(1).map(|last| self.contents.get(last))
     }
 
     /// How many contents among some rows come before the first for which `holds` does not.
@@ -172,7 +173,7 @@ impl Piece {
         let (mut from, mut to) = (rows.start, rows.end);
         while from < to {
             let middle = from + (to - from) / 2;
-            match holds(self.contents.value(middle)) {
+            match holds(self.contents.get(middle)) {
                 true => from = middle + 1,
                 false => to = middle,
             }

@@ -335,12 +335,14 @@ mod tests {
 
     use arrow::array::{ArrayRef, BinaryViewArray, RecordBatch};
 
+    use super::super::contents::Contents as RowContents;
     use super::super::source::{Origin, Piece};
     use super::*;
 
     fn piece(contents: &[Vec<u8>]) -> Piece {
         let contents: BinaryViewArray = contents.iter().map(|content| Some(&content[..])).collect();
         let column: ArrayRef = Arc::new(contents.clone());
+        let contents = RowContents::Read(contents);
         let rows = RecordBatch::try_from_iter([("content", column)]).unwrap();
         Piece { origin: Arc::new(Origin { backend: 0, wanted: Vec::new() }), rows, contents }
     }

@@ -15,6 +15,7 @@ use futures::TryStreamExt;
 use futures::future::{self, BoxFuture};
 
 use super::super::block::{Block, Slice};
+use super::super::contents::Contents;
 use super::super::source::{Origin, Piece};
 use super::super::table::{high, tail};
 use super::Task;
@@ -27,7 +28,7 @@ const MOST_BYTES: usize = 32 << 20;
 /// Spreads the last bytes of contents over the parts, in another way than over the table of one part.
 const SPREAD: u64 = 0xd6e8_feb8_6659_fd93;
 
-/// What all partitions wait for. Whoever is there moves it on, so that it goes on if one of them is given up.
+/// What all partitions wait for, and goes on as long as one of them does.
 pub(super) type Shared = future::Shared<BoxFuture<'static, Result<Arc<Gathered>, Arc<DataFusionError>>>>;
 
 /// Rows parted by their contents.
@@ -223,14 +224,14 @@ impl Gatherer {
         let taken = |column: &dyn Array| arrow::compute::take(column, &order, None).map(held);
         let kept = (1..=self.task.kept.len()).map(|index| taken(&column(index)?));
         let kept: Vec<_> = kept.collect::<Result<_, _>>()?;
-        let contents = taken(contents)?;
+        let contents = Contents::held(contents, order.values().iter().map(|row| *row as usize));
         let options = RecordBatchOptions::new().with_row_count(Some(count));
         let kept = RecordBatch::try_new_with_options(Arc::clone(&self.kept), kept, &options)?;
-        let size = contents.get_array_memory_size() + kept.get_array_memory_size() + 4 * starts.len();
+        let size = contents.size() + kept.get_array_memory_size() + 4 * starts.len();
         self.memory.try_grow(size)?;
         self.memory.shrink(take(&mut self.bytes));
         let origin = Arc::new(Origin { backend: 0, wanted: Vec::new() });
-        let rows = Piece { origin, rows: kept, contents: contents.as_binary_view().clone() };
+        let rows = Piece { origin, rows: kept, contents };
         self.chunks.push((self.backend.clone(), Chunk { rows, starts }));
         Ok(())
     }

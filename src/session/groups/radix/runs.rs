@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use arrow::array::{Array, AsArray, BinaryViewArray, RecordBatch, RecordBatchOptions};
+use arrow::array::{Array, AsArray, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::SchemaRef;
 use datafusion::common::runtime::JoinSet;
 use datafusion::common::{Result, exec_err};
@@ -13,6 +13,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use futures::TryStreamExt;
 use tokio::task::yield_now;
 
+use super::super::contents::Contents;
 use super::super::source::{Origin, Piece};
 use super::super::task::{Aggregate, Task as Streamed};
 use super::Task;
@@ -99,7 +100,7 @@ async fn evened(
     let mut some: Vec<&[u8]> = Vec::new();
     for chunk in chunks.iter() {
         let contents = &chunk.rows.contents;
-        some.extend((chunk.starts[0] as usize..contents.len()).step_by(EVERY).map(|row| contents.value(row)));
+        some.extend((chunk.starts[0] as usize..contents.len()).step_by(EVERY).map(|row| contents.get(row)));
     }
     some.sort_unstable();
     let mut cuts: Vec<&[u8]> = (1..parts.len()).map(|cut| some[cut * some.len() / parts.len()]).collect();
@@ -187,15 +188,20 @@ impl Gatherer {
 
     fn add(&mut self, batch: &RecordBatch, origin: &Arc<Origin>) -> Result<()> {
         let count = batch.num_rows();
-        let Some(contents) = batch.column(self.task.content).as_binary_view_opt().cloned() else {
+        let Some(contents) = batch.column(self.task.content).as_binary_view_opt() else {
             return exec_err!("contents are no bytes");
         };
+        if contents.null_count() > 0 {
+            return exec_err!("a content is NULL");
+        }
+        // The pages that they stand in give way to the next ones, in memory that is in the cache.
+        let contents = Contents::held(contents, 0..count);
         let starts = self.bounds.starts(&contents)?;
         let kept = self.task.kept.iter().map(|expr| expr.evaluate(batch)?.into_array(count));
         let kept: Vec<_> = kept.collect::<Result<_>>()?;
         let options = RecordBatchOptions::new().with_row_count(Some(count));
         let rows = RecordBatch::try_new_with_options(Arc::clone(&self.kept), kept, &options)?;
-        let size = contents.get_array_memory_size() + rows.get_array_memory_size() + 4 * starts.len();
+        let size = contents.size() + rows.get_array_memory_size() + 4 * starts.len();
         self.memory.try_grow(size)?;
         self.chunks.push(Chunk { rows: Piece { origin: Arc::clone(origin), rows, contents }, starts });
         Ok(())
@@ -216,15 +222,12 @@ impl Bounds {
     }
 
     /// Where each part begins in sorted contents, and where the last one ends.
-    fn starts(&self, contents: &BinaryViewArray) -> Result<Vec<u32>> {
-        if contents.null_count() > 0 {
-            return exec_err!("a content is NULL");
-        }
+    fn starts(&self, contents: &Contents) -> Result<Vec<u32>> {
         let mut starts = Vec::with_capacity(self.0.len() + 1);
         let mut bounds = self.0.iter().map(|(head, bound)| (*head, &bound[..]));
         let (mut bound, mut before) = (bounds.next(), (0, &[][..]));
         for row in 0..contents.len() {
-            let content = contents.value(row);
+            let content = contents.get(row);
             let content = (head(content), content);
             if is_less(content, before) {
                 return exec_err!("a file of pin mappings is not sorted as its footer says");
@@ -248,6 +251,8 @@ fn is_less(one: (u128, &[u8]), other: (u128, &[u8])) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use arrow::array::BinaryViewArray;
+
     use super::*;
 
     #[test]
@@ -260,6 +265,7 @@ mod tests {
             contents.extend([vec![], vec![], vec![0xff; 40]]);
             contents.sort();
             let contents: BinaryViewArray = contents.iter().map(|content| Some(&content[..])).collect();
+            let contents = Contents::held(&contents, 0..contents.len());
             let options = RecordBatchOptions::new().with_row_count(Some(contents.len()));
             let rows = RecordBatch::try_new_with_options(
                 arrow::datatypes::Schema::empty().into(),

@@ -1,0 +1,100 @@
+//! The contents of rows: as they were read, or side by side in memory of their own.
+
+use std::mem::size_of;
+
+use arrow::array::{Array, BinaryViewArray, BinaryViewBuilder};
+use arrow::buffer::Buffer;
+
+/// The length of nearly all contents: a SHA-256 with its two bytes before it.
+const SHA_256: usize = 34;
+
+/// The contents of some rows, none of which is NULL.
+#[derive(Debug, Clone)]
+pub(super) enum Contents {
+    /// As they were read. They hold on to the pages that they stand in.
+    Read(BinaryViewArray),
+    /// Of one length, one after the other: half the memory, and no way from a view to what it is of.
+    SideBySide { bytes: Buffer, length: usize, count: usize },
+}
+
+impl Contents {
+    /// Those of some rows in memory of their own.
+    pub fn held(contents: &BinaryViewArray, rows: impl ExactSizeIterator<Item = usize>) -> Contents {
+        // The lower half of a view's lower half.
+        let mut lengths = contents.views().iter().map(|view| *view as u32 as usize);
+        let (count, length) = (rows.len(), lengths.next().unwrap_or_default());
+        if lengths.any(|other| other != length) {
+            let mut held = BinaryViewBuilder::with_capacity(count);
+            rows.for_each(|row| held.append_value(contents.value(row)));
+            return Contents::Read(held.finish());
+        }
+        let mut bytes: Vec<u8> = Vec::with_capacity(count * length);
+        for row in rows {
+            let content = contents.value(row);
+            // A copy whose length is known is a few instructions.
+            match <&[u8; SHA_256]>::try_from(content) {
+                Ok(content) => bytes.extend_from_slice(content),
+                Err(_) => bytes.extend_from_slice(content),
+            }
+        }
+        Contents::SideBySide { bytes: bytes.into(), length, count }
+    }
+
+    pub fn len(&self) -> usize {
+        match self {
+            Contents::Read(views) => views.len(),
+            Contents::SideBySide { count, .. } => *count,
+        }
+    }
+
+    #[inline]
+    pub fn get(&self, row: usize) -> &[u8] {
+        match self {
+            Contents::Read(views) => views.value(row),
+            Contents::SideBySide { bytes, length, .. } => &bytes[row * length..][..*length],
+        }
+    }
+
+    pub fn slice(&self, from: usize, rows: usize) -> Contents {
+        match self {
+            Contents::Read(views) => Contents::Read(views.slice(from, rows)),
+            Contents::SideBySide { bytes, length, .. } => {
+                let bytes = bytes.slice_with_length(from * length, rows * length);
+                Contents::SideBySide { bytes, length: *length, count: rows }
+            }
+        }
+    }
+
+    /// The memory of them.
+    pub fn size(&self) -> usize {
+        match self {
+            Contents::Read(views) => views.get_array_memory_size(),
+            Contents::SideBySide { bytes, .. } => size_of::<Contents>() + bytes.capacity(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_held_is_what_was_read() {
+        let of = |lengths: &[usize]| -> Vec<Vec<u8>> {
+            (0..100).map(|row| vec![row as u8; lengths[row % lengths.len()]]).collect()
+        };
+        for lengths in [&[34][..], &[36], &[5], &[0], &[34, 36], &[0, 34]] {
+            let wanted = of(lengths);
+            let read: BinaryViewArray = wanted.iter().map(|content| Some(&content[..])).collect();
+            let some: Vec<usize> = (0..200).map(|at| at * 37 % 100).collect();
+            let held = Contents::held(&read, some.iter().copied());
+            assert_eq!(matches!(held, Contents::SideBySide { .. }), lengths.len() == 1);
+            for contents in [&held, &held.slice(0, 200)] {
+                assert_eq!(contents.len(), 200);
+                assert!(some.iter().enumerate().all(|(at, row)| contents.get(at) == wanted[*row]));
+            }
+            let part = held.slice(150, 30);
+            assert!(part.len() == 30 && (0..30).all(|at| part.get(at) == wanted[some[150 + at]]));
+        }
+    }
+}
