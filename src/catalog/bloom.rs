@@ -6,14 +6,17 @@
 use std::io;
 use std::ops::Range;
 
-use parquet::bloom_filter::Sbbf;
 use parquet::file::metadata::ColumnChunkMetaData;
 use twox_hash::XxHash64;
 
 use super::file::PinnedFile;
+use super::wanted::Content;
 
 /// Bytes of a block: all that a value leaves in a filter is in one.
-const BLOCK: u64 = 32;
+const BLOCK: usize = 32;
+/// What spreads a hash over the words of a block; the format's own.
+const SALT: [u32; BLOCK / 4] =
+    [0x47b6_137b, 0x4497_4d91, 0x8824_ad5b, 0xa2b7_289d, 0x7054_95c7, 0x2df1_424b, 0x9efc_4947, 0x5c6b_fb31];
 /// The most bytes of a header: what it says beside the number of bytes is always the same.
 const HEADER: u64 = 1 + 5 + SPLIT_BLOCKS.len() as u64;
 /// Split blocks, xxHash, not compressed; in Thrift's compact protocol.
@@ -31,8 +34,8 @@ pub(super) fn perhaps_in<'a>(
     file: &PinnedFile,
     group: usize,
     column: &ColumnChunkMetaData,
-    contents: Vec<&'a [u8]>,
-) -> io::Result<Vec<&'a [u8]>> {
+    contents: &'a [Content],
+) -> io::Result<Vec<&'a Content>> {
     let known = &file.filters[group];
     let bits = match known.get() {
         Some(bits) => bits.clone(),
@@ -41,25 +44,40 @@ pub(super) fn perhaps_in<'a>(
             known.get_or_init(|| bits).clone()
         }
     };
-    let Some(bits) = bits else { return Ok(contents) };
+    let Some(bits) = bits else { return Ok(contents.iter().collect()) };
+    let blocks = (bits.end - bits.start) / BLOCK as u64;
     if contents.len() > MOST_BLOCKS {
         let mut filter = vec![0; (bits.end - bits.start) as usize];
         file.peek(&mut filter, bits.start)?;
-        let filter = Sbbf::new(&filter);
-        return Ok(contents.into_iter().filter(|content| filter.check(*content)).collect());
+        let (filter, _) = filter.as_chunks();
+        let has = |content: &&Content| {
+            filter.get(block_of(content.hash, blocks) as usize).is_none_or(|block| has(block, content.hash))
+        };
+        return Ok(contents.iter().filter(has).collect());
     }
     let mut perhaps = Vec::with_capacity(contents.len());
     for content in contents {
-        let hash = XxHash64::oneshot(0, content);
-        let start = bits.start + BLOCK * block_of(hash, (bits.end - bits.start) / BLOCK);
-        let mut block = [0; BLOCK as usize];
-        file.peek(&mut block, start)?;
-        // A filter of one block.
-        if Sbbf::new(&block).check(content) {
+        let mut block = [0; BLOCK];
+        file.peek(&mut block, bits.start + BLOCK as u64 * block_of(content.hash, blocks))?;
+        if has(&block, content.hash) {
             perhaps.push(content);
         }
     }
     Ok(perhaps)
+}
+
+/// What filters know of a content.
+pub(super) fn hash(content: &[u8]) -> u64 {
+    XxHash64::oneshot(0, content)
+}
+
+/// Whether a block has the bits of a value with this hash: one in each of its words.
+fn has(block: &[u8; BLOCK], hash: u64) -> bool {
+    let (words, _) = block.as_chunks();
+    words.iter().zip(SALT).all(|(word, salt)| {
+        let bit = (hash as u32).wrapping_mul(salt) >> 27;
+        u32::from_le_bytes(*word) >> bit & 1 == 1
+    })
 }
 
 /// Where the bits of a column's filter lie, if it has one of the form that is known.
@@ -88,7 +106,7 @@ fn length_of_header(header: &[u8], length: u64) -> Option<u64> {
     let is_known = zigzag % 2 == 0
         && header.get(1 + bytes..taken) == Some(&SPLIT_BLOCKS)
         && taken as u64 + zigzag / 2 == length
-        && zigzag / 2 % BLOCK == 0
+        && zigzag / 2 % BLOCK as u64 == 0
         && zigzag > 0;
     is_known.then_some(taken as u64)
 }
@@ -100,6 +118,8 @@ fn block_of(hash: u64, blocks: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use parquet::bloom_filter::Sbbf;
+
     use super::*;
 
     #[test]
@@ -113,12 +133,13 @@ mod tests {
             let length = bytes.len() as u64;
             let header = length_of_header(&bytes[..HEADER as usize], length).unwrap();
             let bits = &bytes[header as usize..];
-            let blocks = bits.len() as u64 / BLOCK;
+            let blocks = (bits.len() / BLOCK) as u64;
             assert_eq!(blocks, filter.num_blocks() as u64);
             for number in 0..2 * values + 100 {
                 let content = content(number);
-                let at = (block_of(XxHash64::oneshot(0, &content), blocks) * BLOCK) as usize;
-                let found = Sbbf::new(&bits[at..at + BLOCK as usize]).check(&content[..]);
+                let at = block_of(hash(&content), blocks) as usize * BLOCK;
+                let block = bits[at..].first_chunk().unwrap();
+                let found = has(block, hash(&content));
                 assert_eq!(found, filter.check(&content[..]));
                 assert!(found || number >= values);
             }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, BooleanArray, RecordBatch, RecordBatchOptions, RecordBatchReader};
 use arrow::compute::{filter_record_batch, prep_null_mask_filter};
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::datatypes::{Fields, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use datafusion::common::{DataFusionError, Result};
 use datafusion::physical_expr::PhysicalExpr;
@@ -16,7 +16,9 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::ParquetMetaData;
 
 use super::file::PinnedFile;
+use super::notes;
 use super::pages::{Failed, PagedGroup};
+use super::values::{self, Passing};
 
 /// Expressions over some of a file's columns.
 pub(super) struct Columns {
@@ -24,8 +26,9 @@ pub(super) struct Columns {
     /// All columns of the file, and the expressions over them.
     pub file: SchemaRef,
     pub of_file: Vec<Arc<dyn PhysicalExpr>>,
-    /// The columns that are read.
-    read: Schema,
+    /// The columns that the expressions are over, and as what they are read.
+    over: SchemaRef,
+    read: SchemaRef,
     levels: FieldLevels,
 }
 
@@ -73,16 +76,43 @@ impl Columns {
         file: &SchemaRef,
         footer: &ParquetMetaData,
     ) -> Result<Columns> {
+        Columns::read_as(of_file, file, footer, |_, _| None)
+    }
+
+    /// The same of filters: asked of the values in a dictionary, if they are over a column of text with one.
+    pub fn of_filters(
+        of_file: Vec<Arc<dyn PhysicalExpr>>,
+        file: &SchemaRef,
+        footer: &ParquetMetaData,
+    ) -> Result<Columns> {
+        Columns::read_as(of_file, file, footer, |filters, roots| match *roots {
+            [column] if !notes::is_unchecked(file.metadata(), file.field(column).name()) => {
+                values::dictionary(filters, file.fields(), column, footer)
+            }
+            _ => None,
+        })
+    }
+
+    /// `read_as` says as what a file's columns are read, if not as they are, for expressions over some of them.
+    fn read_as(
+        of_file: Vec<Arc<dyn PhysicalExpr>>,
+        file: &SchemaRef,
+        footer: &ParquetMetaData,
+        read_as: impl FnOnce(&[Arc<dyn PhysicalExpr>], &[usize]) -> Option<Fields>,
+    ) -> Result<Columns> {
         let mut roots: Vec<usize> =
             of_file.iter().flat_map(collect_columns).map(|column| column.index()).collect();
         roots.sort_unstable();
         roots.dedup();
-        let read = file.project(&roots)?;
+        let fields = read_as(&of_file, &roots).unwrap_or_else(|| file.fields().clone());
+        let over = Arc::new(file.project(&roots)?);
+        let read = Arc::new(Schema::new(fields.clone()).project(&roots)?);
         let schema = footer.file_metadata().schema_descr();
         let mask = ProjectionMask::roots(schema, roots);
-        let levels = parquet_to_arrow_field_levels(schema, mask, Some(file.fields()))?;
-        let exprs = of_file.iter().map(|expr| reassign_expr_columns(Arc::clone(expr), &read));
-        Ok(Columns { exprs: exprs.collect::<Result<_>>()?, file: Arc::clone(file), of_file, read, levels })
+        let levels = parquet_to_arrow_field_levels(schema, mask, Some(&fields))?;
+        let exprs = of_file.iter().map(|expr| reassign_expr_columns(Arc::clone(expr), &over));
+        let exprs = exprs.collect::<Result<_>>()?;
+        Ok(Columns { exprs, file: Arc::clone(file), of_file, over, read, levels })
     }
 }
 
@@ -144,9 +174,7 @@ impl FileRows {
             0 => passing.clone(),
             _ => prep_null_mask_filter(passing),
         };
-        let counts = &self.reading.counts;
-        counts.kept.add(passing.true_count());
-        counts.passed_over.add(passing.len() - passing.true_count());
+        self.reading.counts.filtered(&passing);
         Ok(passing)
     }
 
@@ -165,17 +193,33 @@ impl FileRows {
     /// Which of the rows of a row group pass the filter.
     fn passing_of(&self, filter: &Columns, group: usize) -> Result<RowSelection> {
         let (mut passing, mut looked_at) = (Vec::new(), 0);
+        let mut by_value: Vec<Passing> = filter.exprs.iter().map(|_| Passing::default()).collect();
         for batch in self.reading.of(filter, group, None)? {
             let batch = batch.map_err(|error| self.reading.failure(error))?;
             looked_at += batch.num_rows() as i64;
-            for expr in &filter.exprs {
-                passing.push(self.passing(expr, &batch)?);
+            for (expr, by_value) in filter.exprs.iter().zip(&mut by_value) {
+                let column = batch.columns().first();
+                passing.push(match column.and_then(|column| column.as_dictionary_opt()) {
+                    Some(rows) if filter.over.field(0).data_type().is_string() => {
+                        let passing = by_value.of(expr, rows, filter.over.field(0))?;
+                        self.reading.counts.filtered(&passing);
+                        passing
+                    }
+                    _ => self.passing(expr, &batch)?,
+                });
             }
         }
         match looked_at == self.reading.footer.row_group(group).num_rows() {
             true => Ok(RowSelection::from_filters(&passing)),
             false => Err(ParquetError::EOF("a column has not as many rows as its row group".into()).into()),
         }
+    }
+}
+
+impl Counts {
+    fn filtered(&self, passing: &BooleanArray) {
+        self.kept.add(passing.true_count());
+        self.passed_over.add(passing.len() - passing.true_count());
     }
 }
 

@@ -32,6 +32,7 @@ mod source;
 mod system;
 mod table;
 mod totals;
+mod values;
 mod wanted;
 pub(crate) mod wire;
 

@@ -37,6 +37,7 @@ use super::file_rows::{Columns, Counts, FileRows, Filter, Reading};
 use super::notes;
 use super::pages::Failed;
 use super::reader::FileHandle;
+use super::sought;
 use super::table::external;
 use crate::pin::schema::{BACKEND_NAME, CONTENT, STATUS};
 
@@ -92,6 +93,9 @@ impl PageScan {
         if !is_known || !is_plain || projection.iter().any(|column| names_its_file(&column.expr)) {
             return Ok(None);
         }
+        let predicate = predicate
+            .map(|predicate| sought::with_lists_as_one(&predicate, columns.table_schema()))
+            .transpose()?;
         let metrics = source.metrics();
         let counter = |name: &'static str| MetricBuilder::new(metrics).counter(name, partition);
         Ok(Some(PageScan(Arc::new(Scan {
@@ -227,7 +231,8 @@ impl PageFile {
             None => Ok((self.columns(columns, &physical, file)?, Filter::None)),
             // Most rows are passed over.
             Some(predicate) if self.part.extension::<ParquetAccessPlan>().is_none() => {
-                let filter = self.columns([predicate], &physical, file)?;
+                let filter = self.rewritten([predicate], &physical)?;
+                let filter = Columns::of_filters(filter, &physical, &file.footer)?;
                 let few = Arc::new(unviewed(&physical, &file.columns));
                 Ok((self.columns(columns, &few, file)?, Filter::First(filter)))
             }
@@ -247,6 +252,15 @@ impl PageFile {
         physical: &SchemaRef,
         file: &PinnedFile,
     ) -> Result<Columns> {
+        Columns::of(self.rewritten(exprs, physical)?, physical, &file.footer)
+    }
+
+    /// Expressions over the columns of the scan as such over a file's.
+    fn rewritten<'a>(
+        &self,
+        exprs: impl IntoIterator<Item = &'a Arc<dyn PhysicalExpr>>,
+        physical: &SchemaRef,
+    ) -> Result<Vec<Arc<dyn PhysicalExpr>>> {
         let scan = &self.scan.0;
         let adapter = scan.adapter.create(Arc::clone(scan.columns.file_schema()), Arc::clone(physical))?;
         let simplifier = PhysicalExprSimplifier::new(physical);
@@ -255,7 +269,7 @@ impl PageFile {
             let expr = replace_columns_with_literals(Arc::clone(expr), &literals)?;
             simplifier.simplify(adapter.rewrite(expr)?)
         });
-        Columns::of(exprs.collect::<Result<_>>()?, physical, &file.footer)
+        exprs.collect()
     }
 
     /// The columns that are the same in all rows.

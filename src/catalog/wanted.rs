@@ -20,7 +20,14 @@ use crate::pin::schema::{CID, CONTENT};
 
 /// The contents that rows must have, in order and each once.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Wanted(Vec<Vec<u8>>);
+pub(super) struct Wanted(Vec<Content>);
+
+/// A content, with its hash: there may be thousands of files to look for it in.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Content {
+    pub bytes: Vec<u8>,
+    pub hash: u64,
+}
 
 /// Where in a file they may be.
 pub(super) struct Pages {
@@ -54,7 +61,7 @@ impl Wanted {
         let mut wanted = filters.iter().filter_map(contents).min_by_key(Vec::len)?;
         wanted.sort_unstable();
         wanted.dedup();
-        Some(Wanted(wanted))
+        Some(Wanted(wanted.into_iter().map(|bytes| Content { hash: bloom::hash(&bytes), bytes }).collect()))
     }
 
     /// The pages of a laid-out file that may have any of them. `None` if the file does not tell, or its page index cannot be
@@ -62,10 +69,9 @@ impl Wanted {
     pub async fn pages(&self, file: &PinnedFile) -> Option<Pages> {
         let footer = &file.footer;
         let column = content_column(file)?;
-        let all: Vec<&[u8]> = self.0.iter().map(Vec::as_slice).collect();
         let mut groups = BTreeMap::new();
         for (index, group) in footer.row_groups().iter().enumerate() {
-            let contents = perhaps_in(file, index, group.column(column), &all)?;
+            let contents = perhaps_in(file, index, group.column(column), &self.0)?;
             if !contents.is_empty() {
                 groups.insert(index, contents);
             }
@@ -80,7 +86,10 @@ impl Wanted {
         let (columns, offsets) = (footer.column_index()?, footer.offset_index()?);
         for (group, contents) in groups {
             let rows = usize::try_from(footer.row_group(group).num_rows()).unwrap_or_default();
-            let may_have = |least: &[u8], most: &[u8]| !within(&contents, least, most).is_empty();
+            let may_have = |least: &[u8], most: &[u8]| {
+                let from = contents.partition_point(|content| &content.bytes[..] < least);
+                contents.get(from).is_some_and(|content| &content.bytes[..] <= most)
+            };
             match rows_of_pages(&columns[group][column], &offsets[group][column], rows, may_have) {
                 Some(selection) if !selection.selects_any() => {}
                 Some(selection) => {
@@ -99,8 +108,8 @@ fn perhaps_in<'a>(
     file: &PinnedFile,
     group: usize,
     column: &ColumnChunkMetaData,
-    contents: &[&'a [u8]],
-) -> Option<Vec<&'a [u8]>> {
+    contents: &'a [Content],
+) -> Option<Vec<&'a Content>> {
     let range = match column.statistics() {
         Some(Statistics::ByteArray(range)) => range.min_bytes_opt().zip(range.max_bytes_opt()),
         _ => None,
@@ -108,14 +117,14 @@ fn perhaps_in<'a>(
     let contents = range.map_or(contents, |(least, most)| within(contents, least, most));
     match contents.is_empty() {
         true => Some(Vec::new()),
-        false => bloom::perhaps_in(file, group, column, contents.to_vec()).ok(),
+        false => bloom::perhaps_in(file, group, column, contents).ok(),
     }
 }
 
 /// Those of some contents between two bounds, both included.
-fn within<'a, 'b>(contents: &'b [&'a [u8]], least: &[u8], most: &[u8]) -> &'b [&'a [u8]] {
-    let from = contents.partition_point(|content| *content < least);
-    let to = contents.partition_point(|content| *content <= most);
+fn within<'a>(contents: &'a [Content], least: &[u8], most: &[u8]) -> &'a [Content] {
+    let from = contents.partition_point(|content| &content.bytes[..] < least);
+    let to = contents.partition_point(|content| &content.bytes[..] <= most);
     &contents[from..to.max(from)]
 }
 
@@ -194,7 +203,9 @@ mod tests {
         let (one, two, three) = (binary(&[1]), binary(&[2]), binary(&[3]));
         let is = |value: &Expr| col(CONTENT).eq(value.clone());
         let wanted = |filter: Expr| {
-            let wanted = Wanted::of(std::slice::from_ref(&filter)).map(|wanted| wanted.0);
+            let wanted = Wanted::of(std::slice::from_ref(&filter));
+            let wanted =
+                wanted.map(|wanted| wanted.0.into_iter().map(|content| content.bytes).collect::<Vec<_>>());
             assert_eq!(wanted.is_some(), names_contents(&filter), "{filter}");
             wanted
         };

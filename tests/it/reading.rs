@@ -56,6 +56,51 @@ fn real_files_of_other_programs_give_their_known_counts() {
 }
 
 #[test]
+fn statuses_are_found_however_they_are_encoded() {
+    let temp = tempfile::tempdir().unwrap();
+    let status = |row: usize| match row % 7 {
+        0 => Some(" Failed ".to_owned()),
+        1 => Some("FAILED".to_owned()),
+        2 => None,
+        3 => Some("pending".to_owned()),
+        4 if row > 2_000 => Some(format!("odd {row}")),
+        _ => Some("stored".to_owned()),
+    };
+    let cids: ArrayRef =
+        Arc::new((0..5_000).map(|row| Some(format!("cid{row:05}"))).collect::<StringArray>());
+    let statuses: ArrayRef = Arc::new((0..5_000).map(status).collect::<StringArray>());
+    let batch = RecordBatch::try_from_iter([("cid", cids), ("status", statuses)]).unwrap();
+    let builder = || WriterProperties::builder().set_max_row_group_row_count(Some(1_500));
+    for (name, properties) in [
+        ("dictionary", builder()),
+        ("plain", builder().set_dictionary_enabled(false)),
+        // Its dictionary ends in the middle of a row group, and text follows.
+        ("both", builder().set_dictionary_page_size_limit(100).set_write_batch_size(50)),
+    ] {
+        write_with(&place(temp.path(), name), &batch, properties.build());
+        for (filter, rows) in [
+            ("status = 'failed'", 1_430),
+            ("status <> 'stored'", 2_572),
+            ("status IN ('failed', 'pending')", 2_144),
+            ("status LIKE 'odd%'", 428),
+            ("status IS NULL", 0),
+            ("status = 'failed' AND backend_name <> 'none'", 1_430),
+        ] {
+            let sql = |from: &str| {
+                format!(
+                    "SELECT COUNT(*) AS n, MIN(cid) AS a, MAX(cid) AS z, COUNT(DISTINCT cid) AS c FROM {from} WHERE {filter}"
+                )
+            };
+            let found = csv(temp.path(), &sql(&format!("backends.\"{name}\"")));
+            // Where rows are limited first, the scan has no filter.
+            let scanned = csv(temp.path(), &sql(&format!("(SELECT * FROM backends.\"{name}\" LIMIT 9999)")));
+            assert_eq!(found, scanned, "{name}: {filter}");
+            assert!(found.contains(&format!("\n{rows},")), "{name}: {filter}: {found}");
+        }
+    }
+}
+
+#[test]
 fn an_unreadable_backend_is_named_and_others_keep_working() {
     let root = repository("tests/data/writers");
     let reasons = "SELECT name, reason FROM backends WHERE state = 'unreadable' ORDER BY name";
