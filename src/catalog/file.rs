@@ -133,11 +133,13 @@ impl PinnedFile {
     }
 
     /// The footer with the page index of these row groups at least. `None` if a group has none.
-    pub async fn footer_with_index(
+    pub fn footer_with_index(
         &self,
         groups: &[usize],
     ) -> parquet::errors::Result<Option<Arc<ParquetMetaData>>> {
-        self.index.footer_with(&self.footer, groups, self).await
+        // What an open file is asked is there when it has been asked.
+        let read = self.index.footer_with(&self.footer, groups, self).now_or_never();
+        read.unwrap_or_else(|| Err(ParquetError::General("an open file keeps its reader waiting".into())))
     }
 
     /// The number of mappings. Rows without any column are none.

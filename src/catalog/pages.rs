@@ -392,7 +392,7 @@ mod tests {
             let file = PinnedFile::open(&path, "a".into(), String::new(), Arc::default(), &footers).unwrap();
             let (file, scanned) = (Arc::new(file), Count::new());
             assert!(file.is_laid_out());
-            let indexed = file.footer_with_index(&[0, 1]).await.unwrap().unwrap();
+            let indexed = file.footer_with_index(&[0, 1]).unwrap().unwrap();
             let few = |skip, select| vec![RowSelector::skip(skip), RowSelector::select(select)];
             let selections: Vec<Option<RowSelection>> = vec![
                 None,

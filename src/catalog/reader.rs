@@ -87,7 +87,7 @@ impl FileHandle {
         let load = || async {
             let file = self.get().await.map_err(external)?;
             let groups: Vec<usize> = (0..file.footer.num_row_groups()).collect();
-            let indexed = file.footer_with_index(&groups).await?;
+            let indexed = file.footer_with_index(&groups)?;
             Ok::<_, ParquetError>(indexed.unwrap_or_else(|| Arc::clone(&file.footer)))
         };
         self.indexed.get_or_try_init(load).await.map(drop)

@@ -2,28 +2,19 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::panic::resume_unwind;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::thread::available_parallelism;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use arrow::datatypes::Field;
 use object_store::ObjectMeta;
-use tokio::task::{self, JoinSet};
-use tokio::time::timeout;
+use tokio::task;
 
 use super::file::{OpenError, PinnedFile, UnreadableFile};
 use super::footer::Footers;
 use crate::error::Result;
 use crate::pin::schema;
-use crate::store::{BackendDir, DataDir, Mappings, MappingsFile, Unreachable};
-
-/// Threads that open files at most: on a network each of these takes its time.
-const MOST_THREADS: usize = 32;
-/// How long whoever asks opens files itself whose footers are known. A few are open by then, sooner than a thread begins.
-const ALONE: Duration = Duration::from_micros(300);
-/// How long each of so many threads opens files before there are twice as many.
-const PATIENCE: Duration = Duration::from_millis(5);
+use crate::store::{ALONE, BackendDir, DataDir, Mappings, MappingsFile, Unreachable, ask_each};
 
 /// The data directory as one query sees it. Each backend is looked at once, when it is first needed.
 #[derive(Debug)]
@@ -163,15 +154,9 @@ impl Snapshot {
 
     /// The open files of each of these backends, whatever is done about unreadable ones.
     pub async fn open(self: &Arc<Self>, backends: &[BackendDir]) -> Vec<Opened> {
-        let since = Instant::now();
-        let mut opened = Vec::with_capacity(backends.len());
-        let alone =
-            backends.iter().take_while(|backend| since.elapsed() < ALONE && self.is_soon_open(backend));
-        opened.extend(alone.map(|backend| self.open_once(backend)));
-        if opened.len() < backends.len() {
-            opened.extend(self.open_in_threads(&backends[opened.len()..]).await);
-        }
-        opened
+        let snapshot = Arc::clone(self);
+        let open = move |backend: &BackendDir| snapshot.open_once(backend);
+        ask_all(backends, |backend| self.is_soon_open(backend), open).await
     }
 
     /// Whether a backend has no more than a file, whose footer was known lately.
@@ -181,38 +166,6 @@ impl Snapshot {
             [file] => file.path.to_str().is_some_and(|path| self.footers.know(path)),
             _ => false,
         }
-    }
-
-    /// Opens the files of these backends in as many threads as there are cores, and in more and more of them if that takes
-    /// long: then the time is not that of the cores.
-    async fn open_in_threads(self: &Arc<Self>, backends: &[BackendDir]) -> Vec<Opened> {
-        let queue = Arc::new((AtomicUsize::new(0), backends.to_vec()));
-        let mut threads = JoinSet::new();
-        let mut more = available_parallelism().map_or(1, Into::into);
-        let mut all: Vec<Option<Opened>> = vec![None; backends.len()];
-        loop {
-            let waiting = backends.len().saturating_sub(queue.0.load(Ordering::Relaxed));
-            for _ in 0..more.min(waiting).min(MOST_THREADS.saturating_sub(threads.len())) {
-                let (snapshot, queue) = (Arc::clone(self), Arc::clone(&queue));
-                threads.spawn_blocking(move || snapshot.open_next(&queue.0, &queue.1));
-            }
-            more = match timeout(PATIENCE, threads.join_next()).await {
-                Err(_) => threads.len(),
-                Ok(None) => break,
-                Ok(Some(thread)) => {
-                    ended(thread).into_iter().for_each(|(index, opened)| all[index] = Some(opened));
-                    0
-                }
-            };
-        }
-        all.into_iter().map(|opened| opened.expect("each was taken by a thread that has ended")).collect()
-    }
-
-    /// Opens the files of one backend after the other, until all have been taken.
-    fn open_next(&self, next: &AtomicUsize, backends: &[BackendDir]) -> Vec<(usize, Opened)> {
-        let taken = std::iter::repeat_with(|| next.fetch_add(1, Ordering::Relaxed));
-        let taken = taken.map_while(|index| Some((index, self.open_once(backends.get(index)?))));
-        taken.collect()
     }
 
     fn open_once(&self, backend: &BackendDir) -> Opened {
@@ -325,6 +278,22 @@ impl Snapshot {
 struct OpenFailed {
     gone: bool,
     error: UnreadableFile,
+}
+
+/// Asks the same of each: alone for a moment, as long as answers come soon, and then in threads.
+pub(super) async fn ask_all<T: Clone + Send + Sync + 'static, R: Send + 'static>(
+    items: &[T],
+    is_soon: impl Fn(&T) -> bool,
+    ask: impl Fn(&T) -> R + Send + Sync + 'static,
+) -> Vec<R> {
+    let since = Instant::now();
+    let alone = items.iter().take_while(|item| since.elapsed() < ALONE && is_soon(item));
+    let mut answers: Vec<R> = alone.map(&ask).collect();
+    if answers.len() < items.len() {
+        let rest = items[answers.len()..].to_vec();
+        answers.extend(ended(task::spawn_blocking(move || ask_each(&rest, ask)).await));
+    }
+    answers
 }
 
 /// What a thread gave, which is only stopped before its end when the whole program is.

@@ -22,19 +22,15 @@ use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
-use futures::{StreamExt, future, stream};
 
 use super::adapter::PinAdapterFactory;
 use super::file::{PinnedFile, UnreadableFile};
 use super::reader::FileHandle;
-use super::snapshot::Snapshot;
+use super::snapshot::{Snapshot, ask_all};
 use super::source::PinSource;
 use super::wanted::{self, Wanted};
 use crate::pin::schema;
 use crate::store::{BackendDir, Mappings};
-
-/// Files whose page index is read at once.
-const READING: usize = 16;
 
 /// The mappings of all backends, or of one.
 #[derive(Debug)]
@@ -174,7 +170,7 @@ impl TableProvider for PinTable {
             return Ok(Arc::new(EmptyExec::new(project_schema(&self.schema, projection)?)));
         }
         let rows = files.iter().map(|file| file.rows() as usize).sum();
-        let wanted = Wanted::of(&others).filter(|_| !matches!(self.of, Of::Rejects));
+        let wanted = Wanted::of(&others).filter(|_| !matches!(self.of, Of::Rejects)).map(Arc::new);
         let parts = parts(&files, wanted.as_ref()).await;
         if parts.is_empty() {
             return Ok(Arc::new(EmptyExec::new(project_schema(&self.schema, projection)?)));
@@ -266,19 +262,19 @@ pub(super) fn keep(
 }
 
 /// The files to scan, and of those that are laid out only what may have what is wanted.
-async fn parts(files: &[Arc<PinnedFile>], wanted: Option<&Wanted>) -> Vec<PartitionedFile> {
+async fn parts(files: &[Arc<PinnedFile>], wanted: Option<&Arc<Wanted>>) -> Vec<PartitionedFile> {
     let with_columns = files.iter().filter(|file| !file.columns.fields().is_empty());
     let Some(wanted) = wanted else { return with_columns.map(whole).collect() };
-    let asked: Vec<_> = with_columns.map(|file| part(file, wanted)).collect();
-    stream::iter(asked).buffered(READING).filter_map(future::ready).collect().await
+    let (files, wanted): (Vec<_>, _) = (with_columns.cloned().collect(), Arc::clone(wanted));
+    ask_all(&files, |_| true, move |file| part(file, &wanted)).await.into_iter().flatten().collect()
 }
 
 fn whole(file: &Arc<PinnedFile>) -> PartitionedFile {
     partitioned(file, FileHandle::opened(Arc::clone(file)))
 }
 
-async fn part(file: &Arc<PinnedFile>, wanted: &Wanted) -> Option<PartitionedFile> {
-    let pages = if file.is_laid_out() { wanted.pages(file).await } else { None };
+fn part(file: &Arc<PinnedFile>, wanted: &Wanted) -> Option<PartitionedFile> {
+    let pages = if file.is_laid_out() { wanted.pages(file) } else { None };
     match pages {
         None => Some(whole(file)),
         Some(pages) if pages.plan.row_group_indexes().is_empty() => None,

@@ -66,7 +66,7 @@ impl Wanted {
 
     /// The pages of a laid-out file that may have any of them. `None` if the file does not tell, or its page index cannot be
     /// read: then the scan reads the file as any other, and names it if more is damaged.
-    pub async fn pages(&self, file: &PinnedFile) -> Option<Pages> {
+    pub fn pages(&self, file: &PinnedFile) -> Option<Pages> {
         let footer = &file.footer;
         let column = content_column(file)?;
         let mut groups = BTreeMap::new();
@@ -82,7 +82,7 @@ impl Wanted {
             return Some(Pages { plan, footer: Arc::clone(footer) });
         }
         let indexed: Vec<usize> = groups.keys().copied().collect();
-        let footer = file.footer_with_index(&indexed).await.ok()??;
+        let footer = file.footer_with_index(&indexed).ok()??;
         let (columns, offsets) = (footer.column_index()?, footer.offset_index()?);
         for (group, contents) in groups {
             let rows = usize::try_from(footer.row_group(group).num_rows()).unwrap_or_default();

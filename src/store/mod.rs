@@ -16,6 +16,7 @@ mod lock;
 pub mod object;
 pub mod observations;
 mod publish;
+mod threads;
 
 pub(crate) use beside::Unreachable;
 pub use directory::StagedDir;
@@ -24,6 +25,7 @@ pub use legacy::LegacyFile;
 use links::Inside;
 pub use lock::WriteLock;
 pub use publish::StagedFile;
+pub(crate) use threads::{ALONE, ask_each};
 
 use std::collections::HashSet;
 use std::fs;
@@ -168,20 +170,21 @@ impl DataDir {
             Err(source) => return Err(Error::Read { path: dir, source }),
         };
         let inside = self.inside().map_err(|source| Error::Read { path: dir.clone(), source })?;
-        let mut found = Vec::new();
-        for entry in entries {
-            let entry = entry.map_err(|source| Error::Read { path: dir.clone(), source })?;
+        let entries = entries.collect::<io::Result<Vec<_>>>();
+        let entries = entries.map_err(|source| Error::Read { path: dir.clone(), source })?;
+        let looked = threads::ask_each(&entries, |entry| {
             // A name that is no Unicode is shown with replacement characters; its path stays exact.
             let name = entry.file_name().to_string_lossy().into_owned();
-            found.extend(match entry.file_type() {
+            match entry.file_type() {
                 // It lies where it stands.
                 Ok(kind) if kind.is_dir() => {
                     look_into(&inside, name, inside.backends.join(entry.file_name()))
                 }
                 Ok(kind) if kind.is_file() => None,
                 _ => look_at(&inside, name, &entry.path()),
-            });
-        }
+            }
+        });
+        let mut found: Vec<BackendDir> = looked.into_iter().flatten().collect();
         // Names that are no Unicode may look alike; a table needs a name of its own.
         found.sort_by(|one, other| (&one.name, &one.path).cmp(&(&other.name, &other.path)));
         for index in 1..found.len() {
