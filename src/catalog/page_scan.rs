@@ -231,8 +231,14 @@ impl PageFile {
             None => Ok((self.columns(columns, &physical, file)?, Filter::None)),
             // Most rows are passed over.
             Some(predicate) if self.part.extension::<ParquetAccessPlan>().is_none() => {
-                let filter = self.rewritten([predicate], &physical)?;
-                let filter = Columns::of_filters(filter, &physical, &file.footer)?;
+                let filter = match is_of(predicate, &[STATUS, BACKEND_NAME]) {
+                    // There are few statuses.
+                    true => {
+                        let filter = self.rewritten([predicate], &physical)?;
+                        Columns::of_filters(filter, &physical, &file.footer)?
+                    }
+                    false => self.columns([predicate], &physical, file)?,
+                };
                 let few = Arc::new(unviewed(&physical, &file.columns));
                 Ok((self.columns(columns, &few, file)?, Filter::First(filter)))
             }

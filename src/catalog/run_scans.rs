@@ -17,6 +17,9 @@ use super::row_groups::{RowGroup, content_column, rows_of_pages};
 use super::runs::{Run, RunFacts, SortedScan};
 use crate::pin::schema::STATUS;
 
+/// Files of which no more than so many rows are read share a partition: each partition has its cost.
+const TOGETHER: u64 = 64 << 10;
+
 /// A scan of one range, or of all.
 pub(crate) struct RangeScan {
     /// Has one partition for each run or part of one, sorted by content. It may begin before the range and end behind it.
@@ -25,11 +28,11 @@ pub(crate) struct RangeScan {
     pub facts: Vec<RunFacts>,
 }
 
-/// A scan of whole runs.
+/// A scan of runs file by file.
 pub(crate) struct FileScan {
-    /// Has one partition for each part of a file.
+    /// Has one partition for each part of a file, or for some small files.
     pub plan: Arc<dyn ExecutionPlan>,
-    /// What is known of the row groups of each part, in the order of their rows, and how many rows each has.
+    /// What is known of the row groups of each partition, in the order of their rows, and how many rows are read of each.
     pub runs: Vec<Vec<(RunFacts, u64)>>,
 }
 
@@ -58,10 +61,11 @@ impl SortedScan {
         Ok(Some(RangeScan { plan: self.plan_of(Arc::new(self.source.clone()), files, rows), facts }))
     }
 
-    /// The scan of all rows of some runs in batches of `rows` rows, those of a file one after the other, in parts of about `most`
-    /// rows; filters that were pushed down are not asked. `None` if that cannot be.
+    /// The scan of some runs in batches of `rows` rows, of all their rows or of the pages that a range may have, those of a file one after
+    /// the other, in parts of about `most` rows; filters that were pushed down are not asked. `None` if that cannot be.
     pub fn in_files(
         &self,
+        range: Option<&ContentRange>,
         most: u64,
         rows: usize,
         wanted: impl Fn(&RunFacts) -> bool,
@@ -69,29 +73,69 @@ impl SortedScan {
         let Some(source) = self.source.without_filter()? else { return Ok(None) };
         let of_files =
             self.runs.chunk_by(|one, other| one.file.object_meta.location == other.file.object_meta.location);
-        let (mut files, mut runs) = (Vec::new(), Vec::new());
+        let (mut files, mut runs): (Vec<FileGroup>, Vec<Vec<_>>) = (Vec::new(), Vec::new());
+        // Rows of the last partition.
+        let mut before = 0;
         for of_file in of_files {
             let wanted = of_file.iter().filter(|run| wanted(&run.facts));
-            let mut groups =
-                wanted.flat_map(|run| run.groups.iter().map(move |group| (run, group))).peekable();
-            while let Some((first, _)) = groups.peek() {
+            let groups = wanted.flat_map(|run| run.groups.iter().map(move |group| (run, group)));
+            let met = groups.filter_map(|(run, group)| match range {
+                None => Some((run, group, None, group.rows)),
+                Some(range) if !range.meets(&group.min, &group.max) => None,
+                Some(range) => {
+                    let pages = rows_within(run, group, range);
+                    let rows = pages.as_ref().map_or(group.rows, |pages| pages.row_count() as u64);
+                    (rows > 0).then_some((run, group, pages, rows))
+                }
+            });
+            let mut groups = met.peekable();
+            while let Some((first, ..)) = groups.peek() {
                 let (mut access, mut taken) = (ParquetAccessPlan::new_none(first.of), 0);
                 let mut of_part: Vec<(RunFacts, u64)> = Vec::new();
-                while let Some((run, group)) =
-                    groups.next_if(|(_, group)| taken == 0 || taken + group.rows <= most)
+                while let Some((run, group, pages, rows)) =
+                    groups.next_if(|(.., rows)| taken == 0 || taken + rows <= most)
                 {
                     access.scan(group.index);
-                    taken += group.rows;
-                    of_part.push((run.facts.clone(), group.rows));
+                    if let Some(pages) = pages {
+                        access.scan_selection(group.index, pages);
+                    }
+                    taken += rows;
+                    of_part.push((run.facts.clone(), rows));
                 }
                 let status = &of_part[0].0.status;
                 let same = of_part.iter().all(|(facts, _)| facts.status == *status);
                 let part = self.part(&of_file[0].file, status.as_deref().filter(|_| same), access);
-                files.push(FileGroup::new(vec![part]));
-                runs.push(of_part);
+                match (files.last_mut(), runs.last_mut()) {
+                    (Some(files), Some(runs)) if before + taken <= TOGETHER.min(most) => {
+                        files.push(part);
+                        runs.extend(of_part);
+                        before += taken;
+                    }
+                    _ => {
+                        files.push(FileGroup::new(vec![part]));
+                        runs.push(of_part);
+                        before = taken;
+                    }
+                }
             }
         }
         Ok(Some(FileScan { plan: self.plan_of(Arc::new(source), files, rows), runs }))
+    }
+
+    /// About how many rows lie in a range, if the page indexes that it cuts through have been read: of a page that it cuts, half.
+    pub fn rows_about(&self, range: &ContentRange) -> u64 {
+        let groups = self.runs.iter().flat_map(|run| run.groups.iter().map(move |group| (run, group)));
+        let rows = groups.filter(|(_, group)| range.meets(&group.min, &group.max)).map(|(run, group)| {
+            let met = rows_within(run, group, range);
+            let Some(met) = met.map(|met| met.row_count() as u64) else {
+                return if range.cuts(&group.min, &group.max) { group.rows / 2 } else { group.rows };
+            };
+            let inside =
+                pages_of(run, group, |least, most| !range.cuts(least, most) && range.meets(least, most));
+            let inside = inside.map_or(0, |inside| inside.row_count() as u64);
+            inside + (met - inside) / 2
+        });
+        rows.sum()
     }
 
     /// The scan of some runs in batches of `rows` rows, each run in parts of about `most` rows.
@@ -188,11 +232,16 @@ fn rows_within(run: &Run, group: &RowGroup, range: &ContentRange) -> Option<RowS
     if !range.cuts(&group.min, &group.max) {
         return None;
     }
+    pages_of(run, group, |least, most| range.meets(least, most))
+}
+
+/// The rows of the pages of a row group of whose least and greatest content something holds, if the page index is known.
+fn pages_of(run: &Run, group: &RowGroup, holds: impl Fn(&[u8], &[u8]) -> bool) -> Option<RowSelection> {
     let handle = run.file.extension::<Arc<FileHandle>>()?;
     let column = content_column(handle.opened_file()?)?;
     let footer = handle.footer();
     let (columns, offsets) = (footer.column_index()?, footer.offset_index()?);
     let rows = usize::try_from(group.rows).ok()?;
     let (columns, offsets) = (&columns[group.index][column], &offsets[group.index][column]);
-    rows_of_pages(columns, offsets, rows, |least, most| range.meets(least, most))
+    rows_of_pages(columns, offsets, rows, holds)
 }

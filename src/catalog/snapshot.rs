@@ -14,7 +14,7 @@ use super::file::{OpenError, PinnedFile, UnreadableFile};
 use super::footer::Footers;
 use crate::error::Result;
 use crate::pin::schema;
-use crate::store::{ALONE, BackendDir, DataDir, Mappings, MappingsFile, Unreachable, ask_each};
+use crate::store::{ALONE, BackendDir, DataDir, Mappings, MappingsFile, Unreachable, ask_in_threads};
 
 /// The data directory as one query sees it. Each backend is looked at once, when it is first needed.
 #[derive(Debug)]
@@ -24,6 +24,8 @@ pub(crate) struct Snapshot {
     unreadable: Unreadable,
     listing: OnceLock<Arc<Vec<BackendDir>>>,
     opened: Mutex<HashMap<String, Arc<OnceLock<Opened>>>>,
+    /// Backends are listed again by one thread at a time.
+    again: Mutex<()>,
     /// Backends to go without, by name.
     skipped: Mutex<BTreeMap<String, UnreadableFile>>,
     receipt: Receipt,
@@ -60,6 +62,7 @@ impl Snapshot {
             unreadable,
             listing: OnceLock::new(),
             opened: Mutex::default(),
+            again: Mutex::default(),
             skipped: Mutex::default(),
             receipt: Receipt::default(),
         }
@@ -236,7 +239,10 @@ impl Snapshot {
             Ok(files) => return Ok(Arc::new(files)),
         }
         // A file went away after the listing: the backend was removed, or written anew as something else.
-        let again = self.dir.backends().unwrap_or_default();
+        let again = {
+            let _alone = self.again.lock().unwrap_or_else(PoisonError::into_inner);
+            self.dir.backends().unwrap_or_default()
+        };
         match again.into_iter().find(|again| again.name == backend.name) {
             None => Ok(Arc::default()),
             Some(again) => self.open_files(&again).map(Arc::new).map_err(|failed| failed.error),
@@ -291,7 +297,13 @@ pub(super) async fn ask_all<T: Clone + Send + Sync + 'static, R: Send + 'static>
     let mut answers: Vec<R> = alone.map(&ask).collect();
     if answers.len() < items.len() {
         let rest = items[answers.len()..].to_vec();
-        answers.extend(ended(task::spawn_blocking(move || ask_each(&rest, ask)).await));
+        let waiting = Arc::new(());
+        let waits = Arc::downgrade(&waiting);
+        // Once nobody waits any more, no further question is asked.
+        let ask = move |item: &T| (waits.strong_count() > 0).then(|| ask(item));
+        let told = ended(task::spawn_blocking(move || ask_in_threads(&rest, ask)).await);
+        answers.extend(told.into_iter().map(|answer| answer.expect("somebody waits for it")));
+        drop(waiting);
     }
     answers
 }

@@ -23,7 +23,7 @@ use crate::pin::schema::{CID, CONTENT};
 pub(super) struct Wanted(Vec<Content>);
 
 /// A content, with its hash: there may be thousands of files to look for it in.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Content {
     pub bytes: Vec<u8>,
     pub hash: u64,

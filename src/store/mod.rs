@@ -25,7 +25,7 @@ pub use legacy::LegacyFile;
 use links::Inside;
 pub use lock::WriteLock;
 pub use publish::StagedFile;
-pub(crate) use threads::{ALONE, ask_each};
+pub(crate) use threads::{ALONE, ask_in_threads};
 
 use std::collections::HashSet;
 use std::fs;

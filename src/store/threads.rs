@@ -27,12 +27,17 @@ pub(crate) fn ask_each<T: Sync, R: Send>(items: &[T], ask: impl Fn(&T) -> R + Sy
     let mut answers: Vec<R> = alone.map(&ask).collect();
     let rest = &items[answers.len()..];
     if !rest.is_empty() {
-        answers.extend(thread::scope(|scope| ask_in_threads(scope, rest, &ask)));
+        answers.extend(ask_in_threads(rest, ask));
     }
     answers
 }
 
-fn ask_in_threads<'scope, T: Sync, R: Send + 'scope>(
+/// The same without a try alone.
+pub(crate) fn ask_in_threads<T: Sync, R: Send>(items: &[T], ask: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    thread::scope(|scope| ask_within(scope, items, &ask))
+}
+
+fn ask_within<'scope, T: Sync, R: Send + 'scope>(
     scope: &'scope Scope<'scope, '_>,
     items: &'scope [T],
     ask: &'scope (impl Fn(&T) -> R + Sync),
@@ -40,14 +45,19 @@ fn ask_in_threads<'scope, T: Sync, R: Send + 'scope>(
     let next = Arc::new(AtomicUsize::new(0));
     let (sender, told) = mpsc::channel();
     let begin = |sender: Sender<Told<R>>| {
-        let next = Arc::clone(&next);
+        let (next, end) = (Arc::clone(&next), Arc::clone(&next));
         let taken = move || {
             let places = repeat_with(|| next.fetch_add(1, Ordering::Relaxed));
             places.map_while(|place| Some((place, ask(items.get(place)?)))).collect()
         };
         let tell = move || {
+            let told = catch_unwind(AssertUnwindSafe(taken));
+            if told.is_err() {
+                // The others need not go on.
+                end.store(items.len(), Ordering::Relaxed);
+            }
             // Nobody stops to listen before all threads have told.
-            let _ = sender.send(catch_unwind(AssertUnwindSafe(taken)));
+            let _ = sender.send(told);
         };
         thread::Builder::new().spawn_scoped(scope, tell).is_ok()
     };

@@ -81,9 +81,11 @@ fn statuses_are_found_however_they_are_encoded() {
         for (filter, rows) in [
             ("status = 'failed'", 1_430),
             ("status <> 'stored'", 2_572),
-            ("status IN ('failed', 'pending')", 2_144),
+            // What begins with a status that is asked for, or one that is not, is asked of files.
+            ("status <> 'stored' AND status IN ('failed', 'pending')", 2_144),
+            ("status <> 'stored' AND status LIKE 'odd%'", 428),
+            ("status <> 'stored' AND status IS NULL", 0),
             ("status LIKE 'odd%'", 428),
-            ("status IS NULL", 0),
             ("status = 'failed' AND backend_name <> 'none'", 1_430),
         ] {
             let sql = |from: &str| {

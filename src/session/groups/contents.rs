@@ -2,7 +2,7 @@
 
 use std::mem::size_of;
 
-use arrow::array::{Array, BinaryViewArray, BinaryViewBuilder};
+use arrow::array::{Array, BinaryViewArray, LargeBinaryArray};
 use arrow::buffer::Buffer;
 
 /// The length of nearly all contents: a SHA-256 with its two bytes before it.
@@ -15,6 +15,8 @@ pub(super) enum Contents {
     Read(BinaryViewArray),
     /// Of one length, one after the other: half the memory, and no way from a view to what it is of.
     SideBySide { bytes: Buffer, length: usize, count: usize },
+    /// The same of several lengths.
+    Mixed(LargeBinaryArray),
 }
 
 impl Contents {
@@ -24,9 +26,7 @@ impl Contents {
         let mut lengths = contents.views().iter().map(|view| *view as u32 as usize);
         let (count, length) = (rows.len(), lengths.next().unwrap_or_default());
         if lengths.any(|other| other != length) {
-            let mut held = BinaryViewBuilder::with_capacity(count);
-            rows.for_each(|row| held.append_value(contents.value(row)));
-            return Contents::Read(held.finish());
+            return Contents::Mixed(LargeBinaryArray::from_iter_values(rows.map(|row| contents.value(row))));
         }
         let mut bytes: Vec<u8> = Vec::with_capacity(count * length);
         for row in rows {
@@ -43,6 +43,7 @@ impl Contents {
     pub fn len(&self) -> usize {
         match self {
             Contents::Read(views) => views.len(),
+            Contents::Mixed(contents) => contents.len(),
             Contents::SideBySide { count, .. } => *count,
         }
     }
@@ -51,6 +52,7 @@ impl Contents {
     pub fn get(&self, row: usize) -> &[u8] {
         match self {
             Contents::Read(views) => views.value(row),
+            Contents::Mixed(contents) => contents.value(row),
             Contents::SideBySide { bytes, length, .. } => &bytes[row * length..][..*length],
         }
     }
@@ -58,6 +60,7 @@ impl Contents {
     pub fn slice(&self, from: usize, rows: usize) -> Contents {
         match self {
             Contents::Read(views) => Contents::Read(views.slice(from, rows)),
+            Contents::Mixed(contents) => Contents::Mixed(contents.slice(from, rows)),
             Contents::SideBySide { bytes, length, .. } => {
                 let bytes = bytes.slice_with_length(from * length, rows * length);
                 Contents::SideBySide { bytes, length: *length, count: rows }
@@ -69,6 +72,7 @@ impl Contents {
     pub fn size(&self) -> usize {
         match self {
             Contents::Read(views) => views.get_array_memory_size(),
+            Contents::Mixed(contents) => contents.get_array_memory_size(),
             Contents::SideBySide { bytes, .. } => size_of::<Contents>() + bytes.capacity(),
         }
     }
@@ -89,6 +93,9 @@ mod tests {
             let some: Vec<usize> = (0..200).map(|at| at * 37 % 100).collect();
             let held = Contents::held(&read, some.iter().copied());
             assert_eq!(matches!(held, Contents::SideBySide { .. }), lengths.len() == 1);
+            // Memory is asked for while it grows.
+            let bytes: usize = some.iter().map(|row| wanted[*row].len()).sum();
+            assert!(held.size() <= 2 * bytes + 8 * 256 + 512, "{} of {bytes}", held.size());
             for contents in [&held, &held.slice(0, 200)] {
                 assert_eq!(contents.len(), 200);
                 assert!(some.iter().enumerate().all(|(at, row)| contents.get(at) == wanted[*row]));

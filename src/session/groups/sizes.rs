@@ -71,6 +71,15 @@ impl Limits {
         self.memory.is_none_or(|memory| bytes <= memory as u64 / 2)
     }
 
+    /// In how many passes to read rows that take so many bytes, if those of two are held at once: a partition may begin the next one
+    /// before another has ended.
+    pub(super) fn passes(&self, bytes: u64) -> u64 {
+        match self.memory {
+            Some(memory) if !self.may_hold(bytes) => bytes.div_ceil((memory as u64 / 4).max(1)),
+            _ => 1,
+        }
+    }
+
     /// The sizes for a scan in so many partitions and batches of so many rows; `None` if it takes too much memory, or is too
     /// small to be worth it.
     pub(super) fn sizes(&self, scan: &SortedScan, partitions: usize, batch: usize) -> Option<Sizes> {

@@ -1,6 +1,7 @@
 //! Rows parted by their contents, and how rows in any order are.
 
 use std::mem::take;
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BinaryViewArray, RecordBatch, RecordBatchOptions, UInt32Array};
@@ -28,7 +29,8 @@ const MOST_BYTES: usize = 32 << 20;
 /// Spreads the last bytes of contents over the parts, in another way than over the table of one part.
 const SPREAD: u64 = 0xd6e8_feb8_6659_fd93;
 
-/// What all partitions wait for, and goes on as long as one of them does.
+/// What all partitions wait for, and goes on as long as one of them does, or has not begun. What it gives is kept until all of them have
+/// done with it.
 pub(super) type Shared = future::Shared<BoxFuture<'static, Result<Arc<Gathered>, Arc<DataFusionError>>>>;
 
 /// Rows parted by their contents.
@@ -255,6 +257,12 @@ fn parted(contents: &BinaryViewArray, parts: usize) -> (UInt32Array, Vec<u32>) {
         *at += 1;
     }
     (order.into(), starts)
+}
+
+/// Some rows of a column that hold nothing of the others.
+pub(super) fn rows_of(values: &ArrayRef, rows: Range<usize>) -> Result<ArrayRef> {
+    let rows: UInt32Array = (rows.start as u32..rows.end as u32).collect();
+    Ok(held(arrow::compute::take(values, &rows, None)?))
 }
 
 /// Values that hold nothing of what they were taken from.

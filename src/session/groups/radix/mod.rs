@@ -48,8 +48,10 @@ use work::Work;
 
 /// The most parts.
 const MOST_PARTS: u64 = 4096;
-/// What a content takes, and where parts begin.
-const CONTENT_BYTES: u64 = 35;
+/// The most passes: with each further one the pages in which one ends and the next begins are read once more.
+const MOST_PASSES: usize = 16;
+/// What a content takes: a SHA-256, and where it ends if lengths differ.
+const CONTENT_BYTES: u64 = 42;
 /// What another value takes that has no fixed width, by experience.
 const TEXT_BYTES: u64 = 96;
 
@@ -72,8 +74,8 @@ pub(super) struct RadixGroupsExec {
 #[derive(Debug)]
 struct Begun {
     partitions: Vec<bool>,
-    /// What they wait for, as long as there is one that is not begun.
-    shared: Option<Shared>,
+    /// What they wait for in each pass, as long as there is one that is not begun.
+    shared: Vec<Shared>,
 }
 
 /// What there is to do.
@@ -89,6 +91,8 @@ struct Task {
     output: Output,
     partitions: usize,
     parts: usize,
+    /// In how many passes rows are read, each time those of some of the parts.
+    passes: usize,
 }
 
 /// Where rows come from.
@@ -126,6 +130,7 @@ impl Task {
             output: Output { columns: output, schema, rows: batch },
             partitions,
             parts: parts(rows, limits, partitions),
+            passes: 1,
         })
     }
 
@@ -136,22 +141,27 @@ impl Task {
         let rows = task.chain.scan.rows();
         let schema = task.chain.schema().ok()?;
         let bytes = rows.saturating_mul(row_bytes(&kept, &schema)?);
-        limits.may_hold(bytes).then(|| Task {
+        let passes = usize::try_from(limits.passes(bytes)).ok().filter(|passes| *passes <= MOST_PASSES)?;
+        if passes > 1 && !runs::knows_rows(task) {
+            return None;
+        }
+        Some(Task {
             rows: Rows::OfRuns { runs: Arc::clone(task), turn: limits.turn },
             content: task.content,
             kept,
             aggregates,
             output: task.output.clone(),
             partitions: task.partitions,
-            parts: parts(rows, limits, task.partitions),
+            parts: parts(rows, limits, task.partitions * passes),
+            passes,
         })
     }
 }
 
-/// How many parts so many rows have: the table of each is to fit a cache.
-fn parts(rows: u64, limits: &Limits, partitions: usize) -> usize {
+/// How many parts so many rows have, at least `least`: the table of each is to fit a cache.
+fn parts(rows: u64, limits: &Limits, least: usize) -> usize {
     let parts = rows / limits.block.max(1) as u64;
-    parts.clamp(partitions as u64, MOST_PARTS) as usize
+    parts.max(least as u64).min(MOST_PARTS) as usize
 }
 
 /// What a row takes that is held, about.
@@ -205,7 +215,7 @@ impl RadixGroupsExec {
 
     fn new(general: &Arc<dyn ExecutionPlan>, task: Task, limits: &Limits) -> Option<RadixGroupsExec> {
         let input = Arc::clone(first_aggregate(general)?.input());
-        let begun = Begun { partitions: vec![false; task.partitions], shared: None };
+        let begun = Begun { partitions: vec![false; task.partitions], shared: Vec::new() };
         let properties = PlanProperties::new(
             EquivalenceProperties::new(Arc::clone(&task.output.schema)),
             Partitioning::UnknownPartitioning(task.partitions),
@@ -224,8 +234,8 @@ impl RadixGroupsExec {
         })
     }
 
-    /// Begins a partition: what it waits for.
-    fn begin(&self, partition: usize, context: &Arc<TaskContext>) -> Result<Shared> {
+    /// Begins a partition: what it waits for in each pass.
+    fn begin(&self, partition: usize, context: &Arc<TaskContext>) -> Result<Vec<Shared>> {
         let mut begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
         match begun.partitions.get_mut(partition) {
             Some(begun) if !*begun => *begun = true,
@@ -236,22 +246,30 @@ impl RadixGroupsExec {
                 );
             }
         }
-        let new = || gathering(&self.input, &self.task, context);
-        let shared = begun.shared.take().unwrap_or_else(new);
+        let mut shared = std::mem::take(&mut begun.shared);
+        if shared.is_empty() {
+            shared =
+                (0..self.task.passes).map(|pass| gathering(&self.input, &self.task, pass, context)).collect();
+        }
         if begun.partitions.contains(&false) {
-            begun.shared = Some(shared.clone());
+            begun.shared = shared.clone();
         }
         Ok(shared)
     }
 }
 
-/// Reads and parts all rows, once somebody waits for them.
-fn gathering(input: &Arc<dyn ExecutionPlan>, task: &Arc<Task>, context: &Arc<TaskContext>) -> Shared {
+/// Reads and parts the rows of a pass, once somebody waits for them.
+fn gathering(
+    input: &Arc<dyn ExecutionPlan>,
+    task: &Arc<Task>,
+    pass: usize,
+    context: &Arc<TaskContext>,
+) -> Shared {
     let (input, task, context) = (Arc::clone(input), Arc::clone(task), Arc::clone(context));
     let gathered = async move {
         let gathered = match &task.rows {
             Rows::InAnyOrder { backend } => gather::gather(&input, *backend, &task, &context).await,
-            Rows::OfRuns { runs, turn } => runs::gather(runs, *turn, &task, &context).await,
+            Rows::OfRuns { runs, turn } => runs::gather(runs, *turn, pass, &task, &context).await,
         };
         gathered.map(Arc::new).map_err(Arc::new)
     };
@@ -271,7 +289,11 @@ impl DisplayAs for RadixGroupsExec {
         if let Rows::OfRuns { runs, .. } = &self.task.rows {
             write!(f, ", runs={}", runs.chain.scan.runs())?;
         }
-        write!(f, ", parts={}", self.task.parts)
+        write!(f, ", parts={}", self.task.parts)?;
+        match self.task.passes {
+            1 => Ok(()),
+            passes => write!(f, ", passes={passes}"),
+        }
     }
 }
 

@@ -1,14 +1,16 @@
 //! Rows of sorted runs, parted where they stand: the parts are ranges of contents.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arrow::array::{Array, AsArray, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::SchemaRef;
 use datafusion::common::runtime::JoinSet;
-use datafusion::common::{Result, exec_err};
+use datafusion::common::{Result, exec_err, resources_err};
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_plan::ExecutionPlan;
 use futures::TryStreamExt;
 use tokio::task::yield_now;
@@ -17,26 +19,36 @@ use super::super::contents::Contents;
 use super::super::source::{Origin, Piece};
 use super::super::task::{Aggregate, Task as Streamed};
 use super::Task;
-use super::gather::{Chunk, Gathered, Parts, joined, kept_schema};
+use super::gather::{Chunk, Gathered, Parts, joined, kept_schema, rows_of};
 use crate::catalog::{ContentRange, FileScan, RunFacts, head};
 
 /// Rows of a batch. Most runs have fewer.
 const ROWS: usize = 32 << 10;
 /// How many times the rows of all parts in the mean one part may have.
 const UNEVEN: usize = 4;
+/// The same of passes, in halves. There are at least three.
+const UNEVEN_PASS: u64 = 5;
 /// Every so many rows are looked at to cut parts anew.
 const EVERY: usize = 64;
 
-/// Reads and parts the rows of all runs.
+/// Reads and parts the rows of all runs, or those of a pass.
 pub(super) async fn gather(
     runs: &Arc<Streamed>,
     turn: u64,
+    pass: usize,
     task: &Arc<Task>,
     context: &Arc<TaskContext>,
 ) -> Result<Gathered> {
     let scan = &runs.chain.scan;
-    let parts: Arc<[ContentRange]> = scan.ranges(task.parts).into();
-    let Some(Reads { plan, runs: in_turn }) = reads(runs, turn)? else {
+    let all = scan.ranges(task.parts);
+    let [from, to] = [pass, pass + 1].map(|pass| pass * all.len() / task.passes);
+    let parts: Arc<[ContentRange]> = all[from..to].into();
+    let range = range_of(&parts).filter(|_| task.passes > 1);
+    if pass == 0 && task.passes > 1 {
+        are_even(runs, &all, task.passes).await?;
+    }
+    let reads = if parts.is_empty() { None } else { reads(runs, turn, range.as_ref())? };
+    let Some(Reads { plan, runs: in_turn }) = reads else {
         let (backends, parts) = (Arc::clone(&runs.backends), Parts::Ranges(parts));
         return Ok(Gathered { chunks: Vec::new(), backends, parts, _memory: Vec::new() });
     };
@@ -44,6 +56,7 @@ pub(super) async fn gather(
     let kept = kept_schema(task, &rows.schema())?;
     let in_turn: Arc<[_]> = in_turn.into();
     let bounds = Arc::new(Bounds::new(&parts, runs.chain.skips_empty));
+    let edges = range.as_ref().map(|range| Arc::new(Bounds::of(range, runs.chain.skips_empty)));
     let next = Arc::new(AtomicUsize::new(0));
     let mut gatherers = JoinSet::new();
     for _ in 0..task.partitions {
@@ -51,6 +64,7 @@ pub(super) async fn gather(
         let mut gatherer = Gatherer {
             task: Arc::clone(task),
             bounds: Arc::clone(&bounds),
+            edges: edges.clone(),
             kept: Arc::clone(&kept),
             chunks: Vec::new(),
             memory,
@@ -80,6 +94,28 @@ pub(super) async fn gather(
         parts: Parts::Ranges(parts),
         _memory: memory,
     })
+}
+
+/// Sees, before any group is handed over, that no pass has far more rows than the others, and reads the page indexes for that. Footers may
+/// cut badly; what fails now is planned again, and spills.
+async fn are_even(runs: &Streamed, parts: &[ContentRange], passes: usize) -> Result<()> {
+    let scan = &runs.chain.scan;
+    let most = UNEVEN_PASS * scan.rows() / (2 * passes as u64);
+    for pass in 0..passes {
+        let [from, to] = [pass, pass + 1].map(|pass| pass * parts.len() / passes);
+        let Some(range) = range_of(&parts[from..to]) else { continue };
+        scan.load_indexes(&range).await?;
+        if scan.rows_about(&range) > most {
+            return resources_err!("contents are too uneven to be grouped in {passes} passes");
+        }
+    }
+    Ok(())
+}
+
+/// What lies in any of some ranges that follow each other.
+fn range_of(parts: &[ContentRange]) -> Option<ContentRange> {
+    let (first, last) = parts.first().zip(parts.last())?;
+    Some(ContentRange { from: first.from.clone(), to: last.to.clone() })
 }
 
 /// The parts, cut anew if one of them has far more rows than the others. Footers say between which two contents the rows of a
@@ -125,17 +161,22 @@ struct Reads {
     runs: Vec<InTurn>,
 }
 
-/// How the rows are read; `None` if there are none.
-fn reads(runs: &Streamed, turn: u64) -> Result<Option<Reads>> {
+/// Whether it is known of each run that all of its rows are read, or none.
+pub(super) fn knows_rows(runs: &Streamed) -> bool {
+    runs.chain.scan.facts().all(|facts| runs.chain.passes_filters(facts).is_some())
+}
+
+/// How the rows are read, all or those that a range may have; `None` if there are none.
+fn reads(runs: &Streamed, turn: u64, range: Option<&ContentRange>) -> Result<Option<Reads>> {
     let (chain, scan) = (&runs.chain, &runs.chain.scan);
     let origin = |facts: &RunFacts| {
         let backend = runs.backends.partition_point(|name| *name < facts.backend) as u32;
         Arc::new(Origin { backend, wanted: runs.wanted.get(facts).cloned().unwrap_or_default() })
     };
     // To open a file takes longer than to read one more of its runs.
-    if scan.facts().all(|facts| chain.passes_filters(facts).is_some())
+    if knows_rows(runs)
         && let Some(FileScan { plan, runs }) =
-            scan.in_files(turn, ROWS, |facts| chain.passes_filters(facts) == Some(true))?
+            scan.in_files(range, turn, ROWS, |facts| chain.passes_filters(facts) == Some(true))?
     {
         let with_origins = |runs: Vec<(RunFacts, u64)>| {
             runs.iter().map(|(facts, rows)| (origin(facts), Some(*rows))).collect()
@@ -144,7 +185,7 @@ fn reads(runs: &Streamed, turn: u64) -> Result<Option<Reads>> {
     }
     let one = |facts: &RunFacts| vec![(origin(facts), None)];
     let all = ContentRange { from: Vec::new(), to: None };
-    let read = scan.within(&all, ROWS)?;
+    let read = scan.within(range.unwrap_or(&all), ROWS)?;
     Ok(read.map(|read| Reads { plan: read.plan, runs: read.facts.iter().map(one).collect() }))
 }
 
@@ -152,6 +193,8 @@ fn reads(runs: &Streamed, turn: u64) -> Result<Option<Reads>> {
 struct Gatherer {
     task: Arc<Task>,
     bounds: Arc<Bounds>,
+    /// Between which rows are wanted, if not all of them.
+    edges: Option<Arc<Bounds>>,
     kept: SchemaRef,
     chunks: Vec<Chunk>,
     memory: MemoryReservation,
@@ -173,7 +216,7 @@ impl Gatherer {
                     return exec_err!("a file of pin mappings has more rows than its footer says");
                 };
                 let count = left.min(batch.num_rows() - from);
-                self.add(&batch.slice(from, count), origin)?;
+                self.add(&batch, from..from + count, origin)?;
                 from += count;
                 left -= if rows.is_some() { count } else { 0 };
             }
@@ -186,18 +229,34 @@ impl Gatherer {
         Ok(())
     }
 
-    fn add(&mut self, batch: &RecordBatch, origin: &Arc<Origin>) -> Result<()> {
-        let count = batch.num_rows();
+    /// Takes some rows of a batch.
+    fn add(&mut self, batch: &RecordBatch, rows: Range<usize>, origin: &Arc<Origin>) -> Result<()> {
         let Some(contents) = batch.column(self.task.content).as_binary_view_opt() else {
             return exec_err!("contents are no bytes");
         };
         if contents.null_count() > 0 {
             return exec_err!("a content is NULL");
         }
+        let wanted = match &self.edges {
+            None => rows,
+            Some(edges) => {
+                let edges = edges.starts(&Contents::Read(contents.slice(rows.start, rows.len())))?;
+                rows.start + edges[0] as usize..rows.start + edges[1] as usize
+            }
+        };
+        if wanted.is_empty() {
+            return Ok(());
+        }
         // The pages that they stand in give way to the next ones, in memory that is in the cache.
-        let contents = Contents::held(contents, 0..count);
+        let contents = Contents::held(contents, wanted.clone());
         let starts = self.bounds.starts(&contents)?;
-        let kept = self.task.kept.iter().map(|expr| expr.evaluate(batch)?.into_array(count));
+        let (all, count) = (batch.num_rows(), wanted.len());
+        let some = batch.slice(wanted.start, count);
+        let kept = self.task.kept.iter().map(|expr| match expr.downcast_ref::<Column>() {
+            // Otherwise it would hold on to all rows of the batch.
+            Some(column) if count < all => rows_of(batch.column(column.index()), wanted.clone()),
+            _ => expr.evaluate(&some)?.into_array(count),
+        });
         let kept: Vec<_> = kept.collect::<Result<_>>()?;
         let options = RecordBatchOptions::new().with_row_count(Some(count));
         let rows = RecordBatch::try_new_with_options(Arc::clone(&self.kept), kept, &options)?;
@@ -219,6 +278,13 @@ impl Bounds {
             false => part.from.clone(),
         });
         Bounds(bounds.map(|bound| (head(&bound), bound)).collect())
+    }
+
+    /// Where a range begins and where it ends, if contents go on there.
+    fn of(range: &ContentRange, skips_empty: bool) -> Bounds {
+        let behind = range.to.iter().map(|to| ContentRange { from: to.clone(), to: None });
+        let both: Vec<_> = std::iter::once(range.clone()).chain(behind).collect();
+        Bounds::new(&both, skips_empty)
     }
 
     /// Where each part begins in sorted contents, and where the last one ends.

@@ -16,8 +16,10 @@ use super::gather::{Gathered, Shared};
 /// What one partition has done so far.
 pub(super) struct Work {
     task: Arc<Task>,
-    shared: Shared,
-    /// The next part.
+    /// What is waited for in each pass that is left.
+    passes: VecDeque<Shared>,
+    partition: usize,
+    /// The next part of a pass.
     part: usize,
     table: Table,
     /// `None` until rows have been gathered.
@@ -31,13 +33,14 @@ pub(super) struct Work {
 impl Work {
     pub fn new(
         task: Arc<Task>,
-        shared: Shared,
+        passes: Vec<Shared>,
         partition: usize,
         memory: MemoryReservation,
         metrics: BaselineMetrics,
     ) -> Work {
         let (table, ready) = (Table::default(), VecDeque::new());
-        Work { task, shared, part: partition, table, aggregates: None, ready, memory, metrics }
+        let passes = passes.into();
+        Work { task, passes, partition, part: partition, table, aggregates: None, ready, memory, metrics }
     }
 
     /// The next batch of groups.
@@ -46,9 +49,12 @@ impl Work {
             if let Some(batch) = self.ready.pop_front() {
                 return Ok(Some((batch.record_output(&self.metrics), self)));
             }
-            let gathered = self.shared.clone().await.map_err(|error| DataFusionError::from(&error))?;
+            let Some(shared) = self.passes.front().cloned() else { return Ok(None) };
+            let gathered = shared.await.map_err(|error| DataFusionError::from(&error))?;
             if self.part >= gathered.parts() {
-                return Ok(None);
+                self.passes.pop_front();
+                self.part = self.partition;
+                continue;
             }
             self.group(&gathered, self.part)?;
             self.part += self.task.partitions;
