@@ -49,7 +49,7 @@ use work::Work;
 /// The most parts.
 const MOST_PARTS: u64 = 4096;
 /// The most passes: with each further one the pages in which one ends and the next begins are read once more.
-const MOST_PASSES: usize = 16;
+const MOST_PASSES: usize = 10;
 /// What a content takes: a SHA-256, and where it ends if lengths differ.
 const CONTENT_BYTES: u64 = 42;
 /// What another value takes that has no fixed width, by experience.

@@ -94,7 +94,7 @@ fn passes_are_for_contents_that_lie_evenly() {
     for (backends, is_even) in [(even, true), (uneven, false)] {
         let trees = Trees::of(&backends, Cuts { group: 1000, page: 5, sections: false });
         let wanted = lines(&trees.session("sorted", &Options::default(), Limits::new(None)), sql).unwrap();
-        for memory in [1200 << 10, 700 << 10, 300 << 10] {
+        for memory in [1200 << 10, 700 << 10, 400 << 10] {
             let limits = Limits { short: 1000, ..tiny(Some(memory), 50, 40_000) };
             // The pool holds what the operator holds beside it: more than one pass, and less than all.
             let session = trees.session("sorted", &options(2, Some(16 << 20)), limits);
