@@ -10,7 +10,7 @@ const SHA_256: usize = 34;
 
 /// The contents of some rows, none of which is NULL.
 #[derive(Debug, Clone)]
-pub(super) enum Contents {
+pub(super) enum RowContents {
     /// As they were read. They hold on to the pages that they stand in.
     Read(BinaryViewArray),
     /// Of one length, one after the other: half the memory, and no way from a view to what it is of.
@@ -19,14 +19,16 @@ pub(super) enum Contents {
     Mixed(LargeBinaryArray),
 }
 
-impl Contents {
+impl RowContents {
     /// Those of some rows in memory of their own.
-    pub fn held(contents: &BinaryViewArray, rows: impl ExactSizeIterator<Item = usize>) -> Contents {
-        // The lower half of a view's lower half.
+    pub fn held(contents: &BinaryViewArray, rows: impl ExactSizeIterator<Item = usize>) -> RowContents {
+        // A view begins with the length.
         let mut lengths = contents.views().iter().map(|view| *view as u32 as usize);
         let (count, length) = (rows.len(), lengths.next().unwrap_or_default());
         if lengths.any(|other| other != length) {
-            return Contents::Mixed(LargeBinaryArray::from_iter_values(rows.map(|row| contents.value(row))));
+            return RowContents::Mixed(LargeBinaryArray::from_iter_values(
+                rows.map(|row| contents.value(row)),
+            ));
         }
         let mut bytes: Vec<u8> = Vec::with_capacity(count * length);
         for row in rows {
@@ -37,33 +39,33 @@ impl Contents {
                 Err(_) => bytes.extend_from_slice(content),
             }
         }
-        Contents::SideBySide { bytes: bytes.into(), length, count }
+        RowContents::SideBySide { bytes: bytes.into(), length, count }
     }
 
     pub fn len(&self) -> usize {
         match self {
-            Contents::Read(views) => views.len(),
-            Contents::Mixed(contents) => contents.len(),
-            Contents::SideBySide { count, .. } => *count,
+            RowContents::Read(views) => views.len(),
+            RowContents::Mixed(contents) => contents.len(),
+            RowContents::SideBySide { count, .. } => *count,
         }
     }
 
     #[inline]
     pub fn get(&self, row: usize) -> &[u8] {
         match self {
-            Contents::Read(views) => views.value(row),
-            Contents::Mixed(contents) => contents.value(row),
-            Contents::SideBySide { bytes, length, .. } => &bytes[row * length..][..*length],
+            RowContents::Read(views) => views.value(row),
+            RowContents::Mixed(contents) => contents.value(row),
+            RowContents::SideBySide { bytes, length, .. } => &bytes[row * length..][..*length],
         }
     }
 
-    pub fn slice(&self, from: usize, rows: usize) -> Contents {
+    pub fn slice(&self, from: usize, rows: usize) -> RowContents {
         match self {
-            Contents::Read(views) => Contents::Read(views.slice(from, rows)),
-            Contents::Mixed(contents) => Contents::Mixed(contents.slice(from, rows)),
-            Contents::SideBySide { bytes, length, .. } => {
+            RowContents::Read(views) => RowContents::Read(views.slice(from, rows)),
+            RowContents::Mixed(contents) => RowContents::Mixed(contents.slice(from, rows)),
+            RowContents::SideBySide { bytes, length, .. } => {
                 let bytes = bytes.slice_with_length(from * length, rows * length);
-                Contents::SideBySide { bytes, length: *length, count: rows }
+                RowContents::SideBySide { bytes, length: *length, count: rows }
             }
         }
     }
@@ -71,9 +73,9 @@ impl Contents {
     /// The memory of them.
     pub fn size(&self) -> usize {
         match self {
-            Contents::Read(views) => views.get_array_memory_size(),
-            Contents::Mixed(contents) => contents.get_array_memory_size(),
-            Contents::SideBySide { bytes, .. } => size_of::<Contents>() + bytes.capacity(),
+            RowContents::Read(views) => views.get_array_memory_size(),
+            RowContents::Mixed(contents) => contents.get_array_memory_size(),
+            RowContents::SideBySide { bytes, .. } => size_of::<RowContents>() + bytes.capacity(),
         }
     }
 }
@@ -91,8 +93,8 @@ mod tests {
             let wanted = of(lengths);
             let read: BinaryViewArray = wanted.iter().map(|content| Some(&content[..])).collect();
             let some: Vec<usize> = (0..200).map(|at| at * 37 % 100).collect();
-            let held = Contents::held(&read, some.iter().copied());
-            assert_eq!(matches!(held, Contents::SideBySide { .. }), lengths.len() == 1);
+            let held = RowContents::held(&read, some.iter().copied());
+            assert_eq!(matches!(held, RowContents::SideBySide { .. }), lengths.len() == 1);
             // Memory is asked for while it grows.
             let bytes: usize = some.iter().map(|row| wanted[*row].len()).sum();
             assert!(held.size() <= 2 * bytes + 8 * 256 + 512, "{} of {bytes}", held.size());

@@ -9,7 +9,7 @@ use datafusion::common::{Result, exec_err};
 use datafusion::execution::SendableRecordBatchStream;
 use futures::StreamExt;
 
-use super::contents::Contents;
+use super::contents::RowContents;
 use crate::catalog::ContentRange;
 
 /// What is known of all rows of a run.
@@ -26,7 +26,7 @@ pub(super) struct Origin {
 pub(super) struct Piece {
     pub origin: Arc<Origin>,
     pub rows: RecordBatch,
-    pub contents: Contents,
+    pub contents: RowContents,
 }
 
 /// A run: rows that have been read and wait, and the stream that more come from.
@@ -153,7 +153,7 @@ impl Piece {
         if contents.null_count() > 0 {
             return exec_err!("a content is NULL");
         }
-        Ok(Piece { origin, rows, contents: Contents::Read(contents) })
+        Ok(Piece { origin, rows, contents: RowContents::Read(contents) })
     }
 
     pub fn len(&self) -> usize {

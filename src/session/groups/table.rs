@@ -335,7 +335,7 @@ mod tests {
 
     use arrow::array::{ArrayRef, BinaryViewArray, RecordBatch};
 
-    use super::super::contents::Contents as RowContents;
+    use super::super::contents::RowContents;
     use super::super::source::{Origin, Piece};
     use super::*;
 

@@ -16,7 +16,7 @@ use futures::TryStreamExt;
 use futures::future::{self, BoxFuture};
 
 use super::super::block::{Block, Slice};
-use super::super::contents::Contents;
+use super::super::contents::RowContents;
 use super::super::source::{Origin, Piece};
 use super::super::table::{high, tail};
 use super::Task;
@@ -226,7 +226,7 @@ impl Gatherer {
         let taken = |column: &dyn Array| arrow::compute::take(column, &order, None).map(held);
         let kept = (1..=self.task.kept.len()).map(|index| taken(&column(index)?));
         let kept: Vec<_> = kept.collect::<Result<_, _>>()?;
-        let contents = Contents::held(contents, order.values().iter().map(|row| *row as usize));
+        let contents = RowContents::held(contents, order.values().iter().map(|row| *row as usize));
         let options = RecordBatchOptions::new().with_row_count(Some(count));
         let kept = RecordBatch::try_new_with_options(Arc::clone(&self.kept), kept, &options)?;
         let size = contents.size() + kept.get_array_memory_size() + 4 * starts.len();

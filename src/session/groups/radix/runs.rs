@@ -15,7 +15,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use futures::TryStreamExt;
 use tokio::task::yield_now;
 
-use super::super::contents::Contents;
+use super::super::contents::RowContents;
 use super::super::source::{Origin, Piece};
 use super::super::task::{Aggregate, Task as Streamed};
 use super::Task;
@@ -237,20 +237,21 @@ impl Gatherer {
         if contents.null_count() > 0 {
             return exec_err!("a content is NULL");
         }
-        let wanted = match &self.edges {
-            None => rows,
-            Some(edges) => {
-                let edges = edges.starts(&Contents::Read(contents.slice(rows.start, rows.len())))?;
-                rows.start + edges[0] as usize..rows.start + edges[1] as usize
-            }
-        };
+        let mut contents = contents.slice(rows.start, rows.len());
+        let mut wanted = rows;
+        if let Some(edges) = &self.edges {
+            let edges = edges.starts(&RowContents::Read(contents.clone()))?;
+            let [from, to] = [edges[0], edges[1]].map(|edge| edge as usize);
+            contents = contents.slice(from, to - from);
+            wanted = wanted.start + from..wanted.start + to;
+        }
         if wanted.is_empty() {
             return Ok(());
         }
-        // The pages that they stand in give way to the next ones, in memory that is in the cache.
-        let contents = Contents::held(contents, wanted.clone());
-        let starts = self.bounds.starts(&contents)?;
         let (all, count) = (batch.num_rows(), wanted.len());
+        // The pages that they stand in give way to the next ones, in memory that is in the cache.
+        let contents = RowContents::held(&contents, 0..count);
+        let starts = self.bounds.starts(&contents)?;
         let some = batch.slice(wanted.start, count);
         let kept = self.task.kept.iter().map(|expr| match expr.downcast_ref::<Column>() {
             // Otherwise it would hold on to all rows of the batch.
@@ -288,7 +289,7 @@ impl Bounds {
     }
 
     /// Where each part begins in sorted contents, and where the last one ends.
-    fn starts(&self, contents: &Contents) -> Result<Vec<u32>> {
+    fn starts(&self, contents: &RowContents) -> Result<Vec<u32>> {
         let mut starts = Vec::with_capacity(self.0.len() + 1);
         let mut bounds = self.0.iter().map(|(head, bound)| (*head, &bound[..]));
         let (mut bound, mut before) = (bounds.next(), (0, &[][..]));
@@ -331,7 +332,7 @@ mod tests {
             contents.extend([vec![], vec![], vec![0xff; 40]]);
             contents.sort();
             let contents: BinaryViewArray = contents.iter().map(|content| Some(&content[..])).collect();
-            let contents = Contents::held(&contents, 0..contents.len());
+            let contents = RowContents::held(&contents, 0..contents.len());
             let options = RecordBatchOptions::new().with_row_count(Some(contents.len()));
             let rows = RecordBatch::try_new_with_options(
                 arrow::datatypes::Schema::empty().into(),
