@@ -17,6 +17,7 @@ pub mod object;
 pub mod observations;
 mod publish;
 mod threads;
+mod writeback;
 
 pub(crate) use beside::Unreachable;
 pub use directory::StagedDir;

@@ -8,6 +8,7 @@ use std::time::SystemTime;
 use tempfile::NamedTempFile;
 
 use super::layout;
+use super::writeback::Writeback;
 use crate::error::{Error, Result};
 
 /// Links that are followed one after another, as many as Linux follows.
@@ -23,7 +24,7 @@ pub struct StagedFile {
 #[derive(Debug)]
 enum Sink {
     /// A file that will be renamed over the target.
-    Beside(NamedTempFile),
+    Beside(NamedTempFile, Writeback),
     /// A device or a pipe, which is written to and must not be replaced.
     Direct(File),
 }
@@ -73,7 +74,7 @@ impl StagedFile {
             .suffix(layout::STAGED)
             .tempfile_in(directory)
             .map_err(failed)?;
-        Ok(StagedFile { sink: Sink::Beside(file), target: target.into() })
+        Ok(StagedFile { sink: Sink::Beside(file, Writeback::default()), target: target.into() })
     }
 
     /// Makes it the target: syncs the file, gives it the mode of what it replaces (else the usual one), renames it, and
@@ -86,13 +87,15 @@ impl StagedFile {
     /// The same under another name in the same directory.
     pub(crate) fn publish_at(self, target: &Path) -> Result<()> {
         let StagedFile { sink, .. } = self;
-        let Sink::Beside(file) = sink else { return Ok(()) };
-        put_in_place(file, target).map_err(|source| Error::Write { path: target.into(), source })
+        let Sink::Beside(file, mut writeback) = sink else { return Ok(()) };
+        let settled = writeback.settle();
+        let published = settled.and_then(|()| put_in_place(file, target));
+        published.map_err(|source| Error::Write { path: target.into(), source })
     }
 
     /// Says when its bytes last changed, for a copy that is to pass for what it was copied from.
     pub fn set_modified(&self, time: SystemTime) -> Result<()> {
-        let Sink::Beside(file) = &self.sink else { return Ok(()) };
+        let Sink::Beside(file, _) = &self.sink else { return Ok(()) };
         file.as_file().set_modified(time).map_err(|source| Error::Write { path: self.target.clone(), source })
     }
 
@@ -100,7 +103,8 @@ impl StagedFile {
     pub fn read_back(&self) -> Result<File> {
         let failed = |source| Error::Write { path: self.target.clone(), source };
         match &self.sink {
-            Sink::Beside(file) => {
+            // What the write-back could not bring there is told when it is published.
+            Sink::Beside(file, _) => {
                 file.as_file().sync_all().map_err(failed)?;
                 file.reopen().map_err(failed)
             }
@@ -125,7 +129,11 @@ pub(super) fn sync_directory(file: &Path) -> io::Result<()> {
 impl Write for StagedFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match &mut self.sink {
-            Sink::Beside(file) => file.write(bytes),
+            Sink::Beside(file, writeback) => {
+                let written = file.write(bytes)?;
+                writeback.wrote(written, file.as_file())?;
+                Ok(written)
+            }
             Sink::Direct(file) => file.write(bytes),
         }
     }
@@ -139,7 +147,7 @@ impl Write for StagedFile {
 impl Seek for StagedFile {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
         match &mut self.sink {
-            Sink::Beside(file) => file.seek(to),
+            Sink::Beside(file, _) => file.seek(to),
             Sink::Direct(file) => file.seek(to),
         }
     }
