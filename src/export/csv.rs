@@ -8,7 +8,8 @@
 use arrow::datatypes::Schema;
 
 use super::Style;
-use super::escape::{any_byte, push_marked};
+use super::escape::{any_byte, mark, marked_at_most};
+use super::line::Line;
 use super::rows::Rows;
 use super::text::Text;
 use super::value::Column;
@@ -34,17 +35,30 @@ impl Rows for Csv {
         line.push('\n');
     }
 
-    fn row(&self, columns: &[Column<'_>], row: usize, _first: bool, line: &mut Text) {
-        let lone = columns.len() == 1;
+    /// The cells, and whether it is only one.
+    type Line<'a> = (Line<&'a Column<'a>>, bool);
+
+    fn line<'a>(&self, columns: &'a [Column<'a>]) -> Self::Line<'a> {
+        let mut line = Line::default();
         for (i, column) in columns.iter().enumerate() {
-            separate(i, ',', line);
-            match column.is_null(row) {
-                true if lone => line.push_str(LONE_NULL),
-                true => {}
-                false => self.cell(column, row, lone, line),
+            if i > 0 {
+                line.same(",");
+            }
+            match column.word() {
+                Some(word) => line.same(word),
+                None => line.cell(column),
             }
         }
-        line.push('\n');
+        line.same("\n");
+        (line, columns.len() == 1)
+    }
+
+    fn row(&self, (line, lone): &Self::Line<'_>, row: usize, _first: bool, out: &mut Text) {
+        line.push(out, |column, out| match column.is_null(row) {
+            true if *lone => out.push_str(LONE_NULL),
+            true => {}
+            false => self.cell(column, row, *lone, out),
+        });
     }
 }
 
@@ -55,11 +69,9 @@ impl Csv {
 
     /// A value that is not NULL.
     fn cell(&self, column: &Column<'_>, row: usize, lone: bool, line: &mut Text) {
-        if column.is_plain() {
-            return column.text(row, line);
-        }
         match column.str(row) {
             Some(text) if !self.safe && !lone => push_field(text, line),
+            None if column.is_plain() => column.text(row, line),
             _ => {
                 let start = line.len();
                 column.text(row, line);
@@ -92,17 +104,22 @@ fn push_field(text: &str, line: &mut Text) {
 }
 
 fn push_quoted(text: &str, line: &mut Text) {
-    line.push('"');
-    push_marked(text, b'"', [b'"'], line);
-    line.push('"');
+    line.push_with(marked_at_most(text) + 2, |room| {
+        room[0] = b'"';
+        let end = 1 + mark(text, b'"', [b'"'], &mut room[1..]);
+        room[end] = b'"';
+        end + 1
+    });
 }
 
 fn needs_quotes(field: &[u8]) -> bool {
     let blank = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
+    // All that could need them are among the first signs of ASCII, which most fields have none of: one comparison.
     field.is_empty()
-        || blank(field.first())
-        || blank(field.last())
-        || any_byte(field, |b| (b == b',') | (b == b'"') | (b == b'\n') | (b == b'\r'))
+        || any_byte(field, |b| b <= b',')
+            && (blank(field.first())
+                || blank(field.last())
+                || any_byte(field, |b| (b == b',') | (b == b'"') | (b == b'\n') | (b == b'\r')))
 }
 
 /// Tab-separated values.
@@ -127,7 +144,13 @@ impl Rows for Tsv {
         line.push('\n');
     }
 
-    fn row(&self, columns: &[Column<'_>], row: usize, _first: bool, line: &mut Text) {
+    type Line<'a> = &'a [Column<'a>];
+
+    fn line<'a>(&self, columns: &'a [Column<'a>]) -> Self::Line<'a> {
+        columns
+    }
+
+    fn row(&self, columns: &Self::Line<'_>, row: usize, _first: bool, line: &mut Text) {
         for (i, column) in columns.iter().enumerate() {
             separate(i, '\t', line);
             if column.is_null(row) {

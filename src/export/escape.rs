@@ -14,12 +14,17 @@ pub(super) fn push_hex(bytes: &[u8], out: &mut Text) {
 /// Appends a JSON string with its quotes.
 pub(super) fn push_json_string(text: &str, out: &mut Text) {
     out.push('"');
-    if any_byte(text.as_bytes(), |b| (b < 0x20) | (b == b'"') | (b == b'\\')) {
-        push_json_escaped(text, out);
-    } else {
-        out.push_str(text);
-    }
+    push_json_text(text, out);
     out.push('"');
+}
+
+/// Appends a JSON string without its quotes.
+pub(super) fn push_json_text(text: &str, out: &mut Text) {
+    // Beside what must be escaped, `!` and blanks, for one comparison.
+    match any_byte(text.as_bytes(), |b| (b <= b'"') | (b == b'\\')) {
+        true => push_json_escaped(text, out),
+        false => out.push_str(text),
+    }
 }
 
 fn push_json_escaped(text: &str, out: &mut Text) {
@@ -48,36 +53,46 @@ fn push_json_escaped(text: &str, out: &mut Text) {
     out.push_str(&text[done..]);
 }
 
-/// Appends text with a mark before each byte that is one of `marked`; all of them are ASCII. Eight bytes are looked at and copied at once;
-/// what follows the first of them that is marked is copied again.
-pub(super) fn push_marked<const N: usize>(text: &str, mark: u8, marked: [u8; N], out: &mut Text) {
-    const MOST: usize = 128;
-    let (mut rest, mut copy) = (text, [0; 2 * MOST]);
-    while !rest.is_empty() {
-        let (part, after) = rest.split_at(rest.floor_char_boundary(MOST));
-        let (part, mut at, mut length) = (part.as_bytes(), 0, 0);
-        while let Some(eight) = part[at..].first_chunk::<8>() {
-            let found = marked.iter().fold(0, |found, byte| found | equal_bytes(*eight, *byte));
-            // There is room: what is left of the part needs no more than twice its length.
-            copy[length..length + 8].copy_from_slice(eight);
-            match (found.trailing_zeros() / 8) as usize {
-                first @ 0..8 => {
-                    copy[length + first..][..2].copy_from_slice(&[mark, eight[first]]);
-                    (at, length) = (at + first + 1, length + first + 2);
-                }
-                _ => (at, length) = (at + 8, length + 8),
-            }
-        }
-        for &byte in &part[at..] {
-            copy[length] = mark;
-            length += usize::from(marked.contains(&byte));
-            copy[length] = byte;
-            length += 1;
-        }
-        // Whole characters, with marks between them.
-        out.push_whole(&copy[..length]);
-        rest = after;
+/// Appends text with a mark before each byte that is one of `marked`; all of them are ASCII.
+fn push_marked<const N: usize>(text: &str, byte: u8, marked: [u8; N], out: &mut Text) {
+    out.push_with(marked_at_most(text), |room| mark(text, byte, marked, room));
+}
+
+/// The room that [`mark`] needs, in bytes.
+pub(super) fn marked_at_most(text: &str) -> usize {
+    // Eight bytes and a mark are written at once.
+    2 * text.len() + 16
+}
+
+/// Writes text with a mark before each byte that is one of `marked`, and returns the length; all of them are ASCII.
+pub(super) fn mark<const N: usize>(text: &str, byte: u8, marked: [u8; N], room: &mut [u8]) -> usize {
+    let (eights, last) = text.as_bytes().as_chunks::<8>();
+    let mut length = 0;
+    for eight in eights {
+        length += mark_eight(*eight, byte, marked, &mut room[length..]) + 8;
     }
+    let mut eight = [0; 8];
+    eight[..last.len()].copy_from_slice(last);
+    length + mark_eight(eight, byte, marked, &mut room[length..]) + last.len()
+}
+
+/// Writes eight bytes with their marks, and returns how many these are.
+#[inline]
+fn mark_eight<const N: usize>(eight: [u8; 8], byte: u8, marked: [u8; N], room: &mut [u8]) -> usize {
+    let mut found = marked.iter().fold(0, |found, byte| found | equal_bytes(eight, *byte));
+    let mut marks = 0;
+    room[..8].copy_from_slice(&eight);
+    // Each mark moves what follows it.
+    while found != 0 {
+        let before = found.trailing_zeros() & !7;
+        let rest = (u64::from_le_bytes(eight) >> before).to_le_bytes();
+        let room = &mut room[marks + before as usize / 8..][..9];
+        room[0] = byte;
+        room[1..].copy_from_slice(&rest);
+        found &= found - 1;
+        marks += 1;
+    }
+    marks
 }
 
 /// The highest bit of each of eight bytes that is equal to `byte`; the first of them is the lowest.

@@ -13,6 +13,7 @@ use crate::error::Result;
 
 use super::columns::refuse_duplicates;
 use super::escape::push_json_string;
+use super::line::Line;
 use super::rows::Rows;
 use super::text::Text;
 use super::value::Column;
@@ -35,10 +36,16 @@ struct Array {
 }
 
 impl Rows for Array {
-    fn row(&self, columns: &[Column<'_>], row: usize, first: bool, line: &mut Text) {
+    type Line<'a> = Line<Cell<'a>>;
+
+    fn line<'a>(&self, columns: &'a [Column<'a>]) -> Self::Line<'a> {
+        object(&self.keys, columns)
+    }
+
+    fn row(&self, line: &Self::Line<'_>, row: usize, first: bool, out: &mut Text) {
         // A line is ended by what follows it, because only then is it known whether a comma belongs there.
-        line.push_str(if first { "[\n" } else { ",\n" });
-        push_object(&self.keys, columns, row, line);
+        out.push_str(if first { "[\n" } else { ",\n" });
+        line.push(out, |cell, out| cell.push(row, out));
     }
 
     fn tail(&self, any: bool, line: &mut Text) {
@@ -51,9 +58,16 @@ struct Lines {
 }
 
 impl Rows for Lines {
-    fn row(&self, columns: &[Column<'_>], row: usize, _first: bool, line: &mut Text) {
-        push_object(&self.keys, columns, row, line);
-        line.push('\n');
+    type Line<'a> = Line<Cell<'a>>;
+
+    fn line<'a>(&self, columns: &'a [Column<'a>]) -> Self::Line<'a> {
+        let mut line = object(&self.keys, columns);
+        line.same("\n");
+        line
+    }
+
+    fn row(&self, line: &Self::Line<'_>, row: usize, _first: bool, out: &mut Text) {
+        line.push(out, |cell, out| cell.push(row, out));
     }
 }
 
@@ -79,22 +93,50 @@ fn keys(schema: &Schema, style: &Style) -> Vec<Key> {
         .collect()
 }
 
-fn push_object(keys: &[Key], columns: &[Column<'_>], row: usize, line: &mut Text) {
+/// A value, by what is known of its column.
+enum Cell<'a> {
+    /// The quotes around it stand in the line.
+    Quoted(&'a Column<'a>),
+    /// A number that is a string.
+    Number(&'a Column<'a>),
+    Other(&'a Column<'a>),
+}
+
+fn object<'a>(keys: &[Key], columns: &'a [Column<'a>]) -> Line<Cell<'a>> {
+    let mut line = Line::default();
     if keys.is_empty() {
-        line.push('{');
+        line.same("{");
     }
     for (key, column) in keys.iter().zip(columns) {
-        line.push_str(&key.text);
-        let quoted = key.quoted && !column.is_null(row);
-        if quoted {
-            line.push('"');
-        }
-        column.json(row, line);
-        if quoted {
-            line.push('"');
+        line.same(&key.text);
+        match column.word() {
+            Some(word) => line.same(&format!("\"{word}\"")),
+            None if column.is_quoted() => {
+                line.same("\"");
+                line.cell(Cell::Quoted(column));
+                line.same("\"");
+            }
+            None if key.quoted => line.cell(Cell::Number(column)),
+            None => line.cell(Cell::Other(column)),
         }
     }
-    line.push('}');
+    line.same("}");
+    line
+}
+
+impl Cell<'_> {
+    #[inline]
+    fn push(&self, row: usize, out: &mut Text) {
+        match self {
+            Cell::Quoted(column) => column.json_text(row, out),
+            Cell::Number(column) if !column.is_null(row) => {
+                out.push('"');
+                column.json(row, out);
+                out.push('"');
+            }
+            Cell::Number(column) | Cell::Other(column) => column.json(row, out),
+        }
+    }
 }
 
 #[cfg(test)]

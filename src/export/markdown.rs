@@ -35,11 +35,17 @@ impl Rows for Markdown {
         line.push_str("|\n");
     }
 
-    fn row(&self, columns: &[Column<'_>], row: usize, _first: bool, line: &mut Text) {
+    type Line<'a> = &'a [Column<'a>];
+
+    fn line<'a>(&self, columns: &'a [Column<'a>]) -> Self::Line<'a> {
+        columns
+    }
+
+    fn row(&self, columns: &Self::Line<'_>, row: usize, _first: bool, line: &mut Text) {
         if columns.is_empty() {
             return;
         }
-        for column in columns {
+        for column in *columns {
             line.push_str("| ");
             if !column.is_null(row) {
                 let start = line.len();

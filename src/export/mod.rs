@@ -28,6 +28,7 @@ mod html;
 mod ipc;
 mod json;
 mod layout;
+mod line;
 mod markdown;
 mod nested;
 mod output;

@@ -23,21 +23,28 @@ const MAKERS: usize = 2;
 const BATCHES: usize = 2;
 /// Rows of a batch that is not worth handing over.
 const FEW: usize = 1024;
-/// Bytes that a thread hands over at once, and the row that goes beyond.
-const PART_BYTES: usize = 1 << 20;
+/// Bytes that a thread hands over and another writes at once, and the row that goes beyond. Where more is written at once, a system may
+/// look for large pieces of memory to keep it in, and take several times as long.
+const PART_BYTES: usize = 512 << 10;
 /// Parts of each thread that wait to be written.
-const PARTS: usize = 4;
+const PARTS: usize = 8;
 
-/// How one format writes rows. Each call appends to `line` and ends what it appends.
+/// How one format writes rows. Each call appends to a text and ends what it appends.
 pub(super) trait Rows: Send + Sync + 'static {
     /// What comes before the first row.
-    fn head(&self, _schema: &Schema, _line: &mut Text) {}
+    fn head(&self, _schema: &Schema, _out: &mut Text) {}
+
+    /// What the rows of a batch are written from.
+    type Line<'a>;
+
+    /// Looks at the columns of a batch.
+    fn line<'a>(&'a self, columns: &'a [Column<'a>]) -> Self::Line<'a>;
 
     /// One row; `first` says that none was before it.
-    fn row(&self, columns: &[Column<'_>], row: usize, first: bool, line: &mut Text);
+    fn row(&self, line: &Self::Line<'_>, row: usize, first: bool, out: &mut Text);
 
     /// What comes after the last row, if there was `any`.
-    fn tail(&self, _any: bool, _line: &mut Text) {}
+    fn tail(&self, _any: bool, _out: &mut Text) {}
 }
 
 /// Starts an answer: writes the head, so that an empty answer has one.
@@ -174,12 +181,13 @@ impl<R: Rows> Texts<R> {
     /// Hands over the text of a batch in parts, and with each whether it is the last.
     fn make<E>(&self, batch: &Batch, mut out: impl FnMut(Text, bool) -> Result<(), E>) -> Result<(), E> {
         let columns: Vec<Column<'_>> = batch.rows.columns().iter().map(Column::new).collect();
+        let line = self.format.line(&columns);
         let mut text = self.empty();
         for row in 0..batch.rows.num_rows() {
             if text.len() >= PART_BYTES {
                 out(std::mem::replace(&mut text, self.empty()), false)?;
             }
-            self.format.row(&columns, row, row == 0 && batch.is_first, &mut text);
+            self.format.row(&line, row, row == 0 && batch.is_first, &mut text);
         }
         out(text, true)
     }

@@ -5,50 +5,77 @@ use std::fmt;
 
 /// UTF-8, as long as each addition is.
 #[derive(Debug, Default)]
-pub(super) struct Text(Vec<u8>);
+pub(super) struct Text {
+    /// The text, and after it room that may be written to at once.
+    bytes: Vec<u8>,
+    len: usize,
+}
 
 impl Text {
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.len
     }
 
     pub fn clear(&mut self) {
-        self.0.clear();
+        self.len = 0;
     }
 
     #[inline]
     pub fn push(&mut self, character: char) {
         match u8::try_from(character) {
-            Ok(ascii @ 0..128) => self.0.push(ascii),
+            Ok(ascii @ 0..128) => self.push_whole(&[ascii]),
             _ => self.push_str(character.encode_utf8(&mut [0; 4])),
         }
     }
 
     #[inline]
     pub fn push_str(&mut self, text: &str) {
-        self.0.extend_from_slice(text.as_bytes());
+        self.push_whole(text.as_bytes());
     }
 
     /// Appends bytes that are whole characters of UTF-8.
     #[inline]
     pub fn push_whole(&mut self, bytes: &[u8]) {
-        debug_assert!(std::str::from_utf8(bytes).is_ok(), "{bytes:?} are no text");
-        self.0.extend_from_slice(bytes);
+        self.push_with(bytes.len(), |room| {
+            room[..bytes.len()].copy_from_slice(bytes);
+            bytes.len()
+        });
+    }
+
+    /// Appends as many bytes as `fill` returns of those that it writes into room for at least `most`; they are whole characters of UTF-8.
+    #[inline]
+    pub fn push_with(&mut self, most: usize, fill: impl FnOnce(&mut [u8]) -> usize) {
+        if self.bytes.len() - self.len < most {
+            self.grow(most);
+        }
+        let pushed = fill(&mut self.bytes[self.len..]);
+        self.len += pushed;
+        debug_assert!(std::str::from_utf8(&self.bytes[self.len - pushed..self.len]).is_ok(), "no text");
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn grow(&mut self, most: usize) {
+        self.bytes.resize((self.len + most).max(2 * self.len), 0);
     }
 
     /// What was appended since it had this length.
     pub fn since(&self, start: usize) -> &str {
-        std::str::from_utf8(&self.0[start..]).expect("only text was appended")
+        std::str::from_utf8(&self.as_ref()[start..]).expect("only text was appended")
     }
 
     /// Takes that out.
     pub fn split_off(&mut self, start: usize) -> String {
-        String::from_utf8(self.0.split_off(start)).expect("only text was appended")
+        let text = self.since(start).to_owned();
+        self.len = start;
+        text
     }
 
     /// Puts a text in where the text had this length.
     pub fn insert_str(&mut self, at: usize, text: &str) {
-        self.0.splice(at..at, text.bytes());
+        let after = self.split_off(at);
+        self.push_str(text);
+        self.push_str(&after);
     }
 
     pub fn as_str(&self) -> &str {
@@ -65,7 +92,7 @@ impl fmt::Write for Text {
 
 impl AsRef<[u8]> for Text {
     fn as_ref(&self) -> &[u8] {
-        &self.0
+        &self.bytes[..self.len]
     }
 }
 

@@ -9,12 +9,14 @@ use super::text::Text;
 
 const DAY: i64 = 86_400;
 const NANOS: i64 = 1_000_000_000;
-/// The numbers from 0 to 99 in two digits.
-const PAIRS: [[u8; 2]; 100] = pairs();
+/// An instant without its digits.
+const FORM: &[u8; 19] = b"0000-00-00T00:00:00";
+/// The numbers from 0 to 99 in two digits; so many that seven bits cannot be too large.
+const PAIRS: [[u8; 2]; 128] = pairs();
 
-const fn pairs() -> [[u8; 2]; 100] {
-    let (mut pairs, mut number) = ([[0; 2]; 100], 0);
-    while number < pairs.len() {
+const fn pairs() -> [[u8; 2]; 128] {
+    let (mut pairs, mut number) = ([[0; 2]; 128], 0);
+    while number < 100 {
         pairs[number] = [b'0' + (number / 10) as u8, b'0' + (number % 10) as u8];
         number += 1;
     }
@@ -33,14 +35,21 @@ pub(super) fn push_timestamp(value: i64, unit: TimeUnit, out: &mut Text) {
     };
     // The usual ones as a whole.
     let (year, clock) = (year as u32, clock as u32);
-    let pair = |number: u32| PAIRS[number as usize % PAIRS.len()];
-    let [[a, b], [c, d], [e, f], [g, h]] = [year / 100, year % 100, month, day].map(pair);
-    let [[i, j], [k, l], [m, n]] = [clock / 3600, clock / 60 % 60, clock % 60].map(pair);
-    let text = [a, b, c, d, b'-', e, f, b'-', g, h, b'T', i, j, b':', k, l, b':', m, n, b'Z'];
-    if nanos == 0 {
-        return out.push_whole(&text);
-    }
-    out.push_whole(&text[..text.len() - 1]);
+    out.push_with(FORM.len(), |room| {
+        let room = &mut room[..FORM.len()];
+        room.copy_from_slice(FORM);
+        let mut pair = |at: usize, number: u32| {
+            room[at..at + 2].copy_from_slice(&PAIRS[number as usize % PAIRS.len()]);
+        };
+        pair(0, year / 100);
+        pair(2, year % 100);
+        pair(5, month);
+        pair(8, day);
+        pair(11, clock / 3600);
+        pair(14, clock / 60 % 60);
+        pair(17, clock % 60);
+        FORM.len()
+    });
     push_fraction(nanos, out);
     out.push('Z');
 }
@@ -154,20 +163,22 @@ fn per_second(unit: TimeUnit) -> i64 {
     }
 }
 
-/// Year, month and day in the Gregorian calendar: Howard Hinnant's `civil_from_days`.
+/// Year, month and day in the Gregorian calendar, as Cassio Neri and Lorenz Schneider found them to be reached with few multiplications:
+/// [Euclidean affine functions and their application to calendar algorithms](https://doi.org/10.1002/spe.3172).
 fn civil(days: i64) -> (i64, u32, u32) {
     // Years begin in March here, so that the leap day comes last.
     let days = days + 719_468;
     let era = days.div_euclid(146_097);
-    // Divisions of 32 bits are cheaper.
     let day_of_era = days.rem_euclid(146_097) as u32;
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
-    let year = i64::from(year_of_era) + era * 400 + i64::from(month <= 2);
-    (year, month, day)
+    let quarters = 4 * day_of_era + 3;
+    let (century, day_of_century) = (quarters / 146_097, quarters % 146_097 / 4);
+    let product = 2_939_745 * u64::from(4 * day_of_century + 3);
+    let (year_of_century, day_of_year) = ((product >> 32) as u32, product as u32 / 2_939_745 / 4);
+    let line = 2_141 * day_of_year + 197_913;
+    let (shifted, day) = (line >> 16, (line & 0xffff) / 2_141 + 1);
+    let next_year = day_of_year >= 306;
+    let year = 400 * era + i64::from(100 * century + year_of_century + u32::from(next_year));
+    (year, if next_year { shifted - 12 } else { shifted }, day)
 }
 
 /// Appends a number below 10⁹, with zeros in front.

@@ -18,7 +18,7 @@ use arrow::array::{
 use arrow::buffer::NullBuffer;
 use arrow::datatypes::{DataType, TimeUnit, i256};
 
-use super::escape::{push_hex, push_json_string};
+use super::escape::{push_hex, push_json_string, push_json_text};
 use super::nested;
 use super::text::Text;
 use super::time::{push_date, push_duration, push_interval, push_time, push_timestamp};
@@ -77,12 +77,27 @@ pub(super) enum Cells<'a> {
 
 impl<'a> Column<'a> {
     pub(super) fn new(array: &'a ArrayRef) -> Self {
-        Column { cells: cells(array), nulls: array.logical_nulls() }
+        let nulls = array.logical_nulls().filter(|nulls| nulls.null_count() > 0);
+        Column { cells: cells(array), nulls }
     }
 
     #[inline]
     pub(super) fn is_null(&self, row: usize) -> bool {
         self.nulls.as_ref().is_some_and(|nulls| nulls.is_null(row))
+    }
+
+    /// The word that is in every row, if one is.
+    pub(super) fn word(&self) -> Option<&'a str> {
+        match self.cells {
+            Cells::Word(word) => Some(word),
+            _ => None,
+        }
+    }
+
+    /// Whether every value is a text or a time, and none is NULL: in JSON, all of them stand in quotes.
+    pub(super) fn is_quoted(&self) -> bool {
+        let texts = matches!(self.cells, Cells::Text(_) | Cells::LargeText(_) | Cells::TextView(_));
+        self.nulls.is_none() && (texts || matches!(self.cells, Cells::Timestamp(..)))
     }
 
     /// Whether no value's text has anything that any format would quote or escape.
@@ -131,10 +146,48 @@ impl<'a> Column<'a> {
                 }
             }
             Cells::List(..) | Cells::Map(..) | Cells::Struct(_) => self.json(row, out),
-            cells => match cells.push_number(row, out) {
-                true => {}
-                false => cells.push_time(row, out),
+            Cells::Boolean(array) => out.push_str(if array.value(row) { "true" } else { "false" }),
+            Cells::Int8(values) => push_integer(values[row].into(), out),
+            Cells::Int16(values) => push_integer(values[row].into(), out),
+            Cells::Int32(values) => push_integer(values[row].into(), out),
+            Cells::Int64(values) => push_integer(values[row], out),
+            Cells::UInt8(values) => push_integer(values[row].into(), out),
+            Cells::UInt16(values) => push_integer(values[row].into(), out),
+            Cells::UInt32(values) => push_integer(values[row].into(), out),
+            Cells::UInt64(values) => push_unsigned(values[row], out),
+            Cells::Float16(values) => push_float(values[row].to_f32(), out),
+            Cells::Float32(values) => push_float(values[row], out),
+            Cells::Float64(values) => push_float(values[row], out),
+            Cells::Decimal32(values, scale) => push_decimal(values[row], *scale, out),
+            Cells::Decimal64(values, scale) => push_decimal(values[row], *scale, out),
+            Cells::Decimal128(values, scale) => push_decimal(values[row], *scale, out),
+            Cells::Decimal256(values, scale) => push_decimal(values[row], *scale, out),
+            Cells::Timestamp(values, unit) => push_timestamp(values[row], *unit, out),
+            Cells::Date32(values) => push_date(values[row].into(), out),
+            Cells::Date64(values) => match values[row] % units::DAY_MILLIS {
+                0 => push_date(values[row] / units::DAY_MILLIS, out),
+                _ => push_timestamp(values[row], TimeUnit::Millisecond, out),
             },
+            Cells::Time32(values, unit) => push_time(values[row].into(), *unit, out),
+            Cells::Time64(values, unit) => push_time(values[row], *unit, out),
+            Cells::Duration(values, unit) => push_duration(values[row], *unit, out),
+            Cells::Months(values) => push_interval(values[row], 0, 0, out),
+            Cells::DayTime(values) => {
+                let nanos = i64::from(values[row].milliseconds) * 1_000_000;
+                push_interval(0, values[row].days, nanos, out);
+            }
+            Cells::MonthDayNano(values) => {
+                let value = values[row];
+                push_interval(value.months, value.days, value.nanoseconds, out);
+            }
+        }
+    }
+
+    /// Appends what stands between the quotes of a row's value [in JSON](Column::is_quoted).
+    pub(super) fn json_text(&self, row: usize, out: &mut Text) {
+        match self.str(row) {
+            Some(text) => push_json_text(text, out),
+            None => self.text(row, out),
         }
     }
 
@@ -156,7 +209,7 @@ impl<'a> Column<'a> {
                 None => out.push_str("null"),
             },
             cells if cells.is_infinite(row) => out.push_str("null"),
-            cells if cells.push_number(row, out) => {}
+            cells if cells.are_numbers() => self.text(row, out),
             // Neither times nor hexadecimal nor words have anything to escape.
             _ => {
                 out.push('"');
@@ -168,52 +221,15 @@ impl<'a> Column<'a> {
 }
 
 impl Cells<'_> {
-    /// Appends what is a number or a boolean, and tells whether it was one.
-    fn push_number(&self, row: usize, out: &mut Text) -> bool {
-        match self {
-            Cells::Boolean(array) => out.push_str(if array.value(row) { "true" } else { "false" }),
-            Cells::Int8(values) => push_integer(values[row].into(), out),
-            Cells::Int16(values) => push_integer(values[row].into(), out),
-            Cells::Int32(values) => push_integer(values[row].into(), out),
-            Cells::Int64(values) => push_integer(values[row], out),
-            Cells::UInt8(values) => push_integer(values[row].into(), out),
-            Cells::UInt16(values) => push_integer(values[row].into(), out),
-            Cells::UInt32(values) => push_integer(values[row].into(), out),
-            Cells::UInt64(values) => push_unsigned(values[row], out),
-            Cells::Float16(values) => push_float(values[row].to_f32(), out),
-            Cells::Float32(values) => push_float(values[row], out),
-            Cells::Float64(values) => push_float(values[row], out),
-            Cells::Decimal32(values, scale) => push_decimal(values[row], *scale, out),
-            Cells::Decimal64(values, scale) => push_decimal(values[row], *scale, out),
-            Cells::Decimal128(values, scale) => push_decimal(values[row], *scale, out),
-            Cells::Decimal256(values, scale) => push_decimal(values[row], *scale, out),
-            _ => return false,
-        }
-        true
-    }
-
-    fn push_time(&self, row: usize, out: &mut Text) {
-        match self {
-            Cells::Timestamp(values, unit) => push_timestamp(values[row], *unit, out),
-            Cells::Date32(values) => push_date(values[row].into(), out),
-            Cells::Date64(values) => match values[row] % units::DAY_MILLIS {
-                0 => push_date(values[row] / units::DAY_MILLIS, out),
-                _ => push_timestamp(values[row], TimeUnit::Millisecond, out),
-            },
-            Cells::Time32(values, unit) => push_time(values[row].into(), *unit, out),
-            Cells::Time64(values, unit) => push_time(values[row], *unit, out),
-            Cells::Duration(values, unit) => push_duration(values[row], *unit, out),
-            Cells::Months(values) => push_interval(values[row], 0, 0, out),
-            Cells::DayTime(values) => {
-                let nanos = i64::from(values[row].milliseconds) * 1_000_000;
-                push_interval(0, values[row].days, nanos, out);
-            }
-            Cells::MonthDayNano(values) => {
-                let value = values[row];
-                push_interval(value.months, value.days, value.nanoseconds, out);
-            }
-            _ => {}
-        }
+    /// Whether JSON has them without quotes.
+    fn are_numbers(&self) -> bool {
+        let integers = matches!(self, Cells::Int8(_) | Cells::Int16(_) | Cells::Int32(_) | Cells::Int64(_));
+        let unsigned =
+            matches!(self, Cells::UInt8(_) | Cells::UInt16(_) | Cells::UInt32(_) | Cells::UInt64(_));
+        let floats = matches!(self, Cells::Float16(_) | Cells::Float32(_) | Cells::Float64(_));
+        let short = matches!(self, Cells::Decimal32(..) | Cells::Decimal64(..));
+        let long = matches!(self, Cells::Decimal128(..) | Cells::Decimal256(..));
+        integers || unsigned || floats || short || long || matches!(self, Cells::Boolean(_))
     }
 
     fn is_infinite(&self, row: usize) -> bool {
