@@ -8,7 +8,7 @@
 use arrow::datatypes::Schema;
 
 use super::Style;
-use super::escape::{any_byte, mark, marked_at_most};
+use super::escape::{any_byte, push_marked};
 use super::line::Line;
 use super::rows::Rows;
 use super::text::Text;
@@ -104,12 +104,9 @@ fn push_field(text: &str, line: &mut Text) {
 }
 
 fn push_quoted(text: &str, line: &mut Text) {
-    line.push_with(marked_at_most(text) + 2, |room| {
-        room[0] = b'"';
-        let end = 1 + mark(text, b'"', [b'"'], &mut room[1..]);
-        room[end] = b'"';
-        end + 1
-    });
+    line.push('"');
+    push_marked(text, b'"', [b'"'], line);
+    line.push('"');
 }
 
 fn needs_quotes(field: &[u8]) -> bool {

@@ -53,46 +53,46 @@ fn push_json_escaped(text: &str, out: &mut Text) {
     out.push_str(&text[done..]);
 }
 
-/// Appends text with a mark before each byte that is one of `marked`; all of them are ASCII.
-fn push_marked<const N: usize>(text: &str, byte: u8, marked: [u8; N], out: &mut Text) {
-    out.push_with(marked_at_most(text), |room| mark(text, byte, marked, room));
+/// Appends text with a sign before each byte that is one of `marked`; all of them are ASCII, and none is NUL.
+pub(super) fn push_marked<const N: usize>(mut text: &str, sign: u8, marked: [u8; N], out: &mut Text) {
+    // Room is made for twice as much; of a long text in pieces.
+    const PIECE: usize = 64 << 10;
+    while !text.is_empty() {
+        let (piece, rest) = text.split_at(text.floor_char_boundary(PIECE));
+        // Eight bytes and a sign are written at once.
+        out.push_with(2 * piece.len() + 16, |room| mark(piece.as_bytes(), sign, marked, room));
+        text = rest;
+    }
 }
 
-/// The room that [`mark`] needs, in bytes.
-pub(super) fn marked_at_most(text: &str) -> usize {
-    // Eight bytes and a mark are written at once.
-    2 * text.len() + 16
-}
-
-/// Writes text with a mark before each byte that is one of `marked`, and returns the length; all of them are ASCII.
-pub(super) fn mark<const N: usize>(text: &str, byte: u8, marked: [u8; N], room: &mut [u8]) -> usize {
-    let (eights, last) = text.as_bytes().as_chunks::<8>();
+fn mark<const N: usize>(text: &[u8], sign: u8, marked: [u8; N], room: &mut [u8]) -> usize {
+    let (eights, last) = text.as_chunks::<8>();
     let mut length = 0;
     for eight in eights {
-        length += mark_eight(*eight, byte, marked, &mut room[length..]) + 8;
+        length += mark_eight(*eight, sign, marked, &mut room[length..]) + 8;
     }
     let mut eight = [0; 8];
     eight[..last.len()].copy_from_slice(last);
-    length + mark_eight(eight, byte, marked, &mut room[length..]) + last.len()
+    length + mark_eight(eight, sign, marked, &mut room[length..]) + last.len()
 }
 
-/// Writes eight bytes with their marks, and returns how many these are.
+/// Writes eight bytes with their signs, and returns how many these are.
 #[inline]
-fn mark_eight<const N: usize>(eight: [u8; 8], byte: u8, marked: [u8; N], room: &mut [u8]) -> usize {
+fn mark_eight<const N: usize>(eight: [u8; 8], sign: u8, marked: [u8; N], room: &mut [u8]) -> usize {
     let mut found = marked.iter().fold(0, |found, byte| found | equal_bytes(eight, *byte));
-    let mut marks = 0;
+    let mut signs = 0;
     room[..8].copy_from_slice(&eight);
-    // Each mark moves what follows it.
+    // Each sign moves what follows it.
     while found != 0 {
         let before = found.trailing_zeros() & !7;
-        let rest = (u64::from_le_bytes(eight) >> before).to_le_bytes();
-        let room = &mut room[marks + before as usize / 8..][..9];
-        room[0] = byte;
-        room[1..].copy_from_slice(&rest);
+        let after = (u64::from_le_bytes(eight) >> before).to_le_bytes();
+        let place = &mut room[signs + before as usize / 8..][..9];
+        place[0] = sign;
+        place[1..].copy_from_slice(&after);
         found &= found - 1;
-        marks += 1;
+        signs += 1;
     }
-    marks
+    signs
 }
 
 /// The highest bit of each of eight bytes that is equal to `byte`; the first of them is the lowest.

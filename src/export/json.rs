@@ -74,7 +74,7 @@ impl Rows for Lines {
 /// A key as it stands before each value, `{"first":` or `,"second":`, and whether its numbers are strings.
 struct Key {
     text: String,
-    quoted: bool,
+    as_text: bool,
 }
 
 fn keys(schema: &Schema, style: &Style) -> Vec<Key> {
@@ -88,7 +88,7 @@ fn keys(schema: &Schema, style: &Style) -> Vec<Key> {
             key.push(if i == 0 { '{' } else { ',' });
             push_json_string(name, &mut key);
             key.push(':');
-            Key { text: key.as_str().into(), quoted: style.numbers_as_text && wide(field.data_type()) }
+            Key { text: key.as_str().into(), as_text: style.numbers_as_text && wide(field.data_type()) }
         })
         .collect()
 }
@@ -116,7 +116,7 @@ fn object<'a>(keys: &[Key], columns: &'a [Column<'a>]) -> Line<Cell<'a>> {
                 line.cell(Cell::Quoted(column));
                 line.same("\"");
             }
-            None if key.quoted => line.cell(Cell::Number(column)),
+            None if key.as_text => line.cell(Cell::Number(column)),
             None => line.cell(Cell::Other(column)),
         }
     }

@@ -29,13 +29,13 @@ const PART_BYTES: usize = 512 << 10;
 /// Parts of each thread that wait to be written.
 const PARTS: usize = 8;
 
-/// How one format writes rows. Each call appends to a text and ends what it appends.
+/// How one format writes rows. What is appended to `out` is ended, too.
 pub(super) trait Rows: Send + Sync + 'static {
-    /// What comes before the first row.
-    fn head(&self, _schema: &Schema, _out: &mut Text) {}
-
     /// What the rows of a batch are written from.
     type Line<'a>;
+
+    /// What comes before the first row.
+    fn head(&self, _schema: &Schema, _out: &mut Text) {}
 
     /// Looks at the columns of a batch.
     fn line<'a>(&'a self, columns: &'a [Column<'a>]) -> Self::Line<'a>;

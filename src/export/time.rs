@@ -234,6 +234,16 @@ mod tests {
         assert_eq!(out.as_str(), "P-178956970Y-8M2147483647DT2562047H47M16.854775807S");
     }
 
+    #[test]
+    fn every_day_of_an_era_is_that_of_chrono() {
+        use chrono::{Datelike, NaiveDate};
+        let first = NaiveDate::from_ymd_opt(1970, 1, 1).unwrap();
+        for days in -150_000..150_000 {
+            let date = first + TimeDelta::days(days);
+            assert_eq!(civil(days), (date.year().into(), date.month(), date.day()));
+        }
+    }
+
     proptest! {
         #[test]
         fn instants_read_as_chrono_writes_them(micros in -9_000_000_000_000_000_i64..300_000_000_000_000_000) {
@@ -243,7 +253,7 @@ mod tests {
         }
 
         #[test]
-        fn days_follow_one_another(days in -1_000_000_000_i64..1_000_000_000) {
+        fn days_far_away_follow_one_another(days in -1_000_000_000_i64..1_000_000_000) {
             let (year, month, day) = civil(days);
             let next = civil(days + 1);
             let follows = next == (year, month, day + 1)

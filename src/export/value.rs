@@ -209,7 +209,7 @@ impl<'a> Column<'a> {
                 None => out.push_str("null"),
             },
             cells if cells.is_infinite(row) => out.push_str("null"),
-            cells if cells.are_numbers() => self.text(row, out),
+            cells if cells.are_bare() => self.text(row, out),
             // Neither times nor hexadecimal nor words have anything to escape.
             _ => {
                 out.push('"');
@@ -222,7 +222,7 @@ impl<'a> Column<'a> {
 
 impl Cells<'_> {
     /// Whether JSON has them without quotes.
-    fn are_numbers(&self) -> bool {
+    fn are_bare(&self) -> bool {
         let integers = matches!(self, Cells::Int8(_) | Cells::Int16(_) | Cells::Int32(_) | Cells::Int64(_));
         let unsigned =
             matches!(self, Cells::UInt8(_) | Cells::UInt16(_) | Cells::UInt32(_) | Cells::UInt64(_));

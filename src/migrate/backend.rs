@@ -258,7 +258,7 @@ impl Migration<'_> {
             car_place: &car_place,
         };
         let schema = merge.schema();
-        let encoded = encode(targets, &schema, self.progress, || merge.next())?;
+        let mut encoded = encode(targets, &schema, self.progress, || merge.next())?;
         encoded.prove(&mappings_place, &car_place)?;
         Ok(encoded)
     }

@@ -124,9 +124,10 @@ impl Mappings {
     ///
     /// # Errors
     /// [`Error::Unproved`] if they differ.
-    pub fn prove(&self, place: &Path) -> Result<()> {
-        let Target::File(written) = &self.target else { return Ok(()) };
-        let problem = match self.read(written.staged.read_back()?) {
+    pub fn prove(&mut self, place: &Path) -> Result<()> {
+        let Target::File(written) = &mut self.target else { return Ok(()) };
+        let file = written.staged.read_back()?;
+        let problem = match self.read(file) {
             Ok(problem) => problem,
             Err(error) => Some(error.to_string()),
         };
@@ -187,7 +188,7 @@ impl Encoded {
     ///
     /// # Errors
     /// [`Error::Unproved`] if they differ.
-    pub fn prove(&self, mappings_place: &Path, car_place: &Path) -> Result<()> {
+    pub fn prove(&mut self, mappings_place: &Path, car_place: &Path) -> Result<()> {
         thread::scope(|scope| {
             let car = scope.spawn(|| self.car.prove(car_place));
             self.mappings.prove(mappings_place)?;

@@ -82,7 +82,7 @@ pub(super) fn car_of(
         (Some(file), Mode::Apply) => Target::of(StagedFile::beside(file)?),
         _ => Target::new(&place, options.mode)?,
     };
-    let written = write_car(target, options.car_format, made_at(backend), || {
+    let mut written = write_car(target, options.car_format, made_at(backend), || {
         let batch = merge.next().map_err(Stop::Rows)?;
         let rows = batch.as_ref().map_or(0, |batch| batch.num_rows() as u64);
         progress.wrote(rows).map_err(Stop::Rows)?;

@@ -113,7 +113,7 @@ fn write(session: &Session, backend: &BackendDir, options: &Options, progress: &
     let mut merge = Merge::keeping_all(sorter.finish(), name)?;
     let target = Target::beside(&place, options.mode)?;
     let root = backend.files().first().and_then(|file| parquet::car_root(&parquet::footer(&file.path).ok()?));
-    let written =
+    let mut written =
         Written::write(target, &merge.schema(), made_at(backend), || Ok(root), &place, || merge.next())?;
     if written.rows != existing.rows {
         let problem = format!("{} mappings instead of {}", written.rows, existing.rows);

@@ -134,7 +134,7 @@ fn from_car(
         car_place: &car_place,
     };
     let schema = merge.schema();
-    let encoded = encode(targets, &schema, progress, || merge.next())?;
+    let mut encoded = encode(targets, &schema, progress, || merge.next())?;
     encoded.prove(&mappings_place, &car_place)?;
     let mut restored =
         Restored { from: source.into(), rows: Some(encoded.mappings.rows), ..Restored::default() };

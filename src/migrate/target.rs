@@ -110,7 +110,7 @@ impl Target {
     ///
     /// # Errors
     /// [`Error::Unproved`] if they differ.
-    pub fn prove(&self, place: &Path) -> Result<()> {
+    pub fn prove(&mut self, place: &Path) -> Result<()> {
         let Target::File(written) = self else { return Ok(()) };
         match written.bytes.compare(written.staged.read_back()?) {
             Ok(None) => Ok(()),

@@ -100,12 +100,11 @@ impl StagedFile {
     }
 
     /// Waits until what was written is on the disk, and opens it for reading: nothing is published unproved.
-    pub fn read_back(&self) -> Result<File> {
+    pub fn read_back(&mut self) -> Result<File> {
         let failed = |source| Error::Write { path: self.target.clone(), source };
-        match &self.sink {
-            // What the write-back could not bring there is told when it is published.
-            Sink::Beside(file, _) => {
-                file.as_file().sync_all().map_err(failed)?;
+        match &mut self.sink {
+            Sink::Beside(file, writeback) => {
+                writeback.settle().and_then(|()| file.as_file().sync_all()).map_err(failed)?;
                 file.reopen().map_err(failed)
             }
             Sink::Direct(_) => Err(failed(io::ErrorKind::Unsupported.into())),
