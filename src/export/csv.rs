@@ -24,19 +24,19 @@ pub(super) struct Csv {
 }
 
 impl Rows for Csv {
-    fn head(&self, schema: &Schema, line: &mut Text) {
-        if self.bom {
-            line.push('\u{feff}');
-        }
-        for (i, field) in schema.fields().iter().enumerate() {
-            separate(i, ',', line);
-            push_field(field.name(), line);
-        }
-        line.push('\n');
-    }
-
     /// The cells, and whether it is only one.
     type Line<'a> = (Line<&'a Column<'a>>, bool);
+
+    fn head(&self, schema: &Schema, out: &mut Text) {
+        if self.bom {
+            out.push('\u{feff}');
+        }
+        for (i, field) in schema.fields().iter().enumerate() {
+            separate(i, ',', out);
+            push_field(field.name(), out);
+        }
+        out.push('\n');
+    }
 
     fn line<'a>(&self, columns: &'a [Column<'a>]) -> Self::Line<'a> {
         let mut line = Line::default();
@@ -68,20 +68,20 @@ impl Csv {
     }
 
     /// A value that is not NULL.
-    fn cell(&self, column: &Column<'_>, row: usize, lone: bool, line: &mut Text) {
+    fn cell(&self, column: &Column<'_>, row: usize, lone: bool, out: &mut Text) {
         match column.str(row) {
-            Some(text) if !self.safe && !lone => push_field(text, line),
-            None if column.is_plain() => column.text(row, line),
+            Some(text) if !self.safe && !lone => push_field(text, out),
+            None if column.is_plain() => column.text(row, out),
             _ => {
-                let start = line.len();
-                column.text(row, line);
+                let start = out.len();
+                column.text(row, out);
                 if self.safe {
-                    defuse_from(start, line);
+                    defuse_from(start, out);
                 }
-                let text = line.split_off(start);
+                let text = out.split_off(start);
                 match lone && text == LONE_NULL {
-                    true => push_quoted(&text, line),
-                    false => push_field(&text, line),
+                    true => push_quoted(&text, out),
+                    false => push_field(&text, out),
                 }
             }
         }
@@ -89,24 +89,24 @@ impl Csv {
 }
 
 /// Puts a quote before what a spreadsheet would run.
-fn defuse_from(start: usize, line: &mut Text) {
-    if line.since(start).starts_with(['=', '+', '-', '@', '\t', '\r']) {
-        line.insert_str(start, "'");
+fn defuse_from(start: usize, out: &mut Text) {
+    if out.since(start).starts_with(['=', '+', '-', '@', '\t', '\r']) {
+        out.insert_str(start, "'");
     }
 }
 
 /// Appends a field, in quotes if it needs them.
-fn push_field(text: &str, line: &mut Text) {
+fn push_field(text: &str, out: &mut Text) {
     match needs_quotes(text.as_bytes()) {
-        true => push_quoted(text, line),
-        false => line.push_str(text),
+        true => push_quoted(text, out),
+        false => out.push_str(text),
     }
 }
 
-fn push_quoted(text: &str, line: &mut Text) {
-    line.push('"');
-    push_marked(text, b'"', [b'"'], line);
-    line.push('"');
+fn push_quoted(text: &str, out: &mut Text) {
+    out.push('"');
+    push_marked(text, b'"', [b'"'], out);
+    out.push('"');
 }
 
 fn needs_quotes(field: &[u8]) -> bool {
@@ -131,63 +131,63 @@ impl Tsv {
 }
 
 impl Rows for Tsv {
-    fn head(&self, schema: &Schema, line: &mut Text) {
-        for (i, field) in schema.fields().iter().enumerate() {
-            separate(i, '\t', line);
-            let start = line.len();
-            line.push_str(field.name());
-            escape_from(start, line);
-        }
-        line.push('\n');
-    }
-
     type Line<'a> = &'a [Column<'a>];
+
+    fn head(&self, schema: &Schema, out: &mut Text) {
+        for (i, field) in schema.fields().iter().enumerate() {
+            separate(i, '\t', out);
+            let start = out.len();
+            out.push_str(field.name());
+            escape_from(start, out);
+        }
+        out.push('\n');
+    }
 
     fn line<'a>(&self, columns: &'a [Column<'a>]) -> Self::Line<'a> {
         columns
     }
 
-    fn row(&self, columns: &Self::Line<'_>, row: usize, _first: bool, line: &mut Text) {
+    fn row(&self, columns: &Self::Line<'_>, row: usize, _first: bool, out: &mut Text) {
         for (i, column) in columns.iter().enumerate() {
-            separate(i, '\t', line);
+            separate(i, '\t', out);
             if column.is_null(row) {
-                line.push_str("\\N");
+                out.push_str("\\N");
                 continue;
             }
-            let start = line.len();
-            column.text(row, line);
+            let start = out.len();
+            column.text(row, out);
             if !column.is_plain() {
                 if self.safe {
-                    defuse_from(start, line);
+                    defuse_from(start, out);
                 }
-                escape_from(start, line);
+                escape_from(start, out);
             }
         }
-        line.push('\n');
+        out.push('\n');
     }
 }
 
-/// Escapes the field that `line` holds from `start` on, if it needs it.
-fn escape_from(start: usize, line: &mut Text) {
+/// Escapes the field that `out` holds from `start` on, if it needs it.
+fn escape_from(start: usize, out: &mut Text) {
     let special = |b| (b == b'\t') | (b == b'\n') | (b == b'\r') | (b == b'\\');
-    if !any_byte(&line.as_ref()[start..], special) {
+    if !any_byte(&out.as_ref()[start..], special) {
         return;
     }
-    let field = line.split_off(start);
+    let field = out.split_off(start);
     for c in field.chars() {
         match c {
-            '\t' => line.push_str("\\t"),
-            '\n' => line.push_str("\\n"),
-            '\r' => line.push_str("\\r"),
-            '\\' => line.push_str("\\\\"),
-            c => line.push(c),
+            '\t' => out.push_str("\\t"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\\' => out.push_str("\\\\"),
+            c => out.push(c),
         }
     }
 }
 
-fn separate(index: usize, separator: char, line: &mut Text) {
+fn separate(index: usize, separator: char, out: &mut Text) {
     if index > 0 {
-        line.push(separator);
+        out.push(separator);
     }
 }
 

@@ -48,8 +48,8 @@ impl Rows for Array {
         line.push(out, |cell, out| cell.push(row, out));
     }
 
-    fn tail(&self, any: bool, line: &mut Text) {
-        line.push_str(if any { "\n]\n" } else { "[]\n" });
+    fn tail(&self, any: bool, out: &mut Text) {
+        out.push_str(if any { "\n]\n" } else { "[]\n" });
     }
 }
 

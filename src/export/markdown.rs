@@ -14,69 +14,69 @@ use super::value::Column;
 pub(super) struct Markdown;
 
 impl Rows for Markdown {
-    fn head(&self, schema: &Schema, line: &mut Text) {
+    type Line<'a> = &'a [Column<'a>];
+
+    fn head(&self, schema: &Schema, out: &mut Text) {
         let fields = schema.fields();
         // Markdown knows no table without columns.
         if fields.is_empty() {
             return;
         }
         for field in fields {
-            line.push_str("| ");
-            push_escaped(field.name(), line);
-            line.push(' ');
+            out.push_str("| ");
+            push_escaped(field.name(), out);
+            out.push(' ');
         }
-        line.push_str("|\n");
+        out.push_str("|\n");
         for field in fields {
-            line.push_str(match is_number(field.data_type()) {
+            out.push_str(match is_number(field.data_type()) {
                 true => "| ---: ",
                 false => "| --- ",
             });
         }
-        line.push_str("|\n");
+        out.push_str("|\n");
     }
-
-    type Line<'a> = &'a [Column<'a>];
 
     fn line<'a>(&self, columns: &'a [Column<'a>]) -> Self::Line<'a> {
         columns
     }
 
-    fn row(&self, columns: &Self::Line<'_>, row: usize, _first: bool, line: &mut Text) {
+    fn row(&self, columns: &Self::Line<'_>, row: usize, _first: bool, out: &mut Text) {
         if columns.is_empty() {
             return;
         }
         for column in *columns {
-            line.push_str("| ");
+            out.push_str("| ");
             if !column.is_null(row) {
-                let start = line.len();
-                column.text(row, line);
+                let start = out.len();
+                column.text(row, out);
                 if !column.is_plain() {
-                    let cell = line.split_off(start);
-                    push_escaped(&cell, line);
+                    let cell = out.split_off(start);
+                    push_escaped(&cell, out);
                 }
             }
-            line.push(' ');
+            out.push(' ');
         }
-        line.push_str("|\n");
+        out.push_str("|\n");
     }
 }
 
-fn push_escaped(cell: &str, line: &mut Text) {
+fn push_escaped(cell: &str, out: &mut Text) {
     let mut before = ' ';
     let mut rest = cell.chars().peekable();
     while let Some(c) = rest.next() {
         match c {
             '\r' if rest.peek() == Some(&'\n') => {}
-            '\r' | '\n' => line.push_str("<br>"),
+            '\r' | '\n' => out.push_str("<br>"),
             // Inside a word an underscore is only that, and `created_at` is easier to read than `created\_at`.
             '_' if before.is_alphanumeric() && rest.peek().is_some_and(|c| c.is_alphanumeric()) => {
-                line.push(c);
+                out.push(c);
             }
             '\\' | '|' | '`' | '*' | '_' | '~' | '[' | '<' | '&' => {
-                line.push('\\');
-                line.push(c);
+                out.push('\\');
+                out.push(c);
             }
-            c => line.push(c),
+            c => out.push(c),
         }
         before = c;
     }

@@ -23,8 +23,8 @@ const MAKERS: usize = 2;
 const BATCHES: usize = 2;
 /// Rows of a batch that is not worth handing over.
 const FEW: usize = 1024;
-/// Bytes that a thread hands over and another writes at once, and the row that goes beyond. With two megabytes the system took half as
-/// long again for an export.
+/// Bytes that a thread hands over and another writes at once, and the row that goes beyond. With two megabytes an export took two
+/// thirds longer.
 const PART_BYTES: usize = 512 << 10;
 /// Parts of each thread that wait to be written.
 const PARTS: usize = 8;
